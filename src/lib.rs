@@ -1,0 +1,53 @@
+//! Lifeboat: a sealed, checksummed, versioned copy of a Databricks workspace, and its restore into any other.
+//!
+//! ```text
+//!  workspace API ── api ──▶ survey ──▶ export ──▶ bundle::Writer ──▶ disk
+//!                             │                                       │
+//!                             │                    bundle::Reader ◀───┘
+//!                             │                      │          │
+//!                             │     verify list ◀── audit       └─▶ rules ──▶ plan ──▶ import ──▶ api ──▶ workspace API
+//!                             └──── inventory of the target ─────────────────▶┘ (pure)  └──▶ journal
+//! ```
+//!
+//! | module | is |
+//! |---|---|
+//! | [`kinds`] | every kind of workspace object, as data |
+//! | [`pointer`] | paths into JSON with `*`, and JSON inside strings |
+//! | [`object`] | one thing of one kind; which things are asked for |
+//! | [`spool`] | bodies on disk while a bundle is made, so that memory stays flat |
+//! | [`event`] | all that the library says while it works |
+//! | [`api`] | one workspace over HTTP: authentication, retries, pacing, pages, errors |
+//! | [`survey`] | reads a workspace into objects, for an export and for the inventory of a target |
+//! | [`bundle`] | the format: one way in, one way out |
+//! | [`export`] | workspace to bundle |
+//! | [`audit`] | questions about a bundle, never the network |
+//! | [`rules`] | sanitizing: which changes make an object safe to restore |
+//! | [`plan`] | bundle and inventory to a plan: pure |
+//! | [`import`] | carries out a plan, nothing else |
+//! | [`journal`] | what was intended and what came of it |
+//! | [`simulator`] | an embedded workspace that speaks the REST API |
+//! | [`drill`] | export, verify, import and compare, on embedded workspaces |
+//!
+//! Invariants: the bundle holds what the API said, less secrets; every listed object ends in exactly one state; a restore
+//! is inert; deciding ([`plan`]) and doing ([`import`]) are apart; a create is never repeated blindly; only
+//! sanitized objects can be sent; the library never prints and never exits.
+//!
+//! `survey` stands apart from `export`, because an import and a diff must read a workspace too, and neither may know how a
+//! bundle is written.
+
+pub mod api;
+pub mod audit;
+pub mod bundle;
+pub mod drill;
+pub mod event;
+pub mod export;
+pub mod import;
+pub mod journal;
+pub mod kinds;
+pub mod object;
+pub mod plan;
+pub mod pointer;
+pub mod rules;
+pub mod simulator;
+pub mod spool;
+pub mod survey;
