@@ -141,7 +141,7 @@ impl Planner<'_> {
             return draft;
         }
         drop_fixed(object.kind(), &mut body);
-        if !(self.same_workspace && there.id == json!(object.id())) {
+        if !(self.same_workspace && super::refs::text(&there.id) == object.id()) {
             self.put_stamp(object, &mut body, &mut draft);
         }
         draft.step.links = std::mem::take(&mut resolved.links);
