@@ -368,6 +368,11 @@ impl Config {
         self.profile.as_deref()
     }
 
+    pub(super) fn is_loopback(&self) -> bool {
+        let url = self.host().and_then(|host| reqwest::Url::parse(host).ok());
+        url.is_some_and(|url| url.host_str().is_some_and(is_loopback))
+    }
+
     pub(super) fn set_host(&mut self, host: &str) -> Result<(), ConfigError> {
         self.host = Some(normal_host(host)?);
         Ok(())
@@ -522,7 +527,9 @@ fn refuse_two_hosts(settings: &BTreeMap<&'static str, Setting>, section: &Sectio
 fn normal_host(host: &str) -> Result<String, ConfigError> {
     let host = host.trim();
     let full = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
-    let bad = || ConfigError::BadHost { host: host.split(['?', '#', '@']).next().unwrap_or_default().to_owned() };
+    // What stands before an `@` may be a password.
+    let shown = || host.rsplit('@').next().and_then(|rest| rest.split(['?', '#']).next()).unwrap_or_default().to_owned();
+    let bad = || ConfigError::BadHost { host: shown() };
     let url = reqwest::Url::parse(&full).map_err(|_| bad())?;
     let name = url.host_str().filter(|name| !name.is_empty()).ok_or_else(bad)?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -535,6 +542,11 @@ fn normal_host(host: &str) -> Result<String, ConfigError> {
         "http" => Err(ConfigError::PlainHttp { host: format!("http://{name}{port}") }),
         _ => Err(bad()),
     }
+}
+
+/// Whether a host, however it got into the configuration, may be sent credentials.
+pub(super) fn check_host(host: &str) -> Result<(), ConfigError> {
+    normal_host(host).map(drop)
 }
 
 /// Whether a host name means this machine, so that nothing sent there can be overheard.
