@@ -13,6 +13,7 @@
 mod answer;
 mod auth;
 mod config;
+mod config_error;
 mod error;
 mod http;
 mod identity;
@@ -26,7 +27,8 @@ mod retry;
 mod send;
 mod transfer;
 
-pub use config::{AuthType, Config, ConfigError};
+pub use config::{AuthType, Config};
+pub use config_error::ConfigError;
 pub use error::{ApiError, Cause, ErrorKind, Facts};
 pub use identity::{Cloud, Identity};
 pub use options::Options;

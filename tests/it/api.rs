@@ -14,6 +14,7 @@ mod mock;
 mod pages;
 mod repeats;
 mod sign_in;
+mod tls;
 mod transfers;
 
 use lifeboat::api::{ApiError, Config, Options, Workspace};
@@ -50,7 +51,7 @@ pub fn hasty() -> Options {
         pause: Duration::from_millis(2),
         longest_pause: Duration::from_secs(3),
         retry_budget: Duration::from_secs(10),
-        idle_timeout: Duration::from_millis(400),
+        idle_timeout: Duration::from_secs(1),
         ..Options::default().lift_rates()
     }
 }

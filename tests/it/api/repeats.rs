@@ -99,7 +99,7 @@ async fn retry_after_is_obeyed_in_both_forms() {
     let (by_seconds, by_date) =
         tokio::join!(waited(|| "1".to_owned()), waited(|| httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(2))),);
     for (waited, notes) in [by_seconds, by_date] {
-        assert!(waited >= Duration::from_millis(900) && waited < Duration::from_secs(3), "{waited:?}");
+        assert!(waited >= Duration::from_millis(900) && waited < Duration::from_secs(5), "{waited:?}");
         assert_eq!(notes.count(|event| matches!(event, Event::Throttled { family: "jobs", .. })), 1);
     }
 }
@@ -163,6 +163,6 @@ async fn one_families_rest_does_not_hold_up_another() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     let start = Instant::now();
     workspace.call(&Request::get("cluster", "/api/2.1/clusters/list")).await.unwrap();
-    assert!(start.elapsed() < Duration::from_millis(500));
+    assert!(start.elapsed() < Duration::from_millis(1500));
     resting.abort();
 }

@@ -71,7 +71,7 @@ async fn a_body_without_a_visible_end_is_refused() {
 
 #[tokio::test]
 async fn silence_in_the_middle_is_a_cut() {
-    let mock = Mock::start(|_, _| Reply::Late(Duration::from_millis(700), Box::new(file(WHOLE)))).await;
+    let mock = Mock::start(|_, _| Reply::Late(Duration::from_millis(1600), Box::new(file(WHOLE)))).await;
     let request = Request::post("notebook", EXPORT, value!({}));
     let mut incoming = Spool::in_temp().unwrap().begin().unwrap();
     let error = workspace(&mock).download(&request, &mut incoming).await.unwrap_err();
