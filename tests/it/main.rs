@@ -1,5 +1,8 @@
 //! One test program for everything that is larger than a module.
 
+mod audit;
+mod damage;
 mod forge;
+mod golden;
 mod hostile;
 mod writer;
