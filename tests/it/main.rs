@@ -1,3 +1,9 @@
 //! One test program for everything that is larger than a module.
 
 mod api;
+mod audit;
+mod damage;
+mod forge;
+mod golden;
+mod hostile;
+mod writer;
