@@ -1,1 +1,2 @@
 //! One test program for everything that is larger than a module.
+mod simulator;

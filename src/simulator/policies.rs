@@ -1,0 +1,5 @@
+//! (being built)
+
+use super::world::World;
+
+pub(super) fn add_defaults(_world: &mut World) {}
