@@ -28,10 +28,10 @@ pub struct Connect {
 
 impl Connect {
     /// A workspace, ready for its first call.
-    pub fn workspace(&self, observer: Arc<dyn Observer>) -> anyhow::Result<Workspace> {
+    pub async fn workspace(&self, observer: Arc<dyn Observer>) -> anyhow::Result<Workspace> {
         let environment = |name: &str| std::env::var(name).ok();
         let config = Config::resolve(self.profile.as_deref(), &environment, std::env::home_dir().as_deref())?;
-        Ok(Workspace::new(config, self.options(), observer)?)
+        Ok(Workspace::connect(config, self.options(), observer).await?)
     }
 
     /// How many tasks a survey keeps under way.

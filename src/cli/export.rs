@@ -54,10 +54,12 @@ impl Select {
 impl Export {
     pub fn run(self, ui: &mut Ui, quiet: bool) -> anyhow::Result<Outcome> {
         let progress = Arc::new(Progress::new(quiet));
-        let workspace = self.connect.workspace(progress.clone())?;
         let created = created()?;
-        let options = self.options(&workspace, created)?;
-        let exported = block_on(async { Ok(interruptible(export::run(&workspace, options, progress.clone())).await??) });
+        let exported = block_on(async {
+            let workspace = self.connect.workspace(progress.clone()).await?;
+            let options = self.options(&workspace, created)?;
+            Ok(interruptible(export::run(&workspace, options, progress.clone())).await??)
+        });
         progress.end();
         let exported = exported?;
         report(ui, &exported)?;

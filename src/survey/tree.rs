@@ -199,9 +199,7 @@ impl Survey {
 
     /// Downloads into a file of its own.
     pub(super) async fn download(&self, request: &Request) -> Result<Blob, ApiError> {
-        let mut incoming = self.spool.begin().map_err(|error| self.disk(&request.path, &error))?;
-        self.workspace.download(request, &mut incoming).await?;
-        incoming.finish().map_err(|error| self.disk(&request.path, &error))
+        self.workspace.download_blob(request, &self.spool).await
     }
 
     pub(super) fn kept(&self, path: &str, bytes: &[u8]) -> Result<Blob, ApiError> {

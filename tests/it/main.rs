@@ -1,2 +1,3 @@
 //! One test program for everything that is larger than a module.
 mod simulator;
+mod survey;
