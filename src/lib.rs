@@ -17,6 +17,7 @@
 //! | [`spool`] | bodies on disk while a bundle is made, so that memory stays flat |
 //! | [`event`] | all that the library says while it works |
 //! | [`api`] | one workspace over HTTP: authentication, retries, pacing, pages, errors |
+//! | [`store`] | bytes at a place: whole under a free name, or not at all |
 //! | [`survey`] | reads a workspace into objects, for an export and for the inventory of a target |
 //! | [`bundle`] | the format: one way in, one way out |
 //! | [`export`] | workspace to bundle |
@@ -50,4 +51,5 @@ pub mod pointer;
 pub mod rules;
 pub mod simulator;
 pub mod spool;
+pub mod store;
 pub mod survey;
