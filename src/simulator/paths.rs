@@ -22,10 +22,6 @@ impl<T> Paths<T> {
         self.map.get(&key(path))
     }
 
-    pub(super) fn get_mut(&mut self, path: &str) -> Option<&mut T> {
-        self.map.get_mut(&key(path))
-    }
-
     pub(super) fn contains(&self, path: &str) -> bool {
         self.map.contains_key(&key(path))
     }

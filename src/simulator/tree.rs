@@ -51,10 +51,6 @@ impl Tree {
         self.nodes.get(path)
     }
 
-    pub(super) fn get_mut(&mut self, path: &str) -> Option<&mut Node> {
-        self.nodes.get_mut(path)
-    }
-
     pub(super) fn path_of(&self, id: i64) -> Option<&str> {
         self.by_id.get(&id).map(String::as_str)
     }
