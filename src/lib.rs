@@ -25,6 +25,7 @@
 //! | [`rules`] | sanitizing: which changes make an object safe to restore |
 //! | [`plan`] | bundle and inventory to a plan: pure |
 //! | [`import`] | carries out a plan, nothing else |
+//! | [`restore`] | the road of a restore: bundle, inventory, plan |
 //! | [`journal`] | what was intended and what came of it |
 //! | [`simulator`] | an embedded workspace that speaks the REST API |
 //! | [`compare`] | two workspaces, object by object: the check of a restore |

@@ -73,6 +73,15 @@ impl States {
         self.captured + self.degraded + self.missing + self.excluded + self.unavailable
     }
 
+    /// Counts one object that is not stored.
+    pub(crate) fn count_gap(&mut self, state: GapState) {
+        *(match state {
+            GapState::Missing => &mut self.missing,
+            GapState::Excluded => &mut self.excluded,
+            GapState::Unavailable => &mut self.unavailable,
+        }) += 1;
+    }
+
     /// Adds the states of another.
     pub fn add(&mut self, other: &Self) {
         self.captured += other.captured;

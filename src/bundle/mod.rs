@@ -32,9 +32,10 @@ pub use tail::Signature;
 pub use trailer::{MAGIC, MAJOR, MINOR, TRAILER_LEN};
 pub use writer::{Canonical, Head, Member, Options, Summary, WriteError, Writer, tool};
 
-pub(crate) use name::{ROOT, hex};
+pub(crate) use name::ROOT;
 pub(crate) use parse::member_mtime;
-pub(crate) use tags::{BAGIT, HEAD_NAME, MAX_HEAD_FRAME, bag_info, sum_line, tagmanifest};
+pub(crate) use seal::whole_member;
+pub(crate) use tags::{BAGIT, HEAD_NAME, bag_info, sum_line, tagmanifest};
 pub(crate) use tarhead::{head as tar_head, padded, peek as tar_peek};
 
 /// How much a reader is ready to take. What a bundle declares is compared with these before it is believed.

@@ -148,11 +148,10 @@ impl<'a> Feed<'a> {
     }
 
     fn close(&mut self) -> Result<usize, WriteError> {
-        if let Some(entry) = self.current.take() {
-            if <Sha>::from(entry.sha.finalize()) != *entry.record.body.sha256() {
-                let cause = io::Error::new(io::ErrorKind::InvalidData, "a temporary file changed while it waited");
-                return Err(WriteError::spool(cause));
-            }
+        let Some(entry) = self.current.take() else { return Ok(0) };
+        if <Sha>::from(entry.sha.finalize()) != *entry.record.body.sha256() {
+            let cause = io::Error::new(io::ErrorKind::InvalidData, "a temporary file changed while it waited");
+            return Err(WriteError::spool(cause));
         }
         Ok(0)
     }
@@ -179,12 +178,7 @@ impl Entry<'_> {
 
 /// Compresses the frames on some threads and hands them over in their order. At most twice as many frames as threads, and
 /// two more, are in memory at once.
-pub(crate) fn compress(
-    feed: &mut Feed<'_>,
-    frames: &[u64],
-    options: &Options,
-    sink: &mut dyn FnMut(u64, &[u8]) -> Result<(), WriteError>,
-) -> Result<(), WriteError> {
+pub(crate) fn compress(feed: &mut Feed<'_>, frames: &[u64], options: &Options, sink: &mut Sink<'_>) -> Result<(), WriteError> {
     let threads = options.threads.clamp(1, 64).min(frames.len().max(1));
     let window = 2 * threads + 2;
     let (jobs, queue) = mpsc::sync_channel::<(usize, Vec<u8>)>(window);
@@ -215,6 +209,9 @@ pub(crate) fn compress(
         Ok(())
     })
 }
+
+/// Takes a frame: its length before compression, and its stored bytes.
+pub(crate) type Sink<'a> = dyn FnMut(u64, &[u8]) -> Result<(), WriteError> + 'a;
 
 type Done = (usize, io::Result<Vec<u8>>);
 

@@ -153,7 +153,7 @@ impl Builder {
         }
         limit(index > 0 || line.ulen <= MAX_HEAD_FRAME, "the first frame is larger than the format allows")?;
         let sizes = (1..=frame::MAX_CLEN).contains(&line.clen) && (1..=frame::MAX_ULEN).contains(&line.ulen);
-        if !sizes || line.ulen % BLOCK != 0 {
+        if !sizes || !line.ulen.is_multiple_of(BLOCK) {
             return Err(Finding::new(Fault::Limit, format!("frame {index} has a size that the format does not allow")));
         }
         limit(line.tar + line.ulen <= self.limits.bytes, "the frames hold more bytes than allowed")?;
@@ -178,7 +178,7 @@ impl Builder {
         if !fields.0.is_empty() {
             member.raw = Some(String::from_utf8_lossy(text).into());
         }
-        ascending(self.members.last().map(|last| (&*last.path, &*last.kind)), (&*member.path, &*member.kind))?;
+        ascending(self.members.last().map(|last| (&*last.path, &*last.kind)), &(&*member.path, &*member.kind))?;
         name::check(&member.name, &member.kind)
             .map_err(|why| Finding::new(Fault::Name, format!("the name {:?} is not allowed: {why}", member.name)))?;
         if !self.taken.take(&member.name) {
@@ -200,7 +200,7 @@ impl Builder {
             reason: fields.text("reason")?,
             http: fields.0.contains_key("http").then(|| fields.small("http")).transpose()?,
         };
-        ascending(self.gaps.last().map(|last| (&*last.path, &*last.kind)), (&*gap.path, &*gap.kind))?;
+        ascending(self.gaps.last().map(|last| (&*last.path, &*last.kind)), &(&*gap.path, &*gap.kind))?;
         self.gaps.push(gap);
         Ok(())
     }
@@ -216,7 +216,7 @@ impl Builder {
             unavailable: fields.number("unavailable")?,
             requests: fields.number("requests")?,
         };
-        ascending(self.kinds.last().map(|last| (&*last.kind, "")), (&*kind.kind, ""))?;
+        ascending(self.kinds.last().map(|last| (&*last.kind, "")), &(&*kind.kind, ""))?;
         self.kinds.push(kind);
         Ok(())
     }
@@ -229,7 +229,7 @@ impl Builder {
             reason: fields.text("reason")?,
         };
         let key = |line: &Redacted| (line.path.clone(), line.kind.clone(), line.pointer.clone());
-        ascending(self.redacted.last().map(key), key(&line))?;
+        ascending(self.redacted.last().map(key), &key(&line))?;
         self.redacted.push(line);
         Ok(())
     }
@@ -335,8 +335,8 @@ fn check_gaps(manifest: &Manifest) -> Result<(), Finding> {
     }
 }
 
-fn ascending<T: Ord + std::fmt::Debug>(last: Option<T>, next: T) -> Result<(), Finding> {
-    match last.map(|last| last.cmp(&next)) {
+fn ascending<T: Ord + std::fmt::Debug>(last: Option<T>, next: &T) -> Result<(), Finding> {
+    match last.map(|last| last.cmp(next)) {
         None | Some(std::cmp::Ordering::Less) => Ok(()),
         Some(std::cmp::Ordering::Equal) => Err(Finding::new(Fault::Duplicate, format!("{next:?} stands twice"))),
         Some(std::cmp::Ordering::Greater) => Err(Finding::new(Fault::Order, format!("{next:?} is out of order"))),

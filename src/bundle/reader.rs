@@ -223,15 +223,15 @@ fn read_trailer(source: &dyn Source, size: u64) -> Result<Trailer, OpenError> {
     if size == 0 {
         return Err(OpenError::NotABundle("the file is empty"));
     }
-    let mut last = [0; FROZEN_LEN as usize];
-    if size >= FROZEN_LEN {
-        source.read_at(size - FROZEN_LEN, &mut last).map_err(OpenError::Io)?;
+    let mut last = [0; FROZEN_LEN];
+    if size >= FROZEN_LEN as u64 {
+        source.read_at(size - FROZEN_LEN as u64, &mut last).map_err(OpenError::Io)?;
     }
     match trailer::frozen(&last) {
         None => Err(without_trailer(source, size, &first)),
         Some((_, MAJOR, _)) if size < TRAILER_LEN => Err(OpenError::Truncated { size }),
         Some((_, MAJOR, _)) => {
-            let mut bytes = [0; TRAILER_LEN as usize];
+            let mut bytes = [0; 160];
             source.read_at(size - TRAILER_LEN, &mut bytes).map_err(OpenError::Io)?;
             Ok(Trailer::parse(&bytes)?)
         }

@@ -26,7 +26,9 @@ pub(crate) fn give_names(records: &mut [Record]) {
         key(*a).cmp(&key(*b))
     });
     let mut taken = Taken::default();
-    records.iter().for_each(|record| taken.reserve_folders(&record.name));
+    for record in records.iter() {
+        taken.reserve_folders(&record.name);
+    }
     for index in order {
         let record = &mut records[index];
         let mut attempt = 0;
@@ -112,16 +114,24 @@ impl<'a> Out<'a> {
             small(tag_name, &tagmanifest),
         ];
         let manifest_off = self.at;
-        let manifest_ulen = sections.iter().map(Section::len).sum();
-        if manifest_ulen > frame::MAX_MANIFEST {
+        let unpacked = sections.iter().map(Section::len).sum();
+        if unpacked > frame::MAX_MANIFEST {
             return Err(WriteError::Unfit { what: "the manifest".to_owned(), why: "it is larger than 1 GiB".to_owned() });
         }
-        self.manifest_frame(sections, manifest_ulen, level)?;
+        self.manifest_frame(sections, unpacked, level)?;
         let (manifest_clen, manifest_sha) = (self.at - manifest_off, self.digest());
         let (tail_off, tail_clen) = self.put(&frame::compress(&[0; 1024], level).map_err(WriteError::Compress)?)?;
         let tail_sha = self.digest();
-        let trailer =
-            Trailer { manifest_off, manifest_clen, manifest_ulen, tail_off, tail_clen, manifest_sha, tail_sha, minor: MINOR };
+        let trailer = Trailer {
+            manifest_off,
+            manifest_clen,
+            manifest_ulen: unpacked,
+            tail_off,
+            tail_clen,
+            manifest_sha,
+            tail_sha,
+            minor: MINOR,
+        };
         self.put(&trailer.bytes())?;
         Ok(self.at)
     }

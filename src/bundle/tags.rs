@@ -1,4 +1,4 @@
-//! The files around the payload that make a bundle a bag (RFC 8493), so that `sha256sum` and BagIt tools can check it in
+//! The files around the payload that make a bundle a bag (RFC 8493), so that `sha256sum` and `BagIt` tools can check it in
 //! twenty years. They follow from the manifest and are never used to decide anything.
 
 use super::manifest::HeadLine;

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 /// Length of the trailer in bytes, in format 1.
 pub const TRAILER_LEN: u64 = 160;
 /// Length of the part that no version changes.
-pub(crate) const FROZEN_LEN: u64 = 16;
+pub(crate) const FROZEN_LEN: usize = 16;
 /// The major version of the format that this reader understands.
 pub const MAJOR: u16 = 1;
 /// The newest minor version of the format that this reader knows all of.

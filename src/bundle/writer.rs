@@ -2,7 +2,7 @@
 //! on the disk, and only then gives the file its name. Dropped before [`Writer::finish`], nothing is left.
 
 use super::finding::ObjectName;
-use super::manifest::{Counts, Gap, GapState, HeadLine, KindLine, Previous, Redacted, States};
+use super::manifest::{Counts, Gap, HeadLine, KindLine, Previous, Redacted, States};
 use super::name;
 use super::pack::{Feed, Plan, compress, plan};
 use super::seal::{Others, Out, content_id, failed, fitting, give_names, manifest_files, read_back, whole_member};
@@ -380,37 +380,30 @@ impl Writer {
 
     /// One line for each kind of which anything is known.
     fn accounts(&self) -> Result<Vec<KindLine>, WriteError> {
-        let mut lines: BTreeMap<&str, KindLine> = BTreeMap::new();
+        let mut found: BTreeMap<&str, States> = self.kinds.keys().map(|kind| (kind.as_str(), States::default())).collect();
         for record in &self.records {
-            let line = lines.entry(&record.kind).or_default();
-            *(if record.degraded.is_some() { &mut line.degraded } else { &mut line.captured }) += 1;
+            let states = found.entry(&record.kind).or_default();
+            *(if record.degraded.is_some() { &mut states.degraded } else { &mut states.captured }) += 1;
         }
-        for gap in &self.gaps {
-            let line = lines.entry(&gap.kind).or_default();
-            *(match gap.state {
-                GapState::Missing => &mut line.missing,
-                GapState::Excluded => &mut line.excluded,
-                GapState::Unavailable => &mut line.unavailable,
-            }) += 1;
-        }
-        for kind in self.kinds.keys() {
-            lines.entry(kind).or_default();
-        }
-        lines.into_iter().map(|(kind, line)| self.account(kind, line)).collect()
+        self.gaps.iter().for_each(|gap| found.entry(&gap.kind).or_default().count_gap(gap.state));
+        found.into_iter().map(|(kind, states)| self.account(kind, states)).collect()
     }
 
-    fn account(&self, kind: &str, line: KindLine) -> Result<KindLine, WriteError> {
-        let found = line.states().total();
+    fn account(&self, kind: &str, states: States) -> Result<KindLine, WriteError> {
+        let found = states.total();
         let (listed, requests) = self.kinds.get(kind).copied().unwrap_or((found, 0));
         if listed != found || !name::is_kind(kind) {
             return Err(WriteError::Sums { kind: kind.to_owned(), listed, found });
         }
-        Ok(KindLine { kind: kind.to_owned(), listed, requests, ..line })
+        let States { captured, degraded, missing, excluded, unavailable } = states;
+        Ok(KindLine { kind: kind.to_owned(), listed, captured, degraded, missing, excluded, unavailable, requests })
     }
 
     fn head_line(&self, head: Head, plan: &Plan, kinds: &[KindLine]) -> Result<HeadLine, WriteError> {
         let mut states = States::default();
-        kinds.iter().for_each(|line| states.add(&line.states()));
+        for line in kinds {
+            states.add(&line.states());
+        }
         let unfit = |why| WriteError::Unfit { what: "the head".to_owned(), why };
         Ok(HeadLine {
             major: MAJOR,

@@ -1,10 +1,8 @@
 //! The command line: one file a subcommand, each arguments → options → one library call → words.
 
 mod connect;
-mod drill;
 mod export;
 mod extract;
-mod import;
 mod kinds;
 mod list;
 mod rules;
@@ -73,9 +71,6 @@ enum Command {
     /// Read a workspace and write one bundle
     #[command(after_help = EXIT_CODES)]
     Export(export::Export),
-    /// Restore a bundle into a workspace: plan, then apply; everything arrives inert
-    #[command(after_help = EXIT_CODES)]
-    Import(Box<import::Import>),
     /// Is this bundle whole and unaltered?
     #[command(after_help = EXIT_CODES)]
     Verify(verify::Verify),
@@ -88,9 +83,6 @@ enum Command {
     /// Unpack objects into a folder
     #[command(after_help = EXIT_CODES)]
     Extract(extract::Extract),
-    /// Rehearse a restore on embedded workspaces, timed and compared
-    #[command(after_help = EXIT_CODES)]
-    Drill(drill::Drill),
     /// Run embedded workspaces as servers, for any Databricks client
     #[command(after_help = EXIT_CODES)]
     Simulate(simulate::Simulate),
@@ -112,12 +104,10 @@ impl Cli {
         let quiet = self.global.quiet;
         let outcome = match self.command {
             Command::Export(command) => command.run(&mut ui, quiet),
-            Command::Import(command) => command.run(&mut ui, quiet),
             Command::Verify(command) => command.run(&mut ui, quiet),
             Command::List(command) => command.run(&mut ui),
             Command::Show(command) => command.run(&mut ui),
             Command::Extract(command) => command.run(&mut ui),
-            Command::Drill(command) => command.run(&mut ui, quiet),
             Command::Simulate(command) => command.run(&mut ui),
             Command::Kinds(_) => kinds::run(&mut ui),
             Command::Rules(_) => rules::run(&mut ui),

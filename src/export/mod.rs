@@ -8,6 +8,7 @@ mod member;
 use crate::api::{ApiError, Identity, Workspace};
 use crate::bundle::{self, Head, KindLine, States, WriteError, Writer};
 use crate::event::{Event, Observer};
+use crate::kinds::{self, Kind};
 use crate::object::Object;
 use crate::survey::{self, Found, Gap, Scope};
 use serde_json::{Map, Value, json};
@@ -208,20 +209,22 @@ impl Book {
         Ok(())
     }
 
-    /// One line for each kind that a listing showed.
+    /// One line for each kind that was looked for, also where nothing was found.
     fn account(&self, writer: &mut Writer, workspace: &Workspace) -> Vec<KindLine> {
         let requests = workspace.requests();
         let mut lines = Vec::new();
-        for (kind, states) in &self.states {
+        let looked_for = |kind: &&&Kind| self.states.contains_key(kind.name) || requests.contains_key(kind.name);
+        for kind in kinds::all().iter().filter(looked_for).map(|kind| kind.name) {
+            let states = self.states.get(kind).copied().unwrap_or_default();
             let line = KindLine {
-                kind: kind.clone(),
+                kind: kind.to_owned(),
                 listed: states.total(),
                 captured: states.captured,
                 degraded: states.degraded,
                 missing: states.missing,
                 excluded: states.excluded,
                 unavailable: states.unavailable,
-                requests: requests.get(kind.as_str()).copied().unwrap_or_default(),
+                requests: requests.get(kind).copied().unwrap_or_default(),
             };
             writer.kind(&line);
             lines.push(line);

@@ -57,7 +57,7 @@ impl Ui {
             return Ok(());
         }
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header.to_vec());
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header.to_vec());
         table.set_width(width());
         for row in rows {
             table.add_row(row.iter().map(|cell| calm(cell)).collect::<Vec<_>>());
