@@ -1,10 +1,8 @@
 //! One test program for everything that is larger than a module.
 
-<<<<<<< HEAD
-mod simulator;
-mod survey;
-=======
 mod forge;
 mod hostile;
->>>>>>> bundle
+mod layers;
+mod simulator;
+mod survey;
 mod writer;
