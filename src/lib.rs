@@ -17,6 +17,7 @@
 //! | [`spool`] | bodies on disk while a bundle is made, so that memory stays flat |
 //! | [`event`] | all that the library says while it works |
 //! | [`api`] | one workspace over HTTP: authentication, retries, pacing, pages, errors |
+//! | [`store`] | bytes at a place: whole under a free name, or not at all |
 //! | [`survey`] | reads a workspace into objects, for an export and for the inventory of a target |
 //! | [`bundle`] | the format: one way in, one way out |
 //! | [`export`] | workspace to bundle |
@@ -24,8 +25,10 @@
 //! | [`rules`] | sanitizing: which changes make an object safe to restore |
 //! | [`plan`] | bundle and inventory to a plan: pure |
 //! | [`import`] | carries out a plan, nothing else |
+//! | [`restore`] | the road of a restore: bundle, inventory, plan |
 //! | [`journal`] | what was intended and what came of it |
 //! | [`simulator`] | an embedded workspace that speaks the REST API |
+//! | [`compare`] | two workspaces, object by object: the check of a restore |
 //! | [`drill`] | export, verify, import and compare, on embedded workspaces |
 //!
 //! Invariants: the bundle holds what the API said, less secrets; every listed object ends in exactly one state; a restore
@@ -38,6 +41,7 @@
 pub mod api;
 pub mod audit;
 pub mod bundle;
+pub mod compare;
 pub mod drill;
 pub mod event;
 pub mod export;
@@ -50,4 +54,5 @@ pub mod pointer;
 pub mod rules;
 pub mod simulator;
 pub mod spool;
+pub mod store;
 pub mod survey;

@@ -1,1 +1,54 @@
-//! (being built)
+//! The bundle format: one way in, one way out.
+//!
+//! A bundle is one file: zstd frames that decompress to one valid tar archive, and a trailer. It is written by [`Writer`] and
+//! read by [`Reader`]; `bundle-format.md` describes it for other programs. Promises:
+//!
+//! - any flipped bit, truncation, or frame that is dropped, repeated, moved or added is noticed, and the hurt object is named;
+//! - a bundle appears under its name whole or not at all, and never replaces a file;
+//! - the same objects give the same bytes, whatever the order in which they came and the number of threads;
+//! - reading is bounded by declared sizes, which are checked before they are believed.
+
+mod finding;
+mod frame;
+mod json;
+mod lines;
+mod manifest;
+mod name;
+mod pack;
+mod parse;
+mod reader;
+mod seal;
+mod tags;
+mod tail;
+mod tarhead;
+mod trailer;
+mod writer;
+
+pub use crate::store::Source;
+pub use finding::{Fault, Finding, ObjectName};
+pub use manifest::{Counts, FrameLine, Gap, GapState, HeadLine, KindLine, Manifest, MemberLine, Previous, Redacted, States};
+pub use reader::{OpenError, ReadError, Reader};
+pub use tail::Signature;
+pub use trailer::{MAGIC, MAJOR, MINOR, TRAILER_LEN};
+pub use writer::{Canonical, Head, Member, Options, Summary, WriteError, Writer, tool};
+
+pub(crate) use name::ROOT;
+pub(crate) use parse::member_mtime;
+pub(crate) use seal::whole_member;
+pub(crate) use tags::{BAGIT, HEAD_NAME, bag_info, sum_line, tagmanifest};
+pub(crate) use tarhead::{head as tar_head, padded, peek as tar_peek};
+
+/// How much a reader is ready to take. What a bundle declares is compared with these before it is believed.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of the tar stream; 64 GiB unless told.
+    pub bytes: u64,
+    /// Members; ten million unless told.
+    pub members: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 64 << 30, members: 10_000_000 }
+    }
+}

@@ -1,0 +1,266 @@
+//! Opens a bundle strictly and reads its members. What a reader returns was compared with digests that lead back to the
+//! trailer; what it cannot trust it does not return.
+
+use super::finding::{Fault, Finding, ObjectName};
+use super::manifest::{FrameLine, Manifest, MemberLine};
+use super::tail::{self, Signature, TagFiles};
+use super::trailer::{self, FROZEN_LEN, MAGIC, MAJOR, TRAILER_LEN, Trailer};
+use super::{Limits, frame, tags};
+use crate::spool::Sha;
+use crate::store::Source;
+use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Decompressed frames that are kept: neighbours are often read one after the other.
+const CACHED_FRAMES: usize = 4;
+
+/// Why a bundle cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file is something else.
+    #[error("this is not a bundle: {0}")]
+    NotABundle(&'static str),
+    /// The file begins like a bundle and does not end like one.
+    #[error("the bundle is cut off after {size} bytes: its trailer is not there")]
+    Truncated {
+        /// Bytes that are there.
+        size: u64,
+    },
+    /// The bundle was written for a newer reader.
+    #[error("this bundle needs a reader for format {major}{}", needs(.requires))]
+    NeedsVersion {
+        /// Major version of the format.
+        major: u16,
+        /// Features that the reader must know and does not.
+        requires: Vec<String>,
+    },
+    /// The bundle is damaged or was altered.
+    #[error("the bundle is damaged or was altered")]
+    Damaged(#[source] Box<Finding>),
+    /// The bytes could not be read.
+    #[error("cannot read the bundle")]
+    Io(#[source] io::Error),
+}
+
+impl From<Finding> for OpenError {
+    fn from(finding: Finding) -> Self {
+        Self::Damaged(Box::new(finding))
+    }
+}
+
+/// Why a member cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Its bytes are damaged or were altered.
+    #[error("the stored object is damaged or was altered")]
+    Damaged(#[source] Box<Finding>),
+    /// It is too large to be read into memory; [`Reader::copy`] streams it.
+    #[error("the object of {size} bytes is too large for memory")]
+    TooLarge {
+        /// Size in bytes.
+        size: u64,
+    },
+    /// The bytes could not be read.
+    #[error("cannot read the bundle")]
+    Io(#[source] io::Error),
+    /// The copy could not be written.
+    #[error("cannot write the copy")]
+    Output(#[source] io::Error),
+}
+
+impl From<Finding> for ReadError {
+    fn from(finding: Finding) -> Self {
+        Self::Damaged(Box::new(finding))
+    }
+}
+
+fn needs(requires: &[String]) -> String {
+    if requires.is_empty() { String::new() } else { format!(" with {}", requires.join(", ")) }
+}
+
+/// An open bundle. Cheap to share between threads by reference.
+pub struct Reader {
+    source: Box<dyn Source>,
+    size: u64,
+    manifest: Manifest,
+    tags: TagFiles,
+    signatures: Vec<Signature>,
+    cache: Mutex<VecDeque<(usize, Arc<Vec<u8>>)>>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("size", &self.size).field("members", &self.manifest.members.len()).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Opens a bundle on disk: checks trailer, manifest and tail, and that every byte of the file is accounted for.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_source(Box::new(File::open(path).map_err(OpenError::Io)?), Limits::default())
+    }
+
+    /// Opens a bundle that lies elsewhere, or with other limits.
+    pub fn open_source(source: Box<dyn Source>, limits: Limits) -> Result<Self, OpenError> {
+        let size = source.size().map_err(OpenError::Io)?;
+        let trailer = read_trailer(&source, size)?;
+        trailer.check_tiling(size)?;
+        let signatures = tail::signatures(&source, &trailer)?;
+        let (manifest, tags) = tail::manifest(&source, &trailer, limits)?;
+        if manifest.head.minor != trailer.minor {
+            return Err(Finding::new(Fault::Trailer, "trailer and manifest speak of different minor versions").into());
+        }
+        Ok(Self { source, size, manifest, tags, signatures, cache: Mutex::default() })
+    }
+
+    /// What the bundle says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Size of the file in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Signatures over `manifest.jsonl`; whether they are good is not this reader's business.
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
+    /// The member of a kind at a path (or with a source id).
+    pub fn find(&self, kind: &str, path: &str) -> Option<&MemberLine> {
+        self.manifest.find(kind, path)
+    }
+
+    /// A member's body in memory, its digest checked. Errors with `TooLarge` above 1 GiB.
+    pub fn read(&self, member: &MemberLine) -> Result<Vec<u8>, ReadError> {
+        let size = usize::try_from(member.size).ok().filter(|_| member.size <= 1 << 30);
+        let mut body = Vec::with_capacity(size.ok_or(ReadError::TooLarge { size: member.size })?);
+        self.copy(member, &mut body)?;
+        Ok(body)
+    }
+
+    /// Streams a member's body. The digest is checked at the end: after an error, throw away what was written.
+    /// Returns the bytes written.
+    pub fn copy(&self, member: &MemberLine, to: &mut dyn Write) -> Result<u64, ReadError> {
+        let (mut frame, mut at, mut left) = (member.frame as usize, member.at as usize, member.size);
+        let mut sha = Sha256::new();
+        while left > 0 {
+            let raw = self.frame(frame)?;
+            let want = usize::try_from(left).unwrap_or(usize::MAX).min(raw.len().saturating_sub(at));
+            let piece =
+                raw.get(at..at + want).filter(|piece| !piece.is_empty() || at == raw.len()).ok_or_else(|| hurt(member))?;
+            sha.update(piece);
+            to.write_all(piece).map_err(ReadError::Output)?;
+            left -= want as u64;
+            (frame, at) = (frame + 1, 0);
+        }
+        if <Sha>::from(sha.finalize()) == member.sha256 { Ok(member.size) } else { Err(hurt(member)) }
+    }
+
+    /// One frame, decompressed: its stored bytes have the digest in the manifest. Kept for a while.
+    pub(crate) fn frame(&self, index: usize) -> Result<Arc<Vec<u8>>, ReadError> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, raw)) = cache.iter().find(|(cached, _)| *cached == index) {
+            return Ok(raw.clone());
+        }
+        drop(cache);
+        let raw = Arc::new(self.load(index)?);
+        cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.truncate(CACHED_FRAMES - 1);
+        cache.push_front((index, raw.clone()));
+        Ok(raw)
+    }
+
+    /// [`Self::frame`] without the cache.
+    pub(crate) fn load(&self, index: usize) -> Result<Vec<u8>, ReadError> {
+        let stored = self.stored(index)?;
+        let line = self.line(index)?;
+        frame::decompress(&stored, line.ulen).map_err(|finding| self.in_frame(finding, index).into())
+    }
+
+    /// The stored bytes of a frame, compared with the digest in the manifest.
+    pub(crate) fn stored(&self, index: usize) -> Result<Vec<u8>, ReadError> {
+        let line = self.line(index)?;
+        let mut stored = vec![0; usize::try_from(line.clen).unwrap_or(0)];
+        self.source.read_at(line.off, &mut stored).map_err(ReadError::Io)?;
+        if <Sha>::from(Sha256::digest(&stored)) == line.sha256 {
+            return Ok(stored);
+        }
+        let finding =
+            Finding::new(Fault::Frame, format!("frame {index} was altered: its stored bytes do not have the manifest's digest"));
+        Err(self.in_frame(finding, index).into())
+    }
+
+    pub(crate) fn tags(&self) -> &TagFiles {
+        &self.tags
+    }
+
+    fn in_frame(&self, finding: Finding, index: usize) -> Finding {
+        let objects: Vec<ObjectName> = self.manifest.objects_in(index);
+        finding.with(objects)
+    }
+
+    fn line(&self, index: usize) -> Result<&FrameLine, ReadError> {
+        let missing = || Finding::new(Fault::Placement, format!("there is no frame {index}"));
+        self.manifest.frames.get(index).ok_or_else(|| missing().into())
+    }
+}
+
+fn hurt(member: &MemberLine) -> ReadError {
+    let detail = format!("the bytes of {:?} do not have the manifest's digest", member.name);
+    Finding::new(Fault::Body, detail).with(vec![member.object()]).into()
+}
+
+fn read_trailer(source: &dyn Source, size: u64) -> Result<Trailer, OpenError> {
+    let mut first = vec![0; usize::try_from(size.min(4)).unwrap_or(4)];
+    source.read_at(0, &mut first).map_err(OpenError::Io)?;
+    if size == 0 {
+        return Err(OpenError::NotABundle("the file is empty"));
+    }
+    let mut last = [0; FROZEN_LEN];
+    if size >= FROZEN_LEN as u64 {
+        source.read_at(size - FROZEN_LEN as u64, &mut last).map_err(OpenError::Io)?;
+    }
+    match trailer::frozen(&last) {
+        None => Err(without_trailer(source, size, &first)),
+        Some((_, MAJOR, _)) if size < TRAILER_LEN => Err(OpenError::Truncated { size }),
+        Some((_, MAJOR, _)) => {
+            let mut bytes = [0; 160];
+            source.read_at(size - TRAILER_LEN, &mut bytes).map_err(OpenError::Io)?;
+            Ok(Trailer::parse(&bytes)?)
+        }
+        Some((_, major, _)) => Err(OpenError::NeedsVersion { major, requires: Vec::new() }),
+    }
+}
+
+/// A file without our magic at its end: is it a bundle with something behind it, the beginning of one, or something else?
+fn without_trailer(source: &dyn Source, size: u64, first: &[u8]) -> OpenError {
+    if !frame::begins(first) {
+        return OpenError::NotABundle("it does not begin with a zstd frame");
+    }
+    if !begins_like_a_bundle(source, size).unwrap_or(true) {
+        return OpenError::NotABundle("its first entry is not bundle/bundle.json");
+    }
+    let mut end = vec![0; usize::try_from(size.min(64 << 10)).unwrap_or(0)];
+    let junk = source.read_at(size - end.len() as u64, &mut end).is_ok() && end.windows(MAGIC.len()).any(|w| w == MAGIC);
+    if junk {
+        return Finding::new(Fault::Tiling, "something stands behind the trailer, or the file's last bytes were altered").into();
+    }
+    OpenError::Truncated { size }
+}
+
+/// Whether the first frame holds `bundle/bundle.json`; nothing if the frame is not whole.
+fn begins_like_a_bundle(source: &dyn Source, size: u64) -> Option<bool> {
+    let mut start = vec![0; usize::try_from(size.min(2 * tags::MAX_HEAD_FRAME)).ok()?];
+    source.read_at(0, &mut start).ok()?;
+    let len = zstd::zstd_safe::find_frame_compressed_size(&start).ok()?;
+    let ulen = frame::declared_small(&start).ok()?;
+    let raw = frame::decompress(start.get(..len)?, ulen).ok()?;
+    Some(raw.starts_with(tags::HEAD_NAME.as_bytes()))
+}

@@ -1,0 +1,259 @@
+//! The end of writing: names, manifest and trailer, and the look back at what was written.
+
+use super::lines::{self, MemberParts};
+use super::manifest::{FrameLine, Gap, HeadLine, KindLine, Redacted};
+use super::name::{self, ROOT, Taken, hex};
+use super::pack::Plan;
+use super::reader::{OpenError, ReadError, Reader};
+use super::tags::{self, BAGIT, MANIFEST_FRAME};
+use super::tarhead::{head as tar_head, padded};
+use super::trailer::{MINOR, Trailer};
+use super::writer::{Record, WriteError};
+use super::{Limits, frame};
+use crate::spool::{Blob, Sha, Spool};
+use crate::store::{Source, Staged};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::io::{self, Cursor, Read, Write};
+use std::path::Path;
+
+/// Makes names unique, also where case or composition do not count, and where a file would stand in a folder's place.
+/// Of several, the first by path keeps its name.
+pub(crate) fn give_names(records: &mut [Record]) {
+    let mut order: Vec<usize> = (0..records.len()).collect();
+    order.sort_unstable_by(|a, b| {
+        let key = |index: usize| (&records[index].name, &records[index].path);
+        key(*a).cmp(&key(*b))
+    });
+    let mut taken = Taken::default();
+    for record in records.iter() {
+        taken.reserve_folders(&record.name);
+    }
+    for index in order {
+        let record = &mut records[index];
+        let mut attempt = 0;
+        let wanted = record.name.clone();
+        while !taken.take(&record.name) {
+            record.name = name::beside(&wanted, &record.kind, &record.path, attempt).into();
+            attempt += 1;
+        }
+    }
+}
+
+/// SHA-256 that is equal for equal workspace state: over kind, path, and the size and digest of what does not change by itself.
+pub(crate) fn content_id(records: &[Record]) -> Sha {
+    let mut order: Vec<&Record> = records.iter().collect();
+    order.sort_unstable_by(|a, b| (&a.kind, &a.path).cmp(&(&b.kind, &b.path)));
+    let mut sha = Sha256::new();
+    for record in order {
+        let (size, digest) = match &record.canonical {
+            Some(canonical) => (canonical.size, &canonical.sha256),
+            None => (record.body.len(), record.body.sha256()),
+        };
+        sha.update(format!("{}\0{}\0{size}\0{}\n", record.kind, record.path, hex(digest)));
+    }
+    sha.finalize().into()
+}
+
+/// A small member with its header and padding.
+pub(crate) fn whole_member(tar_name: &str, body: &[u8]) -> Vec<u8> {
+    let mut raw = tar_head(tar_name, body.len() as u64, 0);
+    raw.extend_from_slice(body);
+    raw.resize(raw.len().next_multiple_of(512), 0);
+    raw
+}
+
+/// The file that is being written: counts, and hashes what was really written.
+pub(crate) struct Out<'a> {
+    staged: &'a mut dyn Staged,
+    target: &'a Path,
+    at: u64,
+    sha: Sha256,
+}
+
+impl Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.staged.write(bytes)?;
+        self.sha.update(&bytes[..written]);
+        self.at += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.staged.flush()
+    }
+}
+
+impl<'a> Out<'a> {
+    pub(crate) fn new(staged: &'a mut dyn Staged, target: &'a Path) -> Self {
+        Self { staged, target, at: 0, sha: Sha256::new() }
+    }
+
+    /// Writes a compressed data frame and notes it.
+    pub(crate) fn frame(&mut self, frames: &mut Vec<FrameLine>, ulen: u64, stored: &[u8]) -> Result<(), WriteError> {
+        let tar = frames.last().map_or(0, |last| last.tar + last.ulen);
+        let (off, clen) = self.put(stored)?;
+        frames.push(FrameLine { off, clen, ulen, tar, sha256: self.digest() });
+        Ok(())
+    }
+
+    /// Writes the manifest frame, the tail frame and the trailer. Returns the size of the file.
+    pub(crate) fn tail(mut self, head: &HeadLine, head_text: &[u8], files: &Files, level: i32) -> Result<u64, WriteError> {
+        let head_sha = Sha256::digest(head_text).into();
+        let tagmanifest = tags::tagmanifest(head, &head_sha, files.sums.sha256(), files.manifest.sha256());
+        let bag_info = tags::bag_info(head);
+        let [bagit_name, info_name, sums_name, manifest_name, tag_name] = MANIFEST_FRAME;
+        let small =
+            |name: &str, text: &str| Section::new(name, text.len() as u64, Box::new(Cursor::new(text.as_bytes().to_vec())));
+        let big = |name: &str, blob: &Blob| Section::new(name, blob.len(), Box::new(blob.reader()));
+        let sections = [
+            small(bagit_name, BAGIT),
+            small(info_name, &bag_info),
+            big(sums_name, &files.sums),
+            big(manifest_name, &files.manifest),
+            small(tag_name, &tagmanifest),
+        ];
+        let manifest_off = self.at;
+        let unpacked = sections.iter().map(Section::len).sum();
+        if unpacked > frame::MAX_MANIFEST {
+            return Err(WriteError::Unfit { what: "the manifest".to_owned(), why: "it is larger than 1 GiB".to_owned() });
+        }
+        self.manifest_frame(sections, unpacked, level)?;
+        let (manifest_clen, manifest_sha) = (self.at - manifest_off, self.digest());
+        let (tail_off, tail_clen) = self.put(&frame::compress(&[0; 1024], level).map_err(WriteError::Compress)?)?;
+        let tail_sha = self.digest();
+        let trailer = Trailer {
+            manifest_off,
+            manifest_clen,
+            manifest_ulen: unpacked,
+            tail_off,
+            tail_clen,
+            manifest_sha,
+            tail_sha,
+            minor: MINOR,
+        };
+        self.put(&trailer.bytes())?;
+        Ok(self.at)
+    }
+
+    fn manifest_frame(&mut self, sections: [Section; 5], ulen: u64, level: i32) -> Result<(), WriteError> {
+        let target = self.target;
+        let failed = |cause| failed("write", target, cause);
+        let mut encoder = frame::encoder(&mut *self, ulen, level).map_err(failed)?;
+        for mut section in sections {
+            encoder.write_all(&section.head).map_err(failed)?;
+            io::copy(&mut section.body, &mut encoder).map_err(failed)?;
+            encoder.write_all(&vec![0; section.padding]).map_err(failed)?;
+        }
+        encoder.finish().map(drop).map_err(failed)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(u64, u64), WriteError> {
+        let off = self.at;
+        self.write_all(bytes).map_err(|cause| failed("write", self.target, cause))?;
+        Ok((off, bytes.len() as u64))
+    }
+
+    fn digest(&mut self) -> Sha {
+        self.sha.finalize_reset().into()
+    }
+}
+
+/// One member of the manifest frame.
+struct Section {
+    head: Vec<u8>,
+    body: Box<dyn Read>,
+    size: u64,
+    padding: usize,
+}
+
+impl Section {
+    fn new(name: &str, size: u64, body: Box<dyn Read>) -> Self {
+        let head = tar_head(&format!("{ROOT}{name}"), size, 0);
+        Self { head, body, size, padding: usize::try_from(padded(size) - size).unwrap_or(0) }
+    }
+
+    fn len(&self) -> u64 {
+        self.head.len() as u64 + padded(self.size)
+    }
+}
+
+/// The two large files of the manifest frame, spooled.
+pub(crate) struct Files {
+    pub(crate) sums: Blob,
+    pub(crate) manifest: Blob,
+}
+
+/// What the manifest holds besides members.
+pub(crate) struct Others<'a> {
+    pub(crate) head_text: &'a [u8],
+    pub(crate) frames: &'a [FrameLine],
+    pub(crate) gaps: &'a [Gap],
+    pub(crate) kinds: &'a [KindLine],
+    pub(crate) redacted: &'a [Redacted],
+}
+
+/// Spools `manifest-sha256.txt` and `manifest.jsonl`.
+pub(crate) fn manifest_files(spool: &Spool, records: &[Record], plan: &Plan, others: &Others<'_>) -> Result<Files, WriteError> {
+    let begin = || Ok(io::BufWriter::with_capacity(256 << 10, spool.begin()?));
+    let mut sums = begin().map_err(WriteError::Spool)?;
+    let mut manifest = begin().map_err(WriteError::Spool)?;
+    let mut put = |line: Vec<u8>| manifest.write_all(&line).map_err(WriteError::Spool);
+    put(others.head_text.to_vec())?;
+    for (index, frame) in others.frames.iter().enumerate() {
+        put(fitting(lines::frame(index, frame), "a frame")?)?;
+    }
+    let mut order: Vec<usize> = (0..records.len()).collect();
+    order.sort_unstable_by(|a, b| (&records[*a].path, &records[*a].kind).cmp(&(&records[*b].path, &records[*b].kind)));
+    for index in order {
+        let record = &records[index];
+        put(member_line(record, plan.places[index])?)?;
+        sums.write_all(tags::sum_line(record.body.sha256(), &record.name).as_bytes()).map_err(WriteError::Spool)?;
+    }
+    others.gaps.iter().try_for_each(|gap| put(fitting(lines::gap(gap), &gap.path)?))?;
+    others.kinds.iter().try_for_each(|kind| put(fitting(lines::kind(kind), &kind.kind)?))?;
+    others.redacted.iter().try_for_each(|redacted| put(fitting(lines::redacted(redacted), &redacted.path)?))?;
+    let end = |file: io::BufWriter<crate::spool::Incoming>| file.into_inner().map_err(io::IntoInnerError::into_error)?.finish();
+    Ok(Files { sums: end(sums).map_err(WriteError::Spool)?, manifest: end(manifest).map_err(WriteError::Spool)? })
+}
+
+fn member_line(record: &Record, (frame, at): (u32, u32)) -> Result<Vec<u8>, WriteError> {
+    let meta = record.meta.bytes().map_err(WriteError::Spool)?;
+    let meta: Value = serde_json::from_slice(&meta).map_err(|cause| WriteError::Spool(cause.into()))?;
+    let line = lines::member(&MemberParts {
+        path: &record.path,
+        kind: &record.kind,
+        key: record.key.as_deref(),
+        name: &record.name,
+        size: record.body.len(),
+        sha256: record.body.sha256(),
+        frame,
+        at,
+        degraded: record.degraded.as_deref(),
+        meta: &meta,
+    });
+    fitting(line, &record.path)
+}
+
+/// A line, if readers accept it.
+pub(crate) fn fitting(line: Result<Vec<u8>, serde_json::Error>, what: &str) -> Result<Vec<u8>, WriteError> {
+    let unfit = |why: String| WriteError::Unfit { what: format!("\"{what}\""), why };
+    let line = line.map_err(|cause| unfit(cause.to_string()))?;
+    if lines::fits(&line) { Ok(line) } else { Err(unfit("its line is longer than 1 MiB".to_owned())) }
+}
+
+/// Opens what was written and hashes every stored byte.
+pub(crate) fn read_back(source: Box<dyn Source>) -> Result<(), WriteError> {
+    let unlimited = Limits { bytes: u64::MAX, ..Limits::default() };
+    let reader = Reader::open_source(source, unlimited).map_err(|cause: OpenError| WriteError::ReadBack(Box::new(cause)))?;
+    let check = |index| reader.stored(index).map(drop);
+    (0..reader.manifest().frames.len()).try_for_each(check).map_err(|cause: ReadError| WriteError::ReadBack(Box::new(cause)))
+}
+
+/// What came of an act of the store.
+pub(crate) fn failed(doing: &'static str, path: &Path, source: io::Error) -> WriteError {
+    if matches!(doing, "create" | "publish") && source.kind() == io::ErrorKind::AlreadyExists {
+        return WriteError::AlreadyExists { path: path.to_owned() };
+    }
+    WriteError::Store { doing, path: path.to_owned(), source }
+}
