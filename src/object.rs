@@ -63,6 +63,7 @@ pub struct Wanted {
     source_workspace: String,
     keys: HashMap<&'static str, HashSet<String>>,
     sources: HashMap<&'static str, HashSet<String>>,
+    folders: HashSet<String>,
 }
 
 /// Name of the tag that holds the stamp.
@@ -78,6 +79,19 @@ impl Wanted {
     pub fn add(&mut self, kind: &'static Kind, id: &str, key: &str) {
         self.keys.entry(kind.name).or_default().insert(fold(kind, key));
         self.sources.entry(kind.name).or_default().insert(id.to_owned());
+        self.folders.extend(with_parents(key).skip(1).map(str::to_owned));
+    }
+
+    /// Whether something below this folder is asked for.
+    pub fn wants_folder(&self, path: &str) -> bool {
+        self.folders.contains(path)
+    }
+
+    /// The natural keys of a kind, sorted.
+    pub fn keys(&self, kind: &str) -> Vec<&str> {
+        let mut keys: Vec<&str> = self.keys.get(kind).into_iter().flatten().map(String::as_str).collect();
+        keys.sort_unstable();
+        keys
     }
 
     /// Whether anything of the kind is asked for.

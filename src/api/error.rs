@@ -3,7 +3,7 @@
 //! The sentence says what we were doing and what came of it; the cause is `source`; advice is [`ApiError::hint`]. No
 //! part of it ever holds a credential or a secret field of the body that was sent.
 
-use super::request::Method;
+use super::request::{Method, Request};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -127,6 +127,16 @@ impl ApiError {
             advice: None,
             cause: None,
         }))
+    }
+
+    /// An answer that does not hold what it should.
+    pub fn protocol(request: &Request, message: &str) -> Self {
+        Self::new(request.method, &request.path, ErrorKind::Protocol, message)
+    }
+
+    /// Something on this side of the wire that kept a call from being of use: a full disk.
+    pub fn local(path: &str, message: &str, error: &std::io::Error) -> Self {
+        Self::new(Method::Get, path, ErrorKind::Local, message).with_cause(error, &str::to_owned)
     }
 
     pub(super) fn with_cause(mut self, error: &(dyn std::error::Error + 'static), clean: &dyn Fn(&str) -> String) -> Self {

@@ -6,4 +6,7 @@ mod damage;
 mod forge;
 mod golden;
 mod hostile;
+mod layers;
+mod simulator;
+mod survey;
 mod writer;
