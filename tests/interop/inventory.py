@@ -189,15 +189,16 @@ class Reader:
     def libraries(self, cluster_id):
         with contextlib.suppress(Unsupported):
             statuses = list(self.client.libraries.cluster_status(cluster_id))
-            stay = [one for one in statuses if not one.is_library_for_all_clusters and one.status.value != "UNINSTALL_ON_RESTART"]
+            own = (one for one in statuses if not one.is_library_for_all_clusters)
+            stay = (one for one in own if one.status.value != "UNINSTALL_ON_RESTART")
             return sorted((one.library.as_dict() for one in stay), key=json.dumps)
         return []
 
     def scripts(self):
         for script in self.client.global_init_scripts.list():
             full = self.client.global_init_scripts.get(script.script_id).as_dict()
-            document = keep(full, {"name", "script", "position", "enabled"})
-            self.found.add("global_init_script", script.script_id, f"{script.name} {digest(full['script'].encode())[:8]}", document)
+            name = f"{script.name} {digest(full['script'].encode())[:8]}"
+            self.found.add("global_init_script", script.script_id, name, keep(full, {"name", "script", "position", "enabled"}))
 
     def jobs(self):
         for job in self.client.jobs.list():
@@ -295,8 +296,11 @@ def pair_kind(first, second, kind):
 
 def likest(kind, first, second, ours, theirs):
     """Pairs objects of one name: those that differ least first."""
-    distance = lambda one, other: len(list(differences(kind, "", "", unstamped(kind, first.of(kind)[one]), unstamped(kind, second.of(kind)[other]))))
-    ranked = sorted((distance(one, other) if len(ours) > 1 else 0, one, other) for one in ours for other in theirs)
+    def distance(one, other):
+        documents = unstamped(kind, first.of(kind)[one]), unstamped(kind, second.of(kind)[other])
+        return len(list(differences(kind, "", "", *documents))) if len(ours) > 1 else 0
+
+    ranked = sorted((distance(one, other), one, other) for one in ours for other in theirs)
     found = {}
     for _, one, other in ranked:
         if one not in found.values() and other not in found:
@@ -393,5 +397,6 @@ def judge(found, expected, title):
         else:
             left.append(str(difference))
     unmet = [f"expected, but not seen: {one.kind} {one.name} {one.at}: {one.reason}" for one in expected if not one.met]
-    print(f"  {title}: {len(found)} differences, {len(left)} unexpected; {len(expected) - len(unmet)} of {len(expected)} expectations met")
+    met = f"{len(expected) - len(unmet)} of {len(expected)} expectations met"
+    print(f"  {title}: {len(found)} differences, {len(left)} unexpected; {met}")
     return left + unmet

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Backs up and restores minilake, an emulator of the workspace API by other hands.
 
-Seeds it through the official client, checks what it kept of that, exports, wipes it, imports, and compares what the official client
-sees before and after. What minilake loses by itself and what a restore changes on purpose stand below as data with reasons;
-anything else that differs fails, and so does an expectation that is not met. A second import must change nothing.
+Seeds it through the official client, checks what it kept of that, exports, wipes it, imports, and compares what the client sees
+before and after. What minilake loses by itself and what a restore changes on purpose stand below as data with reasons; what
+else differs fails, and so does an expectation that is not met. A second import must change nothing.
 
     minilake.py               the journey
     minilake.py --self-test   no journey: checks that the comparison sees planted changes, and nothing else
@@ -12,6 +12,7 @@ anything else that differs fails, and so does an expectation that is not met. A 
 import base64
 import contextlib
 import io
+import json
 import os
 import pathlib
 import socket
@@ -90,13 +91,15 @@ def seed(client):
         "small", "Standard_DS3_v2", min_idle_instances=2, max_capacity=10, custom_tags={"team": "grid"},
         idle_instance_autotermination_minutes=15,
     ).instance_pool_id
-    definition = '{"instance_pool_id":{"type":"fixed","value":"%s","hidden":true},"num_workers":{"type":"range","maxValue":8}}' % pool
-    policy = client.cluster_policies.create(name="Grid small", definition=definition, max_clusters_per_user=3).policy_id
+    fixed, sizes = {"type": "fixed", "value": pool, "hidden": True}, {"type": "range", "maxValue": 8}
+    rules = json.dumps({"instance_pool_id": fixed, "num_workers": sizes})
+    policy = client.cluster_policies.create(name="Grid small", definition=rules, max_clusters_per_user=3).policy_id
     clusters = make_clusters(client, pool, policy)
     scripts(client)
     recorded(client)
     made = make_jobs(client, clusters, policy)
-    permissions(client, {"clusters": clusters["plain"], "jobs": made["nightly"], "instance-pools": pool, "cluster-policies": policy})
+    guarded = {"clusters": clusters["plain"], "jobs": made["nightly"], "instance-pools": pool, "cluster-policies": policy}
+    permissions(client, guarded)
     return {"clusters": clusters, "jobs": made}
 
 
@@ -105,9 +108,8 @@ def principals(client):
     bert = client.users.create(user_name="bert@northwind.example", display_name="Bert", active=True)
     robot = client.service_principals.create(application_id="6f1c6f0a-0d5e-4b53-9d4c-0c2f6a3f9a11", display_name="nightly-robot")
     member = lambda one: iam.ComplexValue(value=one.id)
-    inner = client.groups.create(
-        display_name="grid-core", members=[member(anna), member(robot)], entitlements=[iam.ComplexValue(value="allow-cluster-create")]
-    )
+    may = [iam.ComplexValue(value="allow-cluster-create")]
+    inner = client.groups.create(display_name="grid-core", members=[member(anna), member(robot)], entitlements=may)
     client.groups.create(display_name="grid", members=[member(inner), member(bert)])
 
 
@@ -164,7 +166,8 @@ def cluster_specs(pool, policy):
     init = [compute.InitScriptInfo(workspace=compute.WorkspaceStorageInfo(destination="/Shared/init/setup.sh"))]
     return {
         "plain": dict(
-            cluster_name="plain", spark_version=version, node_type_id="Standard_DS3_v2", num_workers=2, autotermination_minutes=30,
+            cluster_name="plain", spark_version=version, node_type_id="Standard_DS3_v2", num_workers=2,
+            autotermination_minutes=30,
             spark_conf={"spark.speculation": "true", "fs.key": "{{secrets/grid/storage-key}}"}, spark_env_vars={"STAGE": "prod"},
             custom_tags={"team": "grid"}, init_scripts=init, data_security_mode=compute.DataSecurityMode.SINGLE_USER,
             single_user_name="Anna@northwind.example", runtime_engine=compute.RuntimeEngine.PHOTON, enable_elastic_disk=True,
@@ -293,8 +296,8 @@ def self_test(url, client, before):
 def plant(client, made):
     """Changes a little of everything; gives the places where that must show."""
     text = base64.b64encode(b"# Databricks notebook source\nprint('changed')\n").decode()
-    client.workspace.import_("/Users/minilake-user/etl", content=text, format=workspace.ImportFormat.SOURCE,
-                             language=workspace.Language.PYTHON, overwrite=True)
+    python = {"format": workspace.ImportFormat.SOURCE, "language": workspace.Language.PYTHON}
+    client.workspace.import_("/Users/minilake-user/etl", content=text, overwrite=True, **python)
     client.workspace.delete("/Shared/lib/nothing.txt")
     client.workspace.mkdirs("/Shared/new")
     client.dbfs.delete("/FileStore/empty")
@@ -306,9 +309,14 @@ def plant(client, made):
     client.permissions.update("jobs", str(made["jobs"]["nightly"]), access_control_list=[
         iam.AccessControlRequest(group_name="grid", permission_level=iam.PermissionLevel.CAN_MANAGE)])
     return {
-        ("notebook", "/Users/minilake-user/etl", "/SOURCE"), ("file", "/Shared/lib/nothing.txt", ""), ("directory", "/Shared/new", ""),
-        ("dbfs_file", "/FileStore/empty", ""), ("group", "grid", "/members"), ("secret_scope", "grid", "/acls/grid-core"),
-        ("job", "nightly", "/max_concurrent_runs"), ("cluster", "twin", "/num_workers"),
+        ("notebook", "/Users/minilake-user/etl", "/SOURCE"),
+        ("file", "/Shared/lib/nothing.txt", ""),
+        ("directory", "/Shared/new", ""),
+        ("dbfs_file", "/FileStore/empty", ""),
+        ("group", "grid", "/members"),
+        ("secret_scope", "grid", "/acls/grid-core"),
+        ("job", "nightly", "/max_concurrent_runs"),
+        ("cluster", "twin", "/num_workers"),
         ("permissions of job", "nightly", "/group:grid"),
     }
 
@@ -328,7 +336,7 @@ def journey(folder, url, client, before):
     again, repeated = read(client), writes(read_log(log)[sent:])
     faults = judge(compare(before, after), INERT + LOST, "restored against seeded")
     faults += [f"the second import changed {one}" for one in compare(after, again)]
-    faults += [f"not terminated: cluster {one} is {state}" for one, state in after.states.items() if not state.startswith("TERMINAT")]
+    faults += [f"cluster {one} is {state}" for one, state in after.states.items() if not state.startswith("TERMINAT")]
     faults += [f"the second import wrote: {one['method']} {one['path']}" for one in repeated]
     if faults:
         raise Failure("\n  ".join([f"{len(faults)} faults", *faults]))

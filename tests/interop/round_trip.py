@@ -46,7 +46,7 @@ ON_PURPOSE = [
     Expected("global_init_script", "/enabled", "a restored script is disabled", lambda old, new: old is True and not new),
     Expected("cluster", "/docker_image/basic_auth*", "half a login is no login", lambda old, new: secret(old) or new is None),
     Expected("cluster", "/spark_conf/*", "a secret in the clear is not stored", lambda old, new: secret(old) and not secret(new)),
-    Expected("cluster", "/spark_env_vars/*", "a secret in the clear is not stored", lambda old, new: secret(old) and not secret(new)),
+    Expected("cluster", "/spark_env_vars/*", "as in spark_conf", lambda old, new: secret(old) and not secret(new)),
     Expected("cluster", "/policy_id", "the policy was dead at the source", lambda old, new: old and new is None),
     Expected("secret_scope", "/keys*", "values cannot be read, so that keys cannot be set", lambda old, new: not new),
     *[Expected(kind, "", "recorded, not restored", lambda old, new: new is None) for kind in RECORDED],
@@ -96,8 +96,9 @@ def journey(folder, source, target):
 def inert_faults(after):
     """Whatever could run, bill or notify in the restored workspace."""
     faults = [f"cluster {one} is {state}" for one, state in after.states.items() if not state.startswith("TERMINAT")]
-    faults += [f"pool {one} keeps idle instances" for one, pool in after.of("instance_pool").items() if pool.get("min_idle_instances")]
-    faults += [f"script {one} is enabled" for one, script in after.of("global_init_script").items() if script.get("enabled")]
+    pools, scripts = after.of("instance_pool"), after.of("global_init_script")
+    faults += [f"pool {one} keeps idle instances" for one, pool in pools.items() if pool.get("min_idle_instances")]
+    faults += [f"script {one} is enabled" for one, script in scripts.items() if script.get("enabled")]
     for one, job in after.of("job").items():
         faults += [f"job {one} is not paused: {starter}" for starter in starters(job) if starter.get("pause_status") != "PAUSED"]
     return faults
@@ -123,9 +124,10 @@ def export_faults(folder):
 def again_faults(folder):
     """A second import changes nothing and makes no write request."""
     requests, done = (read_log(folder / f"requests.{name}.jsonl") for name in ("again", "import"))
-    say(f"import: {len(done)} requests, {len(writes(done))} of them writes; again: {len(requests)}, {len(writes(requests))} writes")
+    say(f"import: {len(done)} requests, {len(writes(done))} writes; again: {len(requests)} requests, {len(writes(requests))} writes")
     faults = [] if writes(done) else ["the first import wrote nothing, so that the second proves nothing"]
-    return faults + [f"the second import wrote: {one['method']} {one['path']} {json.dumps(one['json'])[:200]}" for one in writes(requests)]
+    texts = (f"{one['method']} {one['path']} {json.dumps(one['json'])[:200]}" for one in writes(requests))
+    return faults + [f"the second import wrote: {text}" for text in texts]
 
 
 def account_faults(bundle, before, client):
@@ -143,7 +145,8 @@ def account_faults(bundle, before, client):
 
 def sum_faults(lines):
     """The `kind` lines must add up to the lines of the objects."""
-    states = collections.Counter((line["kind"], line.get("state", "captured")) for line in lines if line["t"] in ("member", "gap"))
+    objects = (line for line in lines if line["t"] in ("member", "gap"))
+    states = collections.Counter((line["kind"], line.get("state", "captured")) for line in objects)
     for line in (line for line in lines if line["t"] == "kind"):
         for state in ("captured", "degraded", "missing", "excluded", "unavailable"):
             if line[state] != states.pop((line["kind"], state), 0):
@@ -198,7 +201,8 @@ def canary_faults(folder):
         if path.is_file():
             looked += 1
             data = contents(path)
-            faults += [f"{canary} stands in {path.relative_to(folder)}" for spelling, canary in wanted.items() if spelling in data]
+            where = path.relative_to(folder)
+            faults += [f"{canary} stands in {where}" for spelling, canary in wanted.items() if spelling in data]
     say(f"looked for {len(canaries())} planted secrets in {looked} files")
     return faults
 

@@ -403,7 +403,8 @@ def print_routes(prefix):
         if path.startswith(prefix):
             shape = route.body.of if route.body else {}
             keys = sorted(shape if isinstance(shape, dict) else keys_of(shape)[0]) if shape else []
-            print(f"{route.verb} {path} [{route.name}]\n  query {sorted(route.query)}\n  body {keys}\n  form {sorted(route.form)}")
+            print(f"{route.verb} {path} [{route.name}]")
+            print(f"  query {sorted(route.query)}\n  body {keys}\n  form {sorted(route.form)}")
 
 
 def planted():

@@ -43,7 +43,7 @@ unpacked = {
 listed = dict(reversed(line.split("  ", 1)) for line in (root / "manifest-sha256.txt").read_text(encoding="utf-8").splitlines())
 faults = [f"{name}: manifest.jsonl says {members.get(name)}, tar unpacked {unpacked.get(name)}"
           for name in sorted(members.keys() | unpacked.keys()) if members.get(name) != unpacked.get(name)]
-faults += [f"{name}: only one of the two manifests names it, or with another digest" for name in sorted(members.keys() | listed.keys())
+faults += [f"{name}: the two manifests disagree" for name in sorted(members.keys() | listed.keys())
            if name not in members or members[name][1] != listed.get(name)]
 head = lines[0]
 if head["t"] != "bundle" or head["counts"]["members"] != len(members) or not members:

@@ -7,6 +7,7 @@ Ends with the exit code of the command; the workspace is stopped whatever happen
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         sys.exit(main())
     except harness.Failure as failure:
