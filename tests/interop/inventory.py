@@ -98,6 +98,7 @@ class Reader:
         ):
             with contextlib.suppress(Unsupported):
                 part()
+        self.leave_unpromised_dbfs()
         return self.found
 
     def principals(self):
@@ -148,6 +149,13 @@ class Reader:
             if not entry.is_dir:
                 with self.client.dbfs.open(entry.path, read=True) as stream:
                     self.found.add("dbfs_file", entry.path, entry.path, {"bytes": digest(stream.read())})
+
+    def leave_unpromised_dbfs(self):
+        """A backup carries some folders of DBFS, and elsewhere what is referred to."""
+        text = json.dumps({kind: documents for kind, documents in self.found.documents.items() if kind != "dbfs_file"})
+        for path in list(self.found.of("dbfs_file")):
+            if not path.startswith(PROMISED_DBFS) and json.dumps(path)[1:-1] not in text:
+                del self.found.documents["dbfs_file"][path]
 
     def volumes(self):
         for path in sorted(set(re.findall(r"/Volumes/[^\s\"'\\,}\]]+", json.dumps(self.found.documents)))):
@@ -384,7 +392,7 @@ def keyed(value):
 
 
 def empty(value):
-    return value is None or value is False or value in ("", 0) or value == [] or value == {} or value == "0"
+    return value is None or value is False or value in ("", 0) or value == [] or value == {}
 
 
 def judge(found, expected, title):

@@ -97,7 +97,7 @@ def seed(client):
     clusters = make_clusters(client, pool, policy)
     scripts(client)
     recorded(client)
-    made = make_jobs(client, clusters, policy)
+    made = make_jobs(client, clusters, pool, policy)
     guarded = {"clusters": clusters["plain"], "jobs": made["nightly"], "instance-pools": pool, "cluster-policies": policy}
     permissions(client, guarded)
     return {"clusters": clusters, "jobs": made}
@@ -215,10 +215,10 @@ def recorded(client):
     )
 
 
-def make_jobs(client, clusters, policy):
+def make_jobs(client, clusters, pool, policy):
     notebook = jobs.NotebookTask("/Shared/reports/Überblick 100% #1", base_parameters={"day": "1"}, source=jobs.Source.WORKSPACE)
     file = jobs.SparkPythonTask("/Shared/lib/looks_like_a_notebook.py", parameters=["--fast"], source=jobs.Source.WORKSPACE)
-    small = compute.ClusterSpec(spark_version="15.4.x-scala2.12", policy_id=policy, num_workers=1, node_type_id="Standard_DS3_v2")
+    small = compute.ClusterSpec(spark_version="15.4.x-scala2.12", policy_id=policy, num_workers=1, instance_pool_id=pool)
     nightly = client.jobs.create(
         name="nightly", max_concurrent_runs=1, tags={"team": "grid"},
         schedule=jobs.CronSchedule("0 0 2 * * ?", "Europe/Stockholm", pause_status=jobs.PauseStatus.UNPAUSED),
