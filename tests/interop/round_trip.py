@@ -13,7 +13,6 @@ Exports the sample workspace, restores it into an empty one, and checks that
 
 import base64
 import collections
-import io
 import json
 import pathlib
 import re
@@ -112,9 +111,8 @@ def export_faults(folder):
     """The export only reads, and nothing twice."""
     requests = read_log(folder / "requests.export.jsonl")
     say(f"export: {len(requests)} requests")
-    good = collections.Counter(
-        f"{one['method']} {one['path']}?{urllib.parse.urlencode(one['query'])}" for one in requests if one["status"] == 200
-    )
+    texts = (f"{one['method']} {one['path']} {one['query']}" for one in requests if one["status"] == 200)
+    good = collections.Counter(texts)
     faults = [f"the export wrote: {one['method']} {one['path']}" for one in writes(requests)]
     return faults + [f"fetched {count} times: {what}" for what, count in good.items() if count > 1]
 
@@ -158,7 +156,7 @@ def manifest(bundle):
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
                 if member.name == "bundle/manifest.jsonl":
-                    return [json.loads(line) for line in io.TextIOWrapper(tar.extractfile(member), encoding="utf-8")]
+                    return [json.loads(line) for line in tar.extractfile(member).read().splitlines()]
     raise Failure("the bundle has no manifest")
 
 
