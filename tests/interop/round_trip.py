@@ -59,7 +59,8 @@ def check():
     folder = pathlib.Path(sys.argv[1]).resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with harness.simulator(folder / "simulator", "--seed", "sample", "--workspaces", "2") as [source, target]:  # the second is empty
+    # The second workspace of a simulator is empty.
+    with harness.simulator(folder / "simulator", "--seed", "sample", "--workspaces", "2") as [source, target]:
         faults = journey(folder, source, target)
     faults += canary_faults(folder)
     if faults:
@@ -120,7 +121,8 @@ def export_faults(folder):
 def again_faults(folder):
     """A second import changes nothing and makes no write request."""
     requests, done = (read_log(folder / f"requests.{name}.jsonl") for name in ("again", "import"))
-    say(f"import: {len(done)} requests, {len(writes(done))} writes; again: {len(requests)} requests, {len(writes(requests))} writes")
+    for name, log in (("import", done), ("again", requests)):
+        say(f"{name}: {len(log)} requests, {len(writes(log))} of them writes")
     faults = [] if writes(done) else ["the first import wrote nothing, so that the second proves nothing"]
     texts = (f"{one['method']} {one['path']} {json.dumps(one['json'])[:200]}" for one in writes(requests))
     return faults + [f"the second import wrote: {text}" for text in texts]
