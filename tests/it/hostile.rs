@@ -200,7 +200,7 @@ fn frames() {
             }),
         ),
         ("no zstd frame", "frame-header", stored(|s| s[1] = b"PK\x03\x04 and so on".to_vec())),
-        ("cut inside", "frame-header", stored(|s| drop(s[1].pop()))),
+        ("cut inside", "frame-header", stored(|s| s[1] = s[1][..s[1].len() - 1].to_vec())),
         (
             "a flipped bit, hashed",
             "decode",
@@ -321,7 +321,7 @@ fn json_with_two_meanings() {
         ("CR LF", "line", swap("}\n", "}\r\n")),
         ("a byte order mark", "line", text(|t| drop(t.splice(0..0, *b"\xEF\xBB\xBF")))),
         ("an empty line", "line", text(|t| t.push(b'\n'))),
-        ("no line feed at the end", "line", text(|t| drop(t.pop()))),
+        ("no line feed at the end", "line", text(|t| t.truncate(t.len() - 1))),
         ("an empty manifest", "line", text(Vec::clear)),
         (
             "bytes that are not UTF-8",
@@ -474,7 +474,7 @@ fn tag_files_and_tail() {
         ("a large tag file", "limit", tags(|t| t[1].1 = vec![b'x'; 100_000])),
         ("tag files in another order", "tar-header", tags(|t| t.swap(0, 1))),
         ("a tag file left out", "tar-header", tags(|t| drop(t.remove(2)))),
-        ("the last tag file left out", "decode", tags(|t| drop(t.pop()))),
+        ("the last tag file left out", "decode", tags(|t| t.truncate(4))),
         ("a tag file more", "tag-file", tags(|t| t.push(("x".to_owned(), b"x".to_vec())))),
         (
             "a tag file that is a link",

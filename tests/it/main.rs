@@ -1,6 +1,9 @@
 //! One test program for everything that is larger than a module.
 
+mod audit;
+mod damage;
 mod forge;
+mod golden;
 mod hostile;
 mod layers;
 mod simulator;

@@ -1,0 +1,127 @@
+//! Damage at every place: each flipped bit, each truncation, each frame dropped, repeated, moved or added is noticed.
+//!
+//! `LIFEBOAT_FULL_SWEEP=1 cargo test --release --test it damage` flips every bit of every golden bundle and
+//! cuts at every byte; without it, one bit of every byte of the small ones and a sample of the larger.
+
+use crate::golden::{GOLDEN, golden};
+use crate::writer::{many, write};
+use lifeboat::audit::{Depth, verify_bytes};
+use lifeboat::bundle::{Limits, OpenError, Options, Reader};
+
+/// The codes of all findings; an error counts as what it says.
+fn codes(bytes: Vec<u8>) -> Vec<String> {
+    match verify_bytes(bytes, Depth::Quick) {
+        Ok(verdict) => verdict.findings.iter().map(|finding| finding.fault.code().to_owned()).collect(),
+        Err(OpenError::NeedsVersion { .. }) => vec!["needs-version".to_owned()],
+        Err(OpenError::NotABundle(_)) => vec!["not-a-bundle".to_owned()],
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+fn sweep(name: &str, bits: impl Iterator<Item = usize>) -> usize {
+    let bytes = golden(name);
+    let mut flips = 0;
+    for bit in bits.take_while(|bit| bit / 8 < bytes.len()) {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(!codes(flipped).is_empty(), "{name}: bit {bit} of {} bytes flipped unnoticed", bytes.len());
+        flips += 1;
+    }
+    flips
+}
+
+/// Every place of a small bundle, and every 61st of a larger one, unless all are asked for.
+fn step(size: usize) -> usize {
+    if size < 3000 || full() { 1 } else { 61 }
+}
+
+fn full() -> bool {
+    std::env::var_os("LIFEBOAT_FULL_SWEEP").is_some()
+}
+
+#[test]
+fn no_flipped_bit_stays_unnoticed() {
+    for (name, ..) in GOLDEN {
+        let size = golden(name).len();
+        let flips =
+            if full() { sweep(name, 0..) } else { sweep(name, (0..).step_by(step(size)).map(|byte| byte * 8 + byte % 8)) };
+        assert_eq!(flips, if full() { 8 * size } else { size.div_ceil(step(size)) });
+    }
+}
+
+#[test]
+fn every_truncation_is_called_one() {
+    for (name, ..) in GOLDEN {
+        let bytes = golden(name);
+        for len in (0..bytes.len()).step_by(step(bytes.len())).chain(bytes.len() - 200..bytes.len()) {
+            let expected = if len < 4 { "not-a-bundle" } else { "truncated" };
+            assert_eq!(codes(bytes[..len].to_vec()), [expected], "{name}: {len} of {} bytes", bytes.len());
+        }
+    }
+}
+
+#[test]
+fn bytes_around_a_bundle_are_noticed() {
+    let bytes = golden("small");
+    for junk in [&b"\0"[..], b"junk", &[0; 512], b"\x28\xB5\x2F\xFD", &bytes[..], &[b'x'; 70_000]] {
+        assert!(!codes([junk, &bytes].concat()).is_empty());
+        assert!(!codes([&bytes, junk].concat()).is_empty() || junk == &bytes[..]);
+    }
+    assert_eq!(codes([&bytes[..], b"\0"].concat()), ["tiling"]);
+    assert_eq!(codes([&bytes[..], &bytes[..]].concat()), ["tiling"], "two bundles are not one");
+}
+
+#[test]
+fn frames_cannot_be_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("b");
+    write(&target, Options { mean_frame: 16 << 10, max_frame: 64 << 10, ..Options::default() }, &many(60)).unwrap();
+    let bytes = std::fs::read(&target).unwrap();
+    let manifest = Reader::open_source(Box::new(bytes.clone()), Limits::default()).unwrap().manifest().clone();
+    let mut cuts: Vec<usize> = manifest.frames.iter().map(|frame| usize::try_from(frame.off).unwrap()).collect();
+    let last = manifest.frames.last().unwrap();
+    cuts.push(usize::try_from(last.off + last.clen).unwrap());
+    let frames: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+    let tail = &bytes[*cuts.last().unwrap()..];
+    assert!(frames.len() > 8);
+    let joined = |frames: Vec<&[u8]>| codes([&frames.concat(), tail].concat());
+    assert_eq!(joined(frames.clone()), Vec::<String>::new());
+    for i in 0..frames.len() {
+        let (mut dropped, mut doubled) = (frames.clone(), frames.clone());
+        dropped.remove(i);
+        doubled.insert(i, frames[i]);
+        assert_eq!(joined(dropped), ["tiling"], "frame {i} dropped");
+        assert_eq!(joined(doubled), ["tiling"], "frame {i} doubled");
+        for j in 0..i {
+            let (mut swapped, mut replaced) = (frames.clone(), frames.clone());
+            swapped.swap(i, j);
+            replaced[i] = frames[j];
+            assert!(!joined(swapped).is_empty(), "frames {i} and {j} swapped");
+            assert!(!joined(replaced).is_empty(), "frame {i} replaced by {j}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_frame_names_all_of_its_objects_and_no_other() {
+    let bytes = golden("big");
+    let manifest = Reader::open_source(Box::new(bytes.clone()), Limits::default()).unwrap().manifest().clone();
+    for (index, frame) in manifest.frames.iter().enumerate() {
+        let mut hurt = bytes.clone();
+        hurt[usize::try_from(frame.off + frame.clen / 2).unwrap()] ^= 0x10;
+        for depth in [Depth::Quick, Depth::Full] {
+            let verdict = verify_bytes(hurt.clone(), depth).unwrap();
+            assert_eq!(verdict.findings.len(), 1, "{:?}", verdict.findings);
+            let finding = &verdict.findings[0];
+            assert_eq!((finding.fault.code(), &finding.objects), ("frame", &manifest.objects_in(index)));
+            assert_eq!(finding.objects.is_empty(), index == 0);
+        }
+        let reader = Reader::open_source(Box::new(hurt), Limits::default()).unwrap();
+        for member in &reader.manifest().members {
+            assert_eq!(reader.read(member).is_err(), manifest.objects_in(index).contains(&member.object()), "{}", member.path);
+        }
+    }
+    let numbers = manifest.find("dbfs", "/FileStore/numbers.csv").unwrap();
+    let frames = (0..manifest.frames.len()).filter(|index| manifest.objects_in(*index).contains(&numbers.object()));
+    assert!(frames.count() > 1, "a big member lies in several frames");
+}
