@@ -217,25 +217,30 @@ fn check_listed(world: &World, task: &Value, field: &str, list: &str, key: &str)
     Ok(())
 }
 
-/// A cluster inside a job obeys the rules of clusters and comes back with the backend's defaults.
+/// A cluster inside a job obeys the rules of clusters.
 fn check_cluster(world: &World, holder: &mut Value) -> Result<(), Problem> {
-    let Some(asked) = holder.get("new_cluster").and_then(Value::as_object) else { return Ok(()) };
-    let filled_in = ["driver_instance_pool_id", "driver_node_type_id", "node_type_id", "azure_attributes", "enable_elastic_disk"];
-    // What was stored carries the defaults already; they must not be taken for wishes when settings are merged.
-    let stored = asked.contains_key("undocumented_backend");
-    let mut asked = asked.clone();
-    if stored && asked.contains_key("instance_pool_id") {
-        let driver = asked.get("driver_instance_pool_id").cloned();
-        for key in filled_in {
-            asked.remove(key);
-        }
-        asked.extend(driver.map(|driver| ("driver_instance_pool_id".to_owned(), driver)));
+    if let Some(asked) = holder.get("new_cluster").and_then(Value::as_object) {
+        holder["new_cluster"] = Value::Object(cluster_rules::checked(world, asked)?);
     }
-    let spec = cluster_rules::checked(world, &asked)?;
-    let mut full = cluster_rules::with_defaults(world, &spec);
-    full.insert("undocumented_backend".into(), json!("vm"));
-    holder["new_cluster"] = Value::Object(full);
     Ok(())
+}
+
+/// Settings as they are shown: the clusters inside carry the backend's defaults, as clusters of their own do.
+pub(super) fn with_backend(world: &World, settings: &mut Map<String, Value>) {
+    for list in ["job_clusters", "tasks"] {
+        for holder in settings.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            fill_cluster(world, holder);
+            if holder["for_each_task"]["task"].is_object() {
+                fill_cluster(world, &mut holder["for_each_task"]["task"]);
+            }
+        }
+    }
+}
+
+fn fill_cluster(world: &World, holder: &mut Value) {
+    if let Some(cluster) = holder.get("new_cluster").and_then(Value::as_object) {
+        holder["new_cluster"] = Value::Object(cluster_rules::with_defaults(world, cluster));
+    }
 }
 
 fn fill_task(task: &mut Value, git: bool) {
@@ -285,13 +290,20 @@ fn fill(job: &mut Map<String, Value>) {
 }
 
 fn live(way: &mut Value) {
-    for inner in ["schedule", "continuous"] {
-        if way[inner].is_object() && way[inner].get("pause_status").is_none() && way.get("pause_status").is_none() {
-            way[inner]["pause_status"] = json!("UNPAUSED");
-        }
-    }
     if let Some(way) = way.as_object_mut() {
-        way.retain(|_, value| !value.is_null());
         way.entry("pause_status").or_insert(json!("UNPAUSED"));
     }
+}
+
+/// Gives settings that were not made by a call what the backend would have filled in.
+pub(super) fn as_stored(settings: &mut Map<String, Value>) {
+    let git = settings.contains_key("git_source");
+    for task in settings.get_mut("tasks").and_then(Value::as_array_mut).into_iter().flatten() {
+        if task["for_each_task"]["task"].is_object() {
+            fill_task(&mut task["for_each_task"]["task"], git);
+        }
+        fill_task(task, git);
+    }
+    settings.retain(|key, value| key != "tasks" || *value != json!([]));
+    fill(settings);
 }

@@ -169,7 +169,8 @@ fn store(world: &mut World, id: i64, settings: Map<String, Value>) -> Answer {
     Reply::done()
 }
 
-fn shown(id: i64, job: &Job, settings: Map<String, Value>) -> Map<String, Value> {
+fn shown(world: &World, id: i64, job: &Job, mut settings: Map<String, Value>) -> Map<String, Value> {
+    job_rules::with_backend(world, &mut settings);
     let run_as = job.settings.get("run_as");
     let chosen = run_as
         .and_then(|who| who["user_name"].as_str().or(who["service_principal_name"].as_str()).or(who["group_name"].as_str()));
@@ -190,7 +191,7 @@ fn get(world: &World, call: &Call, version: &str) -> Answer {
     let id = call.number("job_id")?.ok_or_else(|| Problem::invalid("Missing required field: job_id"))?;
     let job = world.jobs.get(&id).ok_or_else(|| missing(id))?;
     if version == "2.0" {
-        return Reply::json(Value::Object(shown(id, job, outgoing(version, job.settings.clone()))));
+        return Reply::json(Value::Object(shown(world, id, job, outgoing(version, job.settings.clone()))));
     }
     let wrong = |_| Problem::invalid("Invalid page token");
     let start = match call.query("page_token").filter(|_| version == "2.2") {
@@ -198,7 +199,7 @@ fn get(world: &World, call: &Call, version: &str) -> Answer {
         Some(token) => token.trim_start_matches("part-").parse::<usize>().map_err(wrong)?,
     };
     let (settings, more) = cut(&job.settings, start);
-    let mut shown = shown(id, job, settings);
+    let mut shown = shown(world, id, job, settings);
     // 2.1 shows no more than the first hundred of each and has no way to ask for the rest.
     if more && version == "2.2" {
         shown.insert("next_page_token".into(), json!(format!("part-{}", start + AT_ONCE)));
@@ -229,7 +230,7 @@ fn list(world: &World, call: &Call, version: &str) -> Answer {
     };
     // The newest first.
     let jobs: Vec<_> = world.jobs.iter().rev().filter(|(_, job)| named(job)).collect();
-    let entry = |(id, job): &(&i64, &Job)| Value::Object(listed(**id, job, call, version));
+    let entry = |(id, job): &(&i64, &Job)| Value::Object(listed(world, **id, job, call, version));
     if version == "2.0" {
         return Reply::list("jobs", jobs.iter().map(entry).collect());
     }
@@ -252,9 +253,9 @@ fn list(world: &World, call: &Call, version: &str) -> Answer {
 }
 
 /// A job as lists show it: without the long arrays, unless they are asked for, and even then cut.
-fn listed(id: i64, job: &Job, call: &Call, version: &str) -> Map<String, Value> {
+fn listed(world: &World, id: i64, job: &Job, call: &Call, version: &str) -> Map<String, Value> {
     if version == "2.0" {
-        return shown(id, job, outgoing(version, job.settings.clone()));
+        return shown(world, id, job, outgoing(version, job.settings.clone()));
     }
     let (mut settings, more) = cut(&job.settings, 0);
     if !call.flag("expand_tasks") {
@@ -262,7 +263,7 @@ fn listed(id: i64, job: &Job, call: &Call, version: &str) -> Map<String, Value> 
             settings.remove(name);
         }
     }
-    let mut shown = shown(id, job, settings);
+    let mut shown = shown(world, id, job, settings);
     if more {
         shown.insert("has_more".into(), json!(true));
     }

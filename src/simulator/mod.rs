@@ -29,6 +29,8 @@ mod policies;
 mod pools;
 mod repos;
 mod routes;
+mod sample;
+mod sample_files;
 mod scim;
 mod scim_edit;
 mod scim_filter;
@@ -62,6 +64,9 @@ pub enum Seed {
     Empty,
     /// A realistic data platform with every kind of object and all the awkward cases, from `fixtures/sample`.
     Sample,
+    /// An empty target beside the sample: what an import cannot make (warehouses, pipelines, queries, alerts, dashboards,
+    /// notification destinations, volumes) is there under the sample's names and other ids.
+    Prepared,
     /// As much as a test needs, the same for the same numbers.
     Generated {
         /// How many notebooks, spread over the folders.

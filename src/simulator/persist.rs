@@ -2,7 +2,7 @@
 
 use super::http::Hub;
 use super::world::World;
-use super::{Options, Seed, SimulatorError, generated};
+use super::{Options, Seed, SimulatorError, generated, sample};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +30,8 @@ pub(super) fn seeded(options: &Options) -> Result<World, SimulatorError> {
     let mut world = World::new(options);
     match &options.seed {
         Seed::Empty => {}
-        Seed::Sample => {}
+        Seed::Sample => sample::fill(&mut world)?,
+        Seed::Prepared => sample::prepare(&mut world)?,
         Seed::Generated { notebooks, folders, jobs, seed } => generated::fill(&mut world, *notebooks, *folders, *jobs, *seed),
     }
     Ok(world)

@@ -108,7 +108,7 @@ pub(super) fn add_files(world: &mut World, path: &str, name: &str) {
 }
 
 /// A commit id that follows from address and branch.
-fn commit(url: &str, branch: &str) -> String {
+pub(super) fn commit(url: &str, branch: &str) -> String {
     (0..3).map(|part| format!("{:016x}", xxh64(format!("{url}@{branch}").as_bytes(), part))).collect::<String>()[..40].to_owned()
 }
 
