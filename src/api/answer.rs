@@ -37,10 +37,7 @@ impl Answer {
         let value: Value = serde_json::from_slice(&self.body).map_err(|error| {
             self.error(request, ErrorKind::Protocol, "the answer is not JSON").with_cause(&error, &str::to_owned)
         })?;
-        match is_error_in_disguise(&value) {
-            true => Err(self.denial(request)),
-            false => Ok(value),
-        }
+        if is_error_in_disguise(&value) { Err(self.denial(request)) } else { Ok(value) }
     }
 
     /// The error that status and headers stand for; `None` for a 2xx.
@@ -77,7 +74,8 @@ impl Answer {
         let kind = classify(request, self.status, &said);
         let mut error = self.error(request, kind, &said.message);
         error.retry_after = error.retry_after.or(said.retry_after);
-        (error.code, error.reasons) = (said.code, said.reasons);
+        error.code = said.code;
+        error.reasons = said.reasons;
         error
     }
 

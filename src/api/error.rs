@@ -5,6 +5,7 @@
 
 use super::request::{Method, Request};
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 /// What sort of failure it is. The workspace's `error_code` decides first, the HTTP status second.
@@ -60,9 +61,13 @@ impl Cause {
     }
 }
 
-/// A call that did not succeed.
+/// A call that did not succeed. Boxed, since results are moved about; its fields are those of [`Facts`].
 #[derive(Clone, Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Facts>);
+
+/// What an [`ApiError`] knows.
+#[derive(Clone, Debug)]
+pub struct Facts {
     /// How it was asked.
     pub method: Method,
     /// What was asked, without query.
@@ -87,6 +92,20 @@ pub struct ApiError {
     pub(super) cause: Option<Box<Cause>>,
 }
 
+impl Deref for ApiError {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.0
+    }
+}
+
+impl DerefMut for ApiError {
+    fn deref_mut(&mut self) -> &mut Facts {
+        &mut self.0
+    }
+}
+
 impl ApiError {
     /// A failure before any call: the connection could not even be set up.
     pub(super) fn setup(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -94,7 +113,7 @@ impl ApiError {
     }
 
     pub(super) fn new(method: Method, path: &str, kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Facts {
             method,
             path: path.to_owned(),
             status: None,
@@ -107,7 +126,7 @@ impl ApiError {
             reasons: Vec::new(),
             advice: None,
             cause: None,
-        }
+        }))
     }
 
     /// An answer that does not hold what it should.
@@ -149,7 +168,7 @@ impl ApiError {
 fn general_advice(error: &ApiError) -> Option<&'static str> {
     Some(match error.kind {
         ErrorKind::Unauthenticated => "the credentials were not accepted: sign in again, or check token, profile and host",
-        ErrorKind::Denied if error.message.contains("IP") => {
+        ErrorKind::Denied if error.message.contains("IP a") || error.message.contains("IP A") => {
             "an IP access list may refuse this machine; a workspace admin can look into it"
         }
         ErrorKind::Denied => "the user or service principal needs the right for this; a full export needs a workspace admin",
@@ -201,8 +220,10 @@ mod tests {
     fn one_sentence_that_names_call_code_and_effort() {
         let mut error =
             ApiError::new(Method::Post, "/api/2.2/jobs/create", ErrorKind::Denied, "no right to use policy \"small\"");
-        (error.status, error.code) = (Some(403), Some("PERMISSION_DENIED".into()));
-        (error.tries, error.elapsed) = (1, Duration::from_millis(420));
+        error.status = Some(403);
+        error.code = Some("PERMISSION_DENIED".into());
+        error.tries = 1;
+        error.elapsed = Duration::from_millis(420);
         assert_eq!(
             error.to_string(),
             "POST /api/2.2/jobs/create answered 403 PERMISSION_DENIED: no right to use policy \"small\" (1 try, 0.4 s)"

@@ -6,8 +6,8 @@ use reqwest::{Certificate, Client};
 use std::path::Path;
 use std::sync::Once;
 
-/// Builds the client. Errors: a certificate file that cannot be read.
-pub(super) fn http_client(options: &Options, agent: &str) -> Result<Client, ApiError> {
+/// Builds the client. What is on this machine is reached without a proxy. Errors: a certificate file that cannot be read.
+pub(super) fn http_client(options: &Options, agent: &str, loopback: bool) -> Result<Client, ApiError> {
     install_provider();
     let mut builder = Client::builder()
         .user_agent(agent)
@@ -16,6 +16,9 @@ pub(super) fn http_client(options: &Options, agent: &str) -> Result<Client, ApiE
         .pool_max_idle_per_host(options.max_in_flight.max(1));
     if options.http1_only {
         builder = builder.http1_only();
+    }
+    if loopback {
+        builder = builder.no_proxy();
     }
     if let Some(path) = &options.ca_bundle {
         builder = builder.tls_certs_merge(certificates(path)?);
@@ -60,7 +63,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         for path in [file.path().to_owned(), "/nowhere/ca.pem".into()] {
             let options = Options { ca_bundle: Some(path.clone()), ..Options::default() };
-            let error = http_client(&options, "x/1").unwrap_err();
+            let error = http_client(&options, "x/1", false).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Local);
             assert!(error.to_string().contains(&path.display().to_string()), "{error}");
         }

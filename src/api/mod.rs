@@ -13,6 +13,7 @@
 mod answer;
 mod auth;
 mod config;
+mod config_error;
 mod error;
 mod http;
 mod identity;
@@ -26,8 +27,9 @@ mod retry;
 mod send;
 mod transfer;
 
-pub use config::{AuthType, Config, ConfigError};
-pub use error::{ApiError, Cause, ErrorKind};
+pub use config::{AuthType, Config};
+pub use config_error::ConfigError;
+pub use error::{ApiError, Cause, ErrorKind, Facts};
 pub use identity::{Cloud, Identity};
 pub use options::Options;
 pub use pace::{Family, LIMITS, Limit};
@@ -71,13 +73,14 @@ impl fmt::Debug for Workspace {
 }
 
 impl Workspace {
-    /// Sets up a connection; asks nobody yet. Errors: a certificate file that cannot be read, and a configuration that
-    /// knows only the Azure resource id, for which [`Workspace::connect`] is there.
+    /// Sets up a connection; asks nobody yet. Errors: a certificate file that cannot be read, a host that is no
+    /// address, and a configuration that knows only the Azure resource id, for which [`Workspace::connect`] is there.
     pub fn new(config: Config, options: Options, observer: Arc<dyn Observer>) -> Result<Self, ApiError> {
         let options = configured(&config, options);
-        let http = client(&config, &options)?;
         let no_host = || ApiError::setup(ErrorKind::Invalid, "the address of the workspace is not known");
         let host = config.host().ok_or_else(no_host)?.to_owned();
+        config::check_host(&host).map_err(|error| ApiError::setup(ErrorKind::Invalid, error.to_string()))?;
+        let http = client(&config, &options)?;
         let auth = Auth::new(&config, &host, &options, &http);
         let pacer = Pacer::new(&options.limits, options.max_in_flight, config.number("rate_limit"));
         let workspace_id = config.get("workspace_id").filter(|id| id != "none");
@@ -91,7 +94,7 @@ impl Workspace {
         if config.host().is_none() {
             let http = client(&config, &options)?;
             let entra = auth::Entra::new(&config, "", &options, &http);
-            let host = auth::host_of_resource(&entra).await.map_err(|error| send::no_credentials(&config, error))?;
+            let host = auth::host_of_resource(&entra).await.map_err(|error| send::no_credentials(&config, &error))?;
             let bad = |error: ConfigError| ApiError::setup(ErrorKind::Protocol, error.to_string());
             config.set_host(&host).map_err(bad)?;
         }
@@ -147,5 +150,5 @@ fn configured(config: &Config, mut options: Options) -> Options {
 }
 
 fn client(config: &Config, options: &Options) -> Result<reqwest::Client, ApiError> {
-    http::http_client(options, &http::user_agent(&options.user_agent, config.auth_type().name()))
+    http::http_client(options, &http::user_agent(&options.user_agent, config.auth_type().name()), config.is_loopback())
 }

@@ -37,10 +37,10 @@ impl Default for Options {
             http1_only: false,
             user_agent: concat!("lifeboat/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: LIMITS,
-            retry_budget: Duration::from_secs(300),
+            retry_budget: Duration::from_mins(5),
             pause: Duration::from_secs(1),
-            longest_pause: Duration::from_secs(120),
-            idle_timeout: Duration::from_secs(60),
+            longest_pause: Duration::from_mins(2),
+            idle_timeout: Duration::from_mins(1),
             connect_timeout: Duration::from_secs(20),
         }
     }

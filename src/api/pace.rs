@@ -84,9 +84,8 @@ impl Family {
         match call.split('/').next().unwrap_or_default() {
             "workspace" if call == "workspace/export" => Self::WorkspaceExport,
             "workspace" if reads => Self::WorkspaceList,
-            "workspace" => Self::WorkspaceImport,
             "workspace-files" if reads => Self::WorkspaceExport,
-            "workspace-files" => Self::WorkspaceImport,
+            "workspace" | "workspace-files" => Self::WorkspaceImport,
             "dbfs" => Self::Dbfs,
             "scim" | "permissionassignments" if reads => Self::Scim,
             "scim" | "permissionassignments" => Self::ScimWrite,
@@ -126,7 +125,7 @@ struct State {
 /// Leave to have one request in flight; give it back by dropping it.
 pub(super) struct Permit<'a> {
     gate: &'a Gate,
-    _all: Option<OwnedSemaphorePermit>,
+    all: Option<OwnedSemaphorePermit>,
 }
 
 impl Pacer {
@@ -140,14 +139,14 @@ impl Pacer {
     pub(super) async fn enter(&self, family: Family) -> Permit<'_> {
         let gate = &self.gates[family as usize];
         gate.enter().await;
-        let mut permit = Permit { gate, _all: None };
+        let mut permit = Permit { gate, all: None };
         if let Some(rate) = &gate.rate {
             rate.until_ready().await;
         }
         if let Some(rate) = &self.host {
             rate.until_ready().await;
         }
-        permit._all = self.all.clone().acquire_owned().await.ok();
+        permit.all = self.all.clone().acquire_owned().await.ok();
         permit
     }
 
@@ -223,6 +222,7 @@ enum Entry {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
+        self.all = None;
         self.gate.state().in_flight -= 1;
         self.gate.changed.notify_waiters();
     }

@@ -134,7 +134,8 @@ impl Walk<'_> {
 
     fn wrong(&self, message: String) -> ApiError {
         let mut error = ApiError::new(self.request.method, &self.request.path, ErrorKind::Protocol, message);
-        (error.status, error.tries) = (Some(200), 1);
+        error.status = Some(200);
+        error.tries = 1;
         error
     }
 }

@@ -1,6 +1,6 @@
 //! Reads one profile out of `.databrickscfg`, and nothing into it: no escapes, no quotes, no inheritance.
 
-use super::config::ConfigError;
+use super::config_error::ConfigError;
 use ini::{Ini, ParseOption};
 use std::io::ErrorKind;
 use std::path::Path;

@@ -184,7 +184,11 @@ fn conclude(request: &Request, effort: &Effort, failure: Failure) -> ApiError {
     let Failure { mut error, no_work, .. } = failure;
     error.tries = effort.tries.load(Ordering::Relaxed);
     error.elapsed = effort.started.elapsed();
-    error.message = effort.redactor().clean(&error.message);
+    let redactor = effort.redactor();
+    error.message = redactor.clean(&error.message);
+    error.code = error.code.as_deref().map(|code| redactor.clean(code));
+    error.reasons = error.reasons.iter().map(|reason| redactor.clean(reason)).collect();
+    drop(redactor);
     let failed =
         matches!(error.kind, ErrorKind::Server | ErrorKind::Network | ErrorKind::Protocol) || transient(&error).is_some();
     if failed && !no_work && request.repeat == Repeat::Never && !request.method.reads() {
@@ -205,7 +209,8 @@ mod tests {
             _ => ErrorKind::Invalid,
         };
         let mut error = ApiError::new(Method::Post, "/api/2.2/jobs/create", kind, message);
-        (error.status, error.retry_after) = (Some(status), retry_after.map(Duration::from_secs));
+        error.status = Some(status);
+        error.retry_after = retry_after.map(Duration::from_secs);
         Failure::refusal(error)
     }
 

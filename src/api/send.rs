@@ -78,8 +78,9 @@ impl Inner {
         let grant = self.auth.grant().await;
         effort.spend(start.elapsed());
         let grant = grant.map_err(|error| {
-            let mut told = no_credentials(&self.config, error);
-            (told.method, told.path) = (request.method, request.path.clone());
+            let mut told = no_credentials(&self.config, &error);
+            told.method = request.method;
+            told.path.clone_from(&request.path);
             Failure::before_work(told)
         })?;
         grant.secrets().for_each(|secret| effort.redactor().hide(secret));
@@ -179,14 +180,14 @@ impl Inner {
 pub(super) type Sending = std::pin::Pin<Box<dyn Future<Output = Result<Response, reqwest::Error>> + Send>>;
 
 /// Nobody let us in: why, and where the credentials came from.
-pub(super) fn no_credentials(config: &Config, error: SignInError) -> ApiError {
+pub(super) fn no_credentials(config: &Config, error: &SignInError) -> ApiError {
     let mut redactor = super::Redactor::default();
     config.secrets().for_each(|secret| redactor.hide(secret));
     let kind = if error.transient { ErrorKind::Network } else { ErrorKind::Unauthenticated };
     let message = redactor.clean(&format!("cannot sign in by {}: {error}", config.auth_type().name()));
     let advice = error.advice.clone().unwrap_or_else(|| who(config));
     let told = ApiError::setup(kind, message).with_advice(advice);
-    match std::error::Error::source(&error) {
+    match std::error::Error::source(error) {
         Some(source) => told.with_cause(source, &|text| redactor.clean(text)),
         None => told,
     }

@@ -68,13 +68,26 @@ impl Workspace {
 
     /// Streams a body into a blob of its own, as often as it takes to get it whole.
     pub async fn download_blob(&self, request: &Request, spool: &Spool) -> Result<Blob, ApiError> {
+        let disk = |error| Failure { spoilt: true, ..Failure::before_work(disk_error(request, &error)) };
+        let held: tokio::sync::Mutex<Option<(Incoming, Known)>> = tokio::sync::Mutex::default();
         let effort = self.effort(request);
         self.persist(request, &effort, || async {
-            let disk = |error| Failure { spoilt: true, ..Failure::before_work(disk_error(request, &error)) };
-            let mut incoming = spool.begin().map_err(disk)?;
-            let mut arrival = Arrival { into: &mut incoming, start: 0, known: Known::default() };
-            self.inner.fetch(request, &effort, &mut arrival).await?;
-            incoming.finish().map_err(disk)
+            let mut held = held.lock().await;
+            let (mut incoming, known) = match held.take() {
+                Some((incoming, known)) if can_resume(request, &known) => (incoming, known),
+                _ => (spool.begin().map_err(disk)?, Known::default()),
+            };
+            let mut arrival = Arrival { into: &mut incoming, start: 0, known };
+            let outcome = self.inner.fetch(request, &effort, &mut arrival).await;
+            let known = arrival.known;
+            match outcome {
+                Ok(()) => incoming.finish().map_err(disk),
+                Err(failure) if failure.spoilt => Err(Failure { spoilt: failure.error.kind != ErrorKind::Network, ..failure }),
+                Err(failure) => {
+                    *held = Some((incoming, known));
+                    Err(failure)
+                }
+            }
         })
         .await
     }
@@ -98,8 +111,8 @@ impl Inner {
             }
         };
         let Head { mut response, permit } =
-            self.head(request, effort, make, |sending| timeout(self.options.idle_timeout, sending)).await?;
-        self.check_head(request, &response, arrival)?;
+            self.head(request, effort, make, |sending| timeout(self.options.idle_timeout, sending)).await.map_err(changed)?;
+        check_head(request, &response, arrival)?;
         let start = Instant::now();
         let outcome = self.drain(request, &mut response, arrival).await;
         effort.spend(start.elapsed());
@@ -107,30 +120,6 @@ impl Inner {
         outcome?;
         self.pacer.succeeded(Family::of(request));
         Ok(())
-    }
-
-    fn check_head(&self, request: &Request, response: &Response, arrival: &mut Arrival<'_>) -> Result<(), Failure> {
-        let spoilt = |kind, message: &str| {
-            let mut error = ApiError::new(request.method, &request.path, kind, message);
-            error.status = Some(response.status().as_u16());
-            Failure { error, no_work: true, spoilt: true }
-        };
-        if is_page(request, response) {
-            return Err(spoilt(ErrorKind::Login, "an HTML page came instead of a file"));
-        }
-        if !has_visible_end(response) {
-            return Err(spoilt(ErrorKind::Protocol, "the answer does not say how long it is, so that a cut could not be seen"));
-        }
-        let length = response.content_length();
-        if arrival.got() == 0 {
-            arrival.known = Known { modified: header(response, LAST_MODIFIED.as_str()), total: length };
-            return Ok(());
-        }
-        let expected = arrival.known.total.map(|total| format!("bytes {}-{}/{total}", arrival.got(), total.saturating_sub(1)));
-        if response.status() == StatusCode::PARTIAL_CONTENT && header(response, CONTENT_RANGE.as_str()) == expected {
-            return Ok(());
-        }
-        Err(spoilt(ErrorKind::Network, "the body was cut, and the rest that came does not fit"))
     }
 
     async fn drain(&self, request: &Request, response: &mut Response, arrival: &mut Arrival<'_>) -> Result<(), Failure> {
@@ -166,8 +155,43 @@ impl Inner {
     }
 }
 
+/// Refuses an answer that is no file, or not the rest of the file that we hold.
+fn check_head(request: &Request, response: &Response, arrival: &mut Arrival<'_>) -> Result<(), Failure> {
+    let spoilt = |kind, message: &str| {
+        let mut error = ApiError::new(request.method, &request.path, kind, message);
+        error.status = Some(response.status().as_u16());
+        Failure { error, no_work: true, spoilt: true }
+    };
+    if is_page(request, response) {
+        return Err(spoilt(ErrorKind::Login, "an HTML page came instead of a file"));
+    }
+    if !has_visible_end(response) {
+        return Err(spoilt(ErrorKind::Protocol, "the answer does not say how long it is, so that a cut could not be seen"));
+    }
+    let length = response.content_length();
+    if arrival.got() == 0 {
+        arrival.known = Known { modified: header(response, LAST_MODIFIED.as_str()), total: length };
+        return Ok(());
+    }
+    let expected = arrival.known.total.map(|total| format!("bytes {}-{}/{total}", arrival.got(), total.saturating_sub(1)));
+    if response.status() == StatusCode::PARTIAL_CONTENT && header(response, CONTENT_RANGE.as_str()) == expected {
+        return Ok(());
+    }
+    Err(spoilt(ErrorKind::Network, "the body was cut, and the rest that came does not fit"))
+}
+
 fn can_resume(request: &Request, known: &Known) -> bool {
     request.path.starts_with("/api/2.0/fs/files/") && known.modified.is_some() && known.total.is_some()
+}
+
+/// 412 is the answer to our own `If-Unmodified-Since`: the rest would belong to another file.
+fn changed(mut failure: Failure) -> Failure {
+    if failure.error.status == Some(412) {
+        failure.error.kind = ErrorKind::Network;
+        "the file was changed while it was read".clone_into(&mut failure.error.message);
+        failure.spoilt = true;
+    }
+    failure
 }
 
 fn cut(failure: Failure, arrival: &Arrival<'_>) -> Failure {
@@ -193,7 +217,8 @@ fn is_page(request: &Request, response: &Response) -> bool {
 }
 
 /// Whether a cut can be told from the end: by a length, by chunks, or by HTTP/2's own end of stream. A body that ends
-/// with the connection (RFC 9112 §6.3, case 8) has no end that can be trusted.
+/// with the connection (RFC 9112 §6.3, case 8) has no end that can be trusted. A server that compresses unasked hides its
+/// length from us; there the checksum of gzip shows a cut.
 fn has_visible_end(response: &Response) -> bool {
     let closes = || header(response, CONNECTION.as_str()).is_some_and(|value| value.eq_ignore_ascii_case("close"));
     response.version() >= Version::HTTP_2

@@ -10,8 +10,10 @@ mod project;
 mod sanitize;
 
 pub use equal::{Difference, equal};
+pub(crate) use equal::{blank, canonical};
+pub(crate) use project::remove_exactly;
 pub use project::{below_body, project};
-pub use sanitize::{Body, Change, Redaction, Sanitized, sanitize};
+pub use sanitize::{Body, Change, Redaction, Sanitized, comparable, sanitize};
 
 use crate::kinds::{self, Class, Kind};
 use serde::Serialize;

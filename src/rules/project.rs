@@ -18,7 +18,9 @@ pub fn project(kind: &'static Kind, document: &Value) -> Map<String, Value> {
     }
     let mut body = Value::Object(body);
     let servers = kind.fields().filter(|(_, class)| matches!(class, Class::ServerSet | Class::Volatile));
-    for at in servers.filter_map(|(at, _)| below_body(kind, &at)) {
+    // What stands at the top is left out already.
+    let inside = |at: &String| at.rfind('/') > Some(0);
+    for at in servers.filter_map(|(at, _)| below_body(kind, &at)).filter(inside) {
         pointer::remove(&mut body, &at);
     }
     remove_stamp(kind, &mut body);

@@ -136,6 +136,13 @@ pub fn sanitize(rules: &Rules, object: &Object) -> Sanitized {
     Sanitized { kind: object.kind, id, key, body, meta, built_in, changes, redactions }
 }
 
+/// The body of an object that a target has, in the form that [`super::equal`] compares: projected, without what was blanked.
+pub fn comparable(object: &Object) -> Map<String, Value> {
+    let mut body = Value::Object(object.document().map(|document| project(object.kind, document)).unwrap_or_default());
+    remove_redacted(&mut body);
+    if let Value::Object(body) = body { body } else { Map::new() }
+}
+
 fn is_built_in(object: &Object) -> bool {
     let Shape::Collection(collection) = &object.kind.shape else { return false };
     collection.built_in.zip(object.document()).is_some_and(|(built_in, document)| built_in(document))

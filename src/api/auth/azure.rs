@@ -8,7 +8,7 @@ use crate::api::config::{AuthType, AzureCloud, Config};
 use crate::api::options::Options;
 use azure_core::cloud::CloudConfiguration;
 use azure_core::credentials::{Secret, TokenCredential};
-use azure_core::http::{ClientOptions, HttpClient, Transport};
+use azure_core::http::{ClientOptions, HttpClient, Method, Request, Transport};
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions, Executor,
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 
 /// The application id of Azure Databricks, the same in every cloud (learn.microsoft.com, "Get Microsoft Entra ID tokens").
 const DATABRICKS: &str = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The metadata service answers at once or not at all.
 const METADATA_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -40,6 +40,9 @@ pub(in crate::api) struct Entra {
     client_id: Option<String>,
     secret: SecretString,
     http: Client,
+    /// Leads to the management API: by the proxy, if there is one.
+    web: Arc<dyn HttpClient>,
+    /// Leads to where tokens are: for the metadata service never by a proxy.
     transport: Arc<dyn HttpClient>,
     executor: Option<Arc<dyn Executor>>,
 }
@@ -57,6 +60,7 @@ impl Entra {
             client_id: config.get("azure_client_id"),
             secret: config.secret("azure_client_secret").cloned().unwrap_or_default(),
             http: http.clone(),
+            web: Arc::new(http.clone()),
             transport: Arc::new(transport),
             executor: None,
         }
@@ -66,7 +70,7 @@ impl Entra {
     pub(super) async fn grant(&self) -> Result<Grant, SignInError> {
         let token = self.token(DATABRICKS).await?;
         let is_person = matches!(self.method, AuthType::AzureCli | AuthType::Ambient) && is_person(token.access.expose_secret());
-        let grant = Grant::bearer(token);
+        let grant = Grant::bearer(&token);
         let Some(resource) = self.resource.as_ref().filter(|_| !is_person) else { return Ok(grant) };
         let management = self.token(self.cloud.management_scope()).await?;
         Ok(grant.and("x-databricks-azure-sp-management-token", management.access, management.expires).and(
@@ -80,8 +84,8 @@ impl Entra {
     async fn token(&self, scope: &str) -> Result<Token, SignInError> {
         match self.method {
             AuthType::AzureClientSecret => self.ask(self.client_secret().await?, scope).await,
-            AuthType::AzureMsi => self.ask(self.managed_identity()?, scope).await,
-            _ => self.from_cli(scope).await,
+            AuthType::AzureMsi => self.ask(self.managed_identity(), scope).await,
+            _ => self.by_cli(scope).await,
         }
     }
 
@@ -107,16 +111,16 @@ impl Entra {
         Ok(ClientSecretCredential::new(&tenant, id, secret, Some(options)).map(|credential| credential as Credential))
     }
 
-    fn managed_identity(&self) -> Result<Result<Credential, azure_core::Error>, SignInError> {
+    fn managed_identity(&self) -> Result<Credential, azure_core::Error> {
         let options = ManagedIdentityCredentialOptions {
             user_assigned_id: self.client_id.clone().map(UserAssignedId::ClientId),
             client_options: self.client_options(),
         };
-        Ok(ManagedIdentityCredential::new(Some(options)).map(|credential| credential as Credential))
+        ManagedIdentityCredential::new(Some(options)).map(|credential| credential as Credential)
     }
 
     /// Asks the Azure CLI within the workspace's subscription and tenant, and with less where it does not know them.
-    async fn from_cli(&self, scope: &str) -> Result<Token, SignInError> {
+    async fn by_cli(&self, scope: &str) -> Result<Token, SignInError> {
         let subscription = self.resource.as_deref().and_then(subscription_of);
         let tenant = match &self.tenant {
             Some(tenant) => Some(tenant.clone()),
@@ -171,10 +175,13 @@ pub(in crate::api) async fn host_of_resource(entra: &Entra) -> Result<String, Si
     let resource = entra.resource.as_deref().ok_or_else(|| cannot("no resource id"))?;
     let token = entra.token(entra.cloud.management_scope()).await?;
     let url = format!("{}{resource}?api-version=2018-04-01", entra.cloud.resource_manager());
-    let request = entra.http.get(url).bearer_auth(token.access.expose_secret()).timeout(PATIENCE);
-    let answer = request.send().await.map_err(|error| cannot("no answer").transient(true).source(error.without_url()))?;
-    let status = answer.status().as_u16();
-    let body: Value = answer.json().await.map_err(|_| cannot(&format!("status {status}")))?;
+    let mut request = Request::new(reqwest::Url::parse(&url).map_err(|_| cannot("the resource id is not valid"))?, Method::Get);
+    request.insert_header("authorization", format!("Bearer {}", token.access.expose_secret()));
+    let unreachable = |error: azure_core::Error| cannot("no answer").transient(true).source(error);
+    let answer = entra.web.execute_request(&request).await.map_err(unreachable)?;
+    let status = u16::from(answer.status());
+    let body = answer.into_body().collect_string().await.map_err(unreachable)?;
+    let body: Value = serde_json::from_str(&body).unwrap_or_default();
     body["properties"]["workspaceUrl"].as_str().map(str::to_owned).ok_or_else(|| cannot(&format!("status {status}")))
 }
 
@@ -225,3 +232,7 @@ fn is_person(token: &str) -> bool {
     let claims = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
     claims.and_then(|claims| serde_json::from_slice::<Value>(&claims).ok()).is_some_and(|claims| claims.get("upn").is_some())
 }
+
+#[cfg(test)]
+#[path = "azure_tests.rs"]
+mod tests;

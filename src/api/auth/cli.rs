@@ -41,7 +41,7 @@ impl DatabricksCli {
     }
 
     async fn run(&self) -> Result<Output, SignInError> {
-        const PATIENCE: Duration = Duration::from_secs(60);
+        const PATIENCE: Duration = Duration::from_mins(1);
         let mut command = Command::new(&self.program);
         command.args(["auth", "token"]).args(&self.about).stdin(Stdio::null()).kill_on_drop(true);
         match tokio::time::timeout(PATIENCE, command.output()).await {
@@ -68,7 +68,8 @@ impl DatabricksCli {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use secrecy::ExposeSecret;
@@ -81,24 +82,28 @@ mod tests {
         DatabricksCli { program: program.display().to_string(), about: ["--profile".into(), "x".into()] }
     }
 
+    /// One test for both: a script cannot be run while another thread's child still holds it open for writing.
     #[tokio::test]
-    async fn the_token_and_its_end_are_read() {
+    async fn the_cli_is_asked_and_understood() {
         let folder = tempfile::tempdir().unwrap();
+        the_token_and_its_end_are_read(&folder).await;
+        each_failure_says_what_to_do(&folder).await;
+    }
+
+    async fn the_token_and_its_end_are_read(folder: &tempfile::TempDir) {
         let script = r#"[ "$*" = "auth token --profile x" ] && echo '{"access_token":"t","token_type":"Bearer","expiry":"2099-01-02T03:04:05.678+01:00"}'"#;
-        let token = cli(&folder, script).token().await.unwrap();
+        let token = cli(folder, script).token().await.unwrap();
         assert_eq!(token.access.expose_secret(), "t");
         assert_eq!(token.expires, Some(SystemTime::from("2099-01-02T02:04:05.678Z".parse::<jiff::Timestamp>().unwrap())));
     }
 
-    #[tokio::test]
-    async fn each_failure_says_what_to_do() {
-        let folder = tempfile::tempdir().unwrap();
+    async fn each_failure_says_what_to_do(folder: &tempfile::TempDir) {
         for (script, message, advice) in [
             ("echo \"Error: No such command 'auth'.\" >&2; exit 2", "legacy", "current"),
             ("echo 'Error: no login' >&2; exit 1", "no login", "databricks auth login --profile x"),
             ("echo canary", "no token", "auth login"),
         ] {
-            let error = cli(&folder, script).token().await.err().unwrap();
+            let error = cli(folder, script).token().await.err().unwrap();
             assert!(error.to_string().contains(message) && !error.to_string().contains("canary"), "{error}");
             assert!(error.advice.unwrap().contains(advice));
         }

@@ -66,7 +66,7 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    fn bearer(token: Token) -> Self {
+    fn bearer(token: &Token) -> Self {
         Self { headers: vec![(AUTHORIZATION, bearer(&token.access))], taken: SystemTime::now(), expires: token.expires }
     }
 
@@ -87,7 +87,12 @@ impl Grant {
 
     /// The secret values, to be taken out of texts.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.headers.iter().map(|(_, value)| value.expose_secret()).map(|value| value.strip_prefix("Bearer ").unwrap_or(value))
+        let is_secret = |(name, _): &&(HeaderName, SecretString)| name == AUTHORIZATION || name.as_str().ends_with("-token");
+        self.headers
+            .iter()
+            .filter(is_secret)
+            .map(|(_, value)| value.expose_secret())
+            .map(|value| value.strip_prefix("Bearer ").unwrap_or(value))
     }
 
     fn is_alive(&self, now: SystemTime) -> bool {
@@ -96,7 +101,7 @@ impl Grant {
     }
 
     fn is_fresh(&self, now: SystemTime) -> bool {
-        const AHEAD: Duration = Duration::from_secs(20 * 60);
+        const AHEAD: Duration = Duration::from_mins(20);
         self.expires.is_none_or(|end| {
             let lifetime = end.duration_since(self.taken).unwrap_or_default();
             self.is_alive(now) && now + AHEAD.min(lifetime / 2) < end
@@ -119,10 +124,10 @@ enum Source {
 impl Source {
     async fn fetch(&self) -> Result<Grant, SignInError> {
         match self {
-            Self::Fixed(token) => Ok(Grant::bearer(Token { access: token.clone(), expires: None })),
-            Self::Oauth(client) => client.token().await.map(Grant::bearer),
+            Self::Fixed(token) => Ok(Grant::bearer(&Token { access: token.clone(), expires: None })),
+            Self::Oauth(client) => client.token().await.map(|token| Grant::bearer(&token)),
             Self::Azure(entra) => entra.grant().await,
-            Self::DatabricksCli(cli) => cli.token().await.map(Grant::bearer),
+            Self::DatabricksCli(cli) => cli.token().await.map(|token| Grant::bearer(&token)),
             Self::Ambient(sources) => Box::pin(first(sources)).await,
         }
     }
@@ -241,7 +246,7 @@ mod tests {
 
     #[test]
     fn headers_hide_their_values() {
-        let grant = Grant::bearer(Token { access: SecretString::from("canary"), expires: None });
+        let grant = Grant::bearer(&Token { access: SecretString::from("canary"), expires: None });
         let shown: Vec<_> = grant.headers().collect();
         assert!(!format!("{shown:?}").contains("canary"));
         assert_eq!(grant.secrets().collect::<Vec<_>>(), ["canary"]);

@@ -34,7 +34,7 @@ struct Refused {
     error_description: String,
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl ClientCredentials {
     pub(super) fn new(config: &Config, host: &str, http: &Client) -> Self {
@@ -59,7 +59,7 @@ impl ClientCredentials {
             return Err(refused(status.as_u16(), &body));
         }
         let granted: Granted = serde_json::from_slice(&body).map_err(|_| SignInError::new("the token endpoint gave no token"))?;
-        let expires = granted.expires_in.map(|seconds| SystemTime::now() + Duration::from_secs(seconds));
+        let expires = granted.expires_in.and_then(|seconds| SystemTime::now().checked_add(Duration::from_secs(seconds)));
         Ok(Token { access: granted.access_token.into(), expires })
     }
 
