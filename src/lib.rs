@@ -51,6 +51,7 @@ pub mod kinds;
 pub mod object;
 pub mod plan;
 pub mod pointer;
+pub mod restore;
 pub mod rules;
 pub mod simulator;
 pub mod spool;
