@@ -108,6 +108,10 @@ struct Ready<'a> {
     parent: Option<Found>,
     /// What the object is in the target, for what completes it.
     target: Option<Found>,
+    /// Where it lies, for what has a path.
+    path: String,
+    /// Another name that a home may have: its owner's, as the target spells it.
+    other_home: Option<String>,
     notes: Vec<String>,
 }
 
@@ -178,7 +182,13 @@ impl<'a> Import<'a> {
         }
         let parent = step.parent.as_ref().and_then(|parent| self.known.get(parent));
         let target = self.known.get(&step.source);
-        Ok(Ok(Ready { step, kind, body: filled.body, parent, target, notes: filled.notes }))
+        let (path, other_home) = (self.known.path(&step.key), self.other_home(step));
+        Ok(Ok(Ready { step, kind, body: filled.body, parent, target, path, other_home, notes: filled.notes }))
+    }
+
+    fn other_home(&self, step: &Step) -> Option<String> {
+        let owner = step.needs.iter().map(|need| &self.plan.steps[*need].source).find(|source| source.kind != "directory")?;
+        self.known.get(owner).map(|owner| format!("/Users/{}", owner.key))
     }
 
     /// Steps in which there is nothing to do.

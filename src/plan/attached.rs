@@ -117,11 +117,12 @@ impl Planner<'_> {
             resolved.links.clear();
             return Some("the workspace sets who may use this folder".into());
         }
-        let owner = paths::home_of(path)?;
+        let (owner, place) = (paths::home_of(path)?, self.place(path));
+        let here = paths::home_of(&place).unwrap_or(owner);
         let own = |entry: &Value| {
             ["user_name", "service_principal_name"]
                 .iter()
-                .any(|who| entry.get(who).and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(owner)))
+                .any(|who| entry.get(who).and_then(Value::as_str).is_some_and(|name| [owner, here].iter().any(|own| name.eq_ignore_ascii_case(own))))
         };
         remove_entries(resolved, &own);
         None

@@ -168,7 +168,8 @@ impl Planner<'_> {
     }
 
     fn match_tree(&self, object: &Sanitized, tree: Tree) -> Fate {
-        let path = object.key();
+        let place = self.place(object.key());
+        let path = place.as_str();
         if let Some(one) = self.present.by_id(object.kind().name, path) {
             return Fate::There(found(one), How::Key);
         }
@@ -186,7 +187,8 @@ impl Planner<'_> {
     fn match_new_in_tree(&self, object: &Sanitized) -> Fate {
         let path = object.key();
         let others = ["directory", "notebook", "file", "repo", "workspace_object"];
-        if let Some(other) = others.into_iter().find_map(|kind| self.present.by_id(kind, path)) {
+        let place = self.place(path);
+        if let Some(other) = others.into_iter().find_map(|kind| self.present.by_id(kind, &place)) {
             return Fate::Never(format!("the target has something else at this path: {}", other.kind.name));
         }
         let way = std::iter::once(path).chain(paths::parents(path));
@@ -204,7 +206,7 @@ impl Planner<'_> {
             return Some(reason.clone());
         }
         let owner = paths::home_of(folder)?;
-        let there = self.present.by_id("directory", folder).is_some() || self.principal_will_be(owner);
+        let there = self.present.by_id("directory", &self.place(folder)).is_some() || self.principal_will_be(owner);
         (!there).then(|| format!("{folder} is the home of \"{owner}\", who is not in the target"))
     }
 

@@ -6,6 +6,7 @@
 
 mod attached;
 mod collection;
+mod homes;
 mod index;
 mod maps;
 mod matching;
@@ -24,7 +25,7 @@ pub use notes::{Todo, What};
 pub use crate::rules::{Change, Difference};
 pub(crate) use crate::rules::remove_exactly;
 pub(crate) use notes::Todos;
-pub(crate) use refs::fill;
+pub(crate) use refs::fill_link;
 pub use wanted::wanted;
 
 use crate::object::{Object, SourceId};
