@@ -183,38 +183,48 @@ async fn inventory(
     observer: &Arc<dyn Observer>,
 ) -> Result<Inventory, RestoreError> {
     let scope = Scope { only: Some(wanted), max_file: u64::MAX, workers: workers.max(1), ..Scope::default() };
-    let (objects, unavailable) = gather(workspace, &scope, observer).await?;
+    let Gathered { objects, unavailable, unread } = gather(workspace, &scope, observer).await?;
     let target = Target {
         host: workspace.host().to_owned(),
         workspace_id: identity.workspace_id.clone().unwrap_or_default(),
         user: identity.user_name.clone(),
         is_admin: identity.is_admin,
     };
-    Ok(Inventory { target, objects, unavailable })
+    Ok(Inventory { target, objects, unavailable, unread })
 }
 
-/// A survey with all that it finds in memory; bytes are known by their digests. Also the kinds that are not offered.
-pub async fn gather(
-    workspace: &Workspace,
-    scope: &Scope,
-    observer: &Arc<dyn Observer>,
-) -> Result<(Vec<Object>, Vec<String>), RestoreError> {
+/// All that a survey finds, in memory; bytes are known by their digests.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    /// The objects.
+    pub objects: Vec<Object>,
+    /// Kinds that the workspace does not offer.
+    pub unavailable: Vec<String>,
+    /// What is there and could not be read: kind, and id or `*`.
+    pub unread: Vec<(String, String)>,
+}
+
+/// A survey with all that it finds in memory.
+pub async fn gather(workspace: &Workspace, scope: &Scope, observer: &Arc<dyn Observer>) -> Result<Gathered, RestoreError> {
     let spool = Spool::in_temp()?;
     let (sink, mut found) = mpsc::channel(64);
     let reading = survey::read(workspace, scope, &spool, observer, sink);
     let gathering = async {
-        let (mut objects, mut unavailable) = (Vec::new(), Vec::new());
+        let mut gathered = Gathered::default();
         while let Some(one) = found.recv().await {
             match one {
-                Found::Object(object) => objects.push(without_bytes(*object)),
-                Found::Gap(gap) if gap.state == GapState::Unavailable && gap.path == "*" => unavailable.push(gap.kind.to_owned()),
+                Found::Object(object) => gathered.objects.push(without_bytes(*object)),
+                Found::Gap(gap) if gap.state == GapState::Unavailable && gap.path == "*" => {
+                    gathered.unavailable.push(gap.kind.to_owned());
+                }
                 Found::Gap(gap) if gap.state == GapState::Missing => {
                     observer.event(&Event::Warning(format!("cannot read {} \"{}\" of the target: {}", gap.kind, gap.path, gap.reason)));
+                    gathered.unread.push((gap.kind.to_owned(), gap.path));
                 }
                 Found::Gap(_) => {}
             }
         }
-        (objects, unavailable)
+        gathered
     };
     let (listed, gathered) = tokio::join!(reading, gathering);
     listed?;
