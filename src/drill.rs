@@ -8,12 +8,13 @@ use crate::bundle::{self, OpenError, Reader};
 use crate::compare::{self, Comparison};
 use crate::event::{Event, Observer};
 use crate::export::{self, ExportError};
-use crate::import::{self, ImportError, Receipt};
+use crate::import::{self, BundleContents, ImportError, Receipt, State};
 use crate::journal::Journal;
 use crate::object::Object;
 use crate::plan::Plan;
 use crate::restore::{self, RestoreError};
 use crate::simulator::{self, Seed, Server, SimulatorError};
+use crate::spool::Spool;
 use crate::survey::Scope;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,7 +57,7 @@ pub struct Report {
 impl Report {
     /// Whether the restore is what the source was, inert, and a second one would change nothing.
     pub fn is_good(&self) -> bool {
-        self.findings.is_empty() && self.comparison.is_equal() && self.again.is_empty() && !self.receipt.has_failures()
+        self.findings.is_empty() && self.comparison.is_equal() && self.again.is_empty() && self.receipt.count(State::Failed) == 0
     }
 }
 
@@ -165,7 +166,8 @@ async fn bundle_of(options: &Options, from: &Workspace, observer: &Arc<dyn Obser
         return Ok(bundle.clone());
     }
     let target = options.folder.join("drill.tar.zst");
-    let export = export::Options { target: target.clone(), scope: Scope::default(), packing: bundle::Options::default(), created: None };
+    let export =
+        export::Options { target: target.clone(), scope: Scope::default(), packing: bundle::Options::default(), created: None };
     export::run(from, export, observer.clone()).await?;
     Ok(target)
 }
@@ -176,13 +178,13 @@ fn restored_objects(reader: &Reader) -> Result<Vec<Object>, RestoreError> {
 }
 
 async fn survey(workspace: &Workspace, observer: &Arc<dyn Observer>) -> Result<Vec<Object>, RestoreError> {
-    Ok(restore::gather(workspace, &Scope::default(), observer).await?.0)
+    Ok(restore::gather(workspace, &Scope::default(), observer).await?.objects)
 }
 
 async fn carry_out(plan: &Plan, bundle: &Path, to: &Workspace, observer: &Arc<dyn Observer>) -> Result<Receipt, DrillError> {
     let reader = Reader::open(bundle).map_err(|source| DrillError::Open { path: bundle.to_owned(), source })?;
-    let bytes = import::FromBundle::new(reader)?;
-    Ok(import::run(plan, &bytes, to, &mut Journal::in_memory(), observer).await?)
+    let bytes = BundleContents::new(&reader, Spool::in_temp()?);
+    Ok(import::run(plan, &bytes, to, &mut Journal::none(), observer).await?)
 }
 
 fn writes_of(plan: &Plan) -> Vec<String> {

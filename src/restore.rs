@@ -6,14 +6,16 @@
 use crate::api::{ApiError, Identity, Workspace};
 use crate::bundle::{MemberLine, ReadError, Reader};
 use crate::event::{Event, Observer};
+use crate::journal;
 use crate::kinds::{self, Kind, Shape, Tree};
-use crate::object::{Body, Object, Selection};
+use crate::object::{Body, Object, Selection, SourceId};
 use crate::plan::{self, Inventory, Maps, Plan, Source, Target};
 use crate::rules::{self, Rules, Sanitized};
 use crate::spool::Spool;
 use crate::survey::{self, Found, GapState, Scope};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -30,6 +32,8 @@ pub struct Options {
     pub allow_same_workspace: bool,
     /// How many tasks read the target at once.
     pub workers: usize,
+    /// Folder of the journals of earlier imports, if there may be any.
+    pub journals: Option<PathBuf>,
 }
 
 /// Why there is no plan.
@@ -57,6 +61,9 @@ pub enum RestoreError {
         /// Id of the workspace.
         id: String,
     },
+    /// The journals of earlier imports cannot be read.
+    #[error("cannot read the journals of earlier imports")]
+    Journal(#[source] std::io::Error),
     /// Temporary files failed.
     #[error("cannot keep what the target holds in temporary files")]
     Spool(#[from] std::io::Error),
@@ -115,7 +122,9 @@ fn parent(object: &Object) -> Option<(String, String)> {
 
 fn object(reader: &Reader, member: &MemberLine, kind: &'static Kind) -> Result<Object, RestoreError> {
     let body = match kind.shape {
-        Shape::Tree(Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume) => Body::Stored { len: member.size, sha256: member.sha256 },
+        Shape::Tree(Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume) => {
+            Body::Stored { len: member.size, sha256: member.sha256 }
+        }
         _ => Body::Json(document(reader, member)?),
     };
     Ok(Object {
@@ -156,7 +165,13 @@ pub async fn plan(
     let wanted = plan::wanted(&sanitized, &contents.recorded, &options.maps, &source.workspace_id);
     let inventory = inventory(workspace, &identity, wanted, options.workers, observer).await?;
     observer.event(&Event::Stage("plan"));
-    Ok(plan::make(&sanitized, &contents.recorded, &inventory, &options.maps, &source, &options.plan))
+    let choices = plan::Options { known: known(options, &inventory.target, &source)?, ..options.plan.clone() };
+    Ok(plan::make(&sanitized, &contents.recorded, &inventory, &options.maps, &source, &choices))
+}
+
+fn known(options: &Options, target: &Target, source: &Source) -> Result<BTreeMap<SourceId, String>, RestoreError> {
+    let Some(folder) = &options.journals else { return Ok(BTreeMap::new()) };
+    journal::known(folder, &target.workspace_id, &source.workspace_id).map_err(RestoreError::Journal)
 }
 
 /// Where a bundle comes from.
@@ -218,7 +233,10 @@ pub async fn gather(workspace: &Workspace, scope: &Scope, observer: &Arc<dyn Obs
                     gathered.unavailable.push(gap.kind.to_owned());
                 }
                 Found::Gap(gap) if gap.state == GapState::Missing => {
-                    observer.event(&Event::Warning(format!("cannot read {} \"{}\" of the target: {}", gap.kind, gap.path, gap.reason)));
+                    observer.event(&Event::Warning(format!(
+                        "cannot read {} \"{}\" of the target: {}",
+                        gap.kind, gap.path, gap.reason
+                    )));
                     gathered.unread.push((gap.kind.to_owned(), gap.path));
                 }
                 Found::Gap(_) => {}

@@ -52,9 +52,7 @@ fn tell(ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
     for one in report.comparison.differences.iter().take(SHOWN) {
         ui.line(difference(one))?;
     }
-    for entry in report.receipt.troubled() {
-        ui.line(format!("{} {} {}: {}", entry.state.name().to_uppercase(), entry.source.kind, entry.key, entry.reason.as_deref().unwrap_or_default()))?;
-    }
+    receipt::trouble(ui, &report.receipt)?;
     for finding in &report.findings {
         ui.line(format!("DAMAGED: {finding}"))?;
     }
@@ -66,12 +64,18 @@ fn tell(ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
     ui.line(stages.join(" · "))?;
     let (read, written) = report.requests;
     ui.line(format!("bundle of {}, {read} requests to the source, {written} to the target", words::size(report.bytes)))?;
-    Ok(ui.line(if report.is_good() { "equal but for ids, inertness and the stamp; a second import changes nothing" } else { "NOT EQUAL: see above" })?)
+    Ok(ui.line(if report.is_good() {
+        "equal but for ids, inertness and the stamp; a second import changes nothing"
+    } else {
+        "NOT EQUAL: see above"
+    })?)
 }
 
 fn row(kind: &str, account: &Account) -> Vec<String> {
     let numbers = [account.objects, account.equal, account.different, account.absent, account.by_hand];
-    std::iter::once(kind.to_owned()).chain(numbers.iter().map(|number| if *number == 0 { "·".to_owned() } else { number.to_string() })).collect()
+    std::iter::once(kind.to_owned())
+        .chain(numbers.iter().map(|number| if *number == 0 { "·".to_owned() } else { number.to_string() }))
+        .collect()
 }
 
 fn difference(one: &Difference) -> String {
@@ -80,7 +84,8 @@ fn difference(one: &Difference) -> String {
 }
 
 fn to_json(report: &Report) -> Value {
-    let stages: Vec<Value> = report.stages.iter().map(|(stage, time)| json!({ "stage": stage, "seconds": time.as_secs_f64() })).collect();
+    let stages: Vec<Value> =
+        report.stages.iter().map(|(stage, time)| json!({ "stage": stage, "seconds": time.as_secs_f64() })).collect();
     json!({
         "good": report.is_good(),
         "stages": stages,

@@ -42,7 +42,10 @@ impl Hands<'_> {
             Some(status) => Ok(Done::there(State::Unchanged, at(&ready.step.key, status.get("object_id")))),
             None => {
                 let reason = "the home did not come with its user, perhaps since the target names the user otherwise";
-                Ok(Done { todos: vec![(What::Principal, "let this person sign in once, then import again".into())], ..Done::skipped(reason) })
+                Ok(Done {
+                    todos: vec![(What::Principal, "let this person sign in once, then import again".into())],
+                    ..Done::skipped(reason)
+                })
             }
         }
     }
