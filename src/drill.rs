@@ -12,11 +12,11 @@ use crate::import::{self, BundleContents, ImportError, Receipt, State};
 use crate::journal::Journal;
 use crate::object::Object;
 use crate::plan::Plan;
-use crate::restore::{self, RestoreError};
+use crate::restore::{self, Moved, Prepared, RestoreError};
 use crate::simulator::{self, Seed, Server, SimulatorError};
 use crate::spool::Spool;
 use crate::survey::Scope;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -123,15 +123,15 @@ async fn rehearse(
     };
     let requests = from.total_requests();
     clock.stage("plan");
-    let plan = restore::plan(&reader, &to, &choices(), observer).await?;
+    let prepared = restore::prepare(&reader, &to, &choices(), observer).await?;
     clock.stage("import");
-    let receipt = carry_out(&plan, &path, &to, observer).await?;
+    let receipt = carry_out(&prepared, &reader, &to, observer).await?;
     let written = to.total_requests();
     clock.stage("compare");
     let after = survey(&to, observer).await?;
-    let comparison = compare::compare(&before, &after, &plan.source.workspace_id);
+    let comparison = compare::compare(&before, &after, &prepared.plan.source.workspace_id);
     clock.stage("import again");
-    let again = restore::plan(&reader, &to, &choices(), observer).await?;
+    let again = restore::prepare(&reader, &to, &choices(), observer).await?.plan;
     clock.end();
     Ok(Report {
         stages: std::mem::take(&mut clock.stages),
@@ -181,10 +181,14 @@ async fn survey(workspace: &Workspace, observer: &Arc<dyn Observer>) -> Result<V
     Ok(restore::gather(workspace, &Scope::default(), observer).await?.objects)
 }
 
-async fn carry_out(plan: &Plan, bundle: &Path, to: &Workspace, observer: &Arc<dyn Observer>) -> Result<Receipt, DrillError> {
-    let reader = Reader::open(bundle).map_err(|source| DrillError::Open { path: bundle.to_owned(), source })?;
-    let bytes = BundleContents::new(&reader, Spool::in_temp()?);
-    Ok(import::run(plan, &bytes, to, &mut Journal::none(), observer).await?)
+async fn carry_out(
+    prepared: &Prepared,
+    reader: &Reader,
+    to: &Workspace,
+    observer: &Arc<dyn Observer>,
+) -> Result<Receipt, DrillError> {
+    let bytes = Moved::new(BundleContents::new(reader, Spool::in_temp()?), &prepared.origins);
+    Ok(import::run(&prepared.plan, &bytes, to, &mut Journal::none(), observer).await?)
 }
 
 fn writes_of(plan: &Plan) -> Vec<String> {
