@@ -161,7 +161,8 @@ impl Refusal {
 /// The exit code of an error.
 pub fn outcome_of(error: &anyhow::Error) -> Outcome {
     let taken = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref::<bundle::WriteError>(), Some(bundle::WriteError::AlreadyExists { .. })) || cause.is::<Refusal>()
+        matches!(cause.downcast_ref::<bundle::WriteError>(), Some(bundle::WriteError::AlreadyExists { .. }))
+            || cause.is::<Refusal>()
     };
     if error.chain().any(taken) { Outcome::Refused } else { Outcome::Failed }
 }
@@ -184,4 +185,3 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         _ => None,
     }
 }
-

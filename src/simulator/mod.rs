@@ -114,7 +114,7 @@ impl Default for Options {
             workspace_id: "1111111111111111".to_owned(),
             token: None,
             client: None,
-            token_lifetime: Duration::from_secs(3600),
+            token_lifetime: Duration::from_hours(1),
             caller: "operator@northwind.example".to_owned(),
             latency: Duration::ZERO,
             page_cap: 0,

@@ -1,5 +1,7 @@
 //! The embedded workspace, asked over HTTP as a client would ask it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lifeboat::simulator::{Action, ErrorShape, Options, RetryAfter, Seed, Server};
