@@ -38,7 +38,7 @@ impl Call {
     }
 
     pub(super) fn flag(&self, name: &str) -> bool {
-        self.query(name) == Some("true")
+        self.query(name).is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
