@@ -120,7 +120,7 @@ async fn serve(State(hub): State<Arc<Hub>>, ConnectInfo(switch): ConnectInfo<Swi
         return admin::answer(&hub, &call).unwrap_or_else(Problem::into_reply).into_response();
     }
     tokio::time::sleep(hub.options.latency).await;
-    let due = hub.faults.due(&call.method, &call.path);
+    let due = hub.faults.due(&call);
     let mut response = match due {
         Some(due) => faulty(&hub, &mut call, due, &switch).await,
         None => handled(&hub, &mut call).into_response(),
@@ -206,10 +206,13 @@ fn token(hub: &Hub, call: &Call) -> Answer {
     if id.is_empty() || secret.is_empty() || hub.options.client.as_ref().is_some_and(|good| *good != (id.clone(), secret)) {
         return refuse("Client authentication failed");
     }
+    // A client that is no service principal here stands for the caller.
+    let known = hub.world().granted("service_principal_name", &id).is_some();
+    let who = if known { id } else { hub.options.caller.clone() };
     let lifetime = hub.options.token_lifetime;
     let mut issued = hub.issued();
     let token = format!("oauth-{}-{}", issued.len() + 1, hub.options.workspace_id);
-    issued.insert(token.clone(), (id, Instant::now() + lifetime));
+    issued.insert(token.clone(), (who, Instant::now() + lifetime));
     Reply::json(json!({ "access_token": token, "token_type": "Bearer", "expires_in": lifetime.as_secs(), "scope": "all-apis" }))
 }
 

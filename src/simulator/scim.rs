@@ -117,7 +117,10 @@ fn me(world: &World, call: &Call) -> Answer {
     let same = |one: &Principal| one.kind != Kind::Group && one.grant_name().eq_ignore_ascii_case(&call.caller);
     let missing = || Problem::scim(404, "", "Caller not found");
     let caller = world.principals.values().find(|one| same(one)).ok_or_else(missing)?;
-    sent(200, selected(call, caller.rendered(&Parents::of(world), world)))
+    let mut shown = caller.rendered(&Parents::of(world), world);
+    // A service principal that asks is told its application id as its user name.
+    shown.entry("userName").or_insert(json!(caller.grant_name()));
+    sent(200, selected(call, shown))
 }
 
 fn list(world: &World, call: &Call, kind: Kind) -> Answer {

@@ -297,8 +297,8 @@ async fn faults_strike_before_and_after_the_work() {
 
 #[tokio::test]
 async fn errors_come_in_every_shape() {
-    let guest = Guest::of(Options::default()).await;
     use ErrorShape::{Empty, Html, MessageOnly, NumericCode, Old, Scim, Standard, Text};
+    let guest = Guest::of(Options::default()).await;
     for shape in [Standard, NumericCode, MessageOnly, Old, Scim, Text, Html, Empty] {
         let (code, message) = ("INTERNAL_ERROR".to_owned(), "broken".to_owned());
         guest.server.faults().on("GET *").action(Action::Error { status: 500, code, message, shape });
