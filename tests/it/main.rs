@@ -6,6 +6,7 @@ mod damage;
 mod forge;
 mod golden;
 mod hostile;
+mod import;
 mod layers;
 mod simulator;
 mod survey;
