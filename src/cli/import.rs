@@ -10,10 +10,11 @@ use lifeboat::api::Workspace;
 use lifeboat::audit::{Depth, verify};
 use lifeboat::bundle::Reader;
 use lifeboat::event::Observer;
-use lifeboat::import::{self, Receipt};
+use lifeboat::import::{self, BundleContents, Receipt};
 use lifeboat::journal::Journal;
 use lifeboat::plan::{Action, Maps, Plan, Step};
-use lifeboat::restore::{self, RestoreError};
+use lifeboat::restore::{self, Moved, Prepared, RestoreError};
+use lifeboat::spool::Spool;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,29 +74,28 @@ impl Import {
     async fn restore(&self, ui: &mut Ui, reader: Reader, progress: Arc<Progress>) -> anyhow::Result<Outcome> {
         let observer: Arc<dyn Observer> = progress.clone();
         let workspace = self.connect.workspace(observer.clone()).await?;
-        let mut journal = Journal::open(&self.state_folder()?, &restore::source_of(&reader).digest, workspace.host())?;
-        let options = self.options(&journal)?;
-        let plan = interruptible(restore::plan(&reader, &workspace, &options, &observer)).await?.map_err(refused)?;
+        let options = self.options()?;
+        let prepared = interruptible(restore::prepare(&reader, &workspace, &options, &observer)).await?.map_err(refused)?;
         progress.end();
-        self.save(&plan)?;
-        show(ui, &plan)?;
+        self.save(&prepared.plan)?;
+        show(ui, &prepared.plan)?;
         if self.plan_only {
-            ui.value(&plan)?;
+            ui.value(&prepared.plan)?;
             return Ok(Outcome::Done);
         }
-        self.agree(&plan)?;
+        self.agree(&prepared.plan)?;
         ui.flush()?;
-        let receipt = self.apply(&plan, reader, &workspace, &mut journal, &observer).await?;
+        let receipt = self.apply(&prepared, &reader, &workspace, &observer).await?;
         progress.end();
         self.tell(ui, &receipt)
     }
 
-    fn options(&self, journal: &Journal) -> anyhow::Result<restore::Options> {
+    fn options(&self) -> anyhow::Result<restore::Options> {
         let plan = lifeboat::plan::Options {
             create_principals: !self.no_create_principals,
             restore_admins: self.restore_admins,
             stamp: !self.no_stamp,
-            known: journal.known().clone(),
+            ..lifeboat::plan::Options::default()
         };
         Ok(restore::Options {
             selection: self.select.selection()?,
@@ -103,6 +103,7 @@ impl Import {
             plan,
             allow_same_workspace: self.allow_same_workspace,
             workers: self.connect.workers(),
+            journals: Some(self.state_folder()?),
         })
     }
 
@@ -134,20 +135,28 @@ impl Import {
         match ui::ask(&format!("Apply {} to {}?", words::count(plan.writes() as u64, "step"), plan.target.host)) {
             Some(true) => Ok(()),
             Some(false) => Err(Refusal::new("nothing was applied", "answer `y`, or give `--yes`").into()),
-            None => Err(Refusal::new("nobody is there to agree to the plan", "give `--yes` to apply it, or `--plan-only` to stop at the plan").into()),
+            None => Err(Refusal::new(
+                "nobody is there to agree to the plan",
+                "give `--yes` to apply it, or `--plan-only` to stop at the plan",
+            )
+            .into()),
         }
     }
 
     async fn apply(
         &self,
-        plan: &Plan,
-        reader: Reader,
+        prepared: &Prepared,
+        reader: &Reader,
         workspace: &Workspace,
-        journal: &mut Journal,
         observer: &Arc<dyn Observer>,
     ) -> anyhow::Result<Receipt> {
-        let bytes = import::FromBundle::new(reader)?;
-        Ok(import::run(plan, &bytes, workspace, journal, observer).await?)
+        let folder = self.state_folder()?;
+        let plan = &prepared.plan;
+        let (source, target) = (&plan.source, &plan.target);
+        let mut journal = Journal::open(&folder, &target.workspace_id, &source.workspace_id, &source.digest)
+            .with_context(|| format!("cannot open the journal in {}", folder.display()))?;
+        let bytes = Moved::new(BundleContents::new(reader, Spool::in_temp()?), &prepared.origins);
+        Ok(import::run(plan, &bytes, workspace, &mut journal, observer).await?)
     }
 
     fn tell(&self, ui: &mut Ui, receipt: &Receipt) -> anyhow::Result<Outcome> {
@@ -186,7 +195,8 @@ fn unfit(error: lifeboat::bundle::OpenError) -> anyhow::Error {
 fn refused(error: RestoreError) -> anyhow::Error {
     match &error {
         RestoreError::SameWorkspace { .. } => {
-            Refusal::new(error.to_string(), "give `--allow-same-workspace` to restore into the workspace that was backed up").into()
+            Refusal::new(error.to_string(), "give `--allow-same-workspace` to restore into the workspace that was backed up")
+                .into()
         }
         _ => error.into(),
     }
@@ -194,7 +204,13 @@ fn refused(error: RestoreError) -> anyhow::Error {
 
 /// The plan as people know it: what is done, then how much of it.
 fn show(ui: &mut Ui, plan: &Plan) -> anyhow::Result<()> {
-    ui.line(format!("plan: bundle {} of workspace {} into {} as {}", &plan.source.digest[..12.min(plan.source.digest.len())], plan.source.workspace_id, plan.target.host, plan.target.user))?;
+    ui.line(format!(
+        "plan: bundle {} of workspace {} into {} as {}",
+        &plan.source.digest[..12.min(plan.source.digest.len())],
+        plan.source.workspace_id,
+        plan.target.host,
+        plan.target.user
+    ))?;
     if !plan.target.is_admin {
         ui.line("warning: the caller is no admin of the target, and may not see all that is there")?;
     }

@@ -1,8 +1,9 @@
 //! What came of an import, in words.
 
 use crate::ui::{Ui, words};
-use lifeboat::import::Receipt;
+use lifeboat::import::{Receipt, State};
 use lifeboat::plan::Todo;
+use std::collections::BTreeMap;
 
 /// So many objects of one line are named; JSON has all.
 const NAMED: usize = 5;
@@ -11,20 +12,35 @@ const NAMED: usize = 5;
 pub fn show(ui: &mut Ui, receipt: &Receipt) -> anyhow::Result<()> {
     let columns = ["created", "updated", "adopted", "unchanged", "skipped", "pending", "failed"];
     let header: Vec<&str> = std::iter::once("kind").chain(columns).collect();
-    let counts = receipt.counts();
-    let rows = counts.iter().map(|(kind, states)| {
+    let rows = receipt.counts.iter().map(|(kind, states)| {
         let number = |state: &&str| states.get(*state).map_or_else(|| "·".to_owned(), u64::to_string);
-        std::iter::once((*kind).to_owned()).chain(columns.iter().map(number)).collect()
+        std::iter::once(kind.clone()).chain(columns.iter().map(number)).collect()
     });
     ui.table(&header, rows)?;
-    for entry in receipt.troubled() {
-        let reason = entry.reason.as_deref().unwrap_or_default();
-        ui.line(format!("{} {} {}: {reason}", entry.state.name().to_uppercase(), entry.source.kind, entry.key))?;
-    }
+    trouble(ui, receipt)?;
     todos(ui, &receipt.todos)?;
-    ui.line(format!("{} sent", words::count(receipt.requests, "request")))?;
+    ui.line(format!("{} sent", words::count(receipt.requests.values().sum(), "request")))?;
     let end = if receipt.is_complete() { "restored, inert" } else { "restored in part, inert: see above" };
     Ok(ui.line(end)?)
+}
+
+/// What is not there, or not whole, and why.
+pub fn trouble(ui: &mut Ui, receipt: &Receipt) -> anyhow::Result<()> {
+    let mut by_reason: BTreeMap<(State, &str, &str), Vec<&str>> = BTreeMap::new();
+    for item in receipt.items.iter().filter(|item| !item.state.is_there()) {
+        let reason = item.reason.as_deref().unwrap_or_default();
+        by_reason.entry((item.state, item.source.kind.as_str(), reason)).or_default().push(&item.key);
+    }
+    for ((state, kind, reason), keys) in by_reason {
+        ui.line(format!("{} {kind} {}: {reason}", state.name().to_uppercase(), some(&keys)))?;
+    }
+    Ok(())
+}
+
+fn some(names: &[&str]) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let named = names[..names.len() - more].join(", ");
+    if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
 /// What a person still has to do.
@@ -35,11 +51,9 @@ pub fn todos(ui: &mut Ui, todos: &[Todo]) -> anyhow::Result<()> {
     ui.line("left for you:")?;
     for todo in todos {
         ui.line(format!("  - {}", todo.text))?;
-        let named = todo.objects.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-        let more = todo.objects.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        if !named.is_empty() {
-            ui.line(format!("      {named}{more}"))?;
+        let names: Vec<&str> = todo.objects.iter().map(String::as_str).collect();
+        if !names.is_empty() {
+            ui.line(format!("      {}", some(&names)))?;
         }
     }
     Ok(())

@@ -71,6 +71,9 @@ mod tests {
         assert_eq!(state_of(&fresh), State::Created);
         let difference = crate::plan::Difference { at: "/a".into(), want: Some(json!(1)), have: None, fixed: false };
         let found = crate::plan::Found { id: json!(1), key: "k".into(), object_id: None };
-        assert_eq!(state_of(&Action::Attach { parent: Some(found), body: Map::new(), differences: vec![difference] }), State::Updated);
+        assert_eq!(
+            state_of(&Action::Attach { parent: Some(found), body: Map::new(), differences: vec![difference] }),
+            State::Updated
+        );
     }
 }

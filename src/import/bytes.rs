@@ -96,7 +96,8 @@ impl Hands<'_> {
     async fn dbfs_once(&self, ready: &Ready<'_>, blob: &Blob, overwrite: bool) -> Result<(), Trouble> {
         let post = |call: &str, body: Value| Request::post(ready.kind.name, format!("/api/2.0/dbfs/{call}"), body);
         let begun = self.workspace.call(&post("create", json!({ "path": ready.path, "overwrite": overwrite }))).await?;
-        let handle = begun.get("handle").cloned().ok_or_else(|| Trouble::Plan("the workspace gave no handle to write to".into()))?;
+        let handle =
+            begun.get("handle").cloned().ok_or_else(|| Trouble::Plan("the workspace gave no handle to write to".into()))?;
         let mut reader = blob.reader();
         loop {
             let mut block = Vec::new();
@@ -159,7 +160,10 @@ mod tests {
     #[test]
     fn a_file_stays_a_file_and_a_notebook_keeps_its_language() {
         assert_eq!(form(&content(None, None)), [("format", "RAW".to_owned())]);
-        assert_eq!(form(&content(Some("SOURCE"), Some("SQL"))), [("format", "SOURCE".to_owned()), ("language", "SQL".to_owned())]);
+        assert_eq!(
+            form(&content(Some("SOURCE"), Some("SQL"))),
+            [("format", "SOURCE".to_owned()), ("language", "SQL".to_owned())]
+        );
         assert_eq!(form(&content(Some("JUPYTER"), Some("PYTHON"))), [("format", "JUPYTER".to_owned())]);
     }
 }

@@ -78,7 +78,9 @@ impl Known {
 
 fn body(action: &Action) -> Option<&Map<String, Value>> {
     match action {
-        Action::Create { body } | Action::Update { body, .. } | Action::Complete { body, .. } | Action::Attach { body, .. } => Some(body),
+        Action::Create { body } | Action::Update { body, .. } | Action::Complete { body, .. } | Action::Attach { body, .. } => {
+            Some(body)
+        }
         _ => None,
     }
 }

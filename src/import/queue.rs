@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn folders_go_one_by_one_and_rights_last() {
-        let mut queue = queue(vec![step("directory", &[]), step("directory", &[]), step("permissions", &[]), step("notebook", &[0])]);
+        let mut queue =
+            queue(vec![step("directory", &[]), step("directory", &[]), step("permissions", &[]), step("notebook", &[0])]);
         assert_eq!((queue.next(), queue.next()), (Some(0), None), "one lane for folders, and notebooks come after folders");
         queue.over(0);
         assert_eq!((queue.next(), queue.next()), (Some(1), None));

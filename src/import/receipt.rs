@@ -3,8 +3,8 @@
 use super::Import;
 use super::links::text;
 use crate::object::SourceId;
-use crate::plan::{Found, Source, Step, Target, Todo, What};
 use crate::plan::Change;
+use crate::plan::{Found, Source, Step, Target, Todo, What};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -175,7 +175,15 @@ impl Item {
         let mut notes = step.notes.clone();
         notes.extend(done.notes);
         let target_id = done.target.map(|target| text(&target.id));
-        Self { source: step.source.clone(), key: step.key.clone(), state: done.state, reason: done.reason, target_id, changes, notes }
+        Self {
+            source: step.source.clone(),
+            key: step.key.clone(),
+            state: done.state,
+            reason: done.reason,
+            target_id,
+            changes,
+            notes,
+        }
     }
 
     /// The second half of an object: what goes wrong there went wrong for the whole; else it is an update of what was there.

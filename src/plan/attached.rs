@@ -120,9 +120,12 @@ impl Planner<'_> {
         let (owner, place) = (paths::home_of(path)?, self.place(path));
         let here = paths::home_of(&place).unwrap_or(owner);
         let own = |entry: &Value| {
-            ["user_name", "service_principal_name"]
-                .iter()
-                .any(|who| entry.get(who).and_then(Value::as_str).is_some_and(|name| [owner, here].iter().any(|own| name.eq_ignore_ascii_case(own))))
+            ["user_name", "service_principal_name"].iter().any(|who| {
+                entry
+                    .get(who)
+                    .and_then(Value::as_str)
+                    .is_some_and(|name| [owner, here].iter().any(|own| name.eq_ignore_ascii_case(own)))
+            })
         };
         remove_entries(resolved, &own);
         None

@@ -1,8 +1,8 @@
 //! A person's home is named after the person, and the target may spell the name otherwise: other letters, another mail
 //! domain, another application id. What lies in a home goes to the home of the same person.
 
-use super::matching::Fate;
 use super::Planner;
+use super::matching::Fate;
 use crate::kinds;
 
 const OWNERS: &[&str] = &["user", "service_principal"];
@@ -31,7 +31,11 @@ impl Planner<'_> {
             match fate {
                 Some(Fate::There(there, _)) => Some(there.key.clone()),
                 Some(Fate::Coming | Fate::Never(_)) => None,
-                None => self.maps.get(kind.name, owner).map(str::to_owned).or_else(|| Some(self.present.by_key(kind, owner).first()?.key.clone())),
+                None => self
+                    .maps
+                    .get(kind.name, owner)
+                    .map(str::to_owned)
+                    .or_else(|| Some(self.present.by_key(kind, owner).first()?.key.clone())),
             }
         })?;
         let there = self.present.by_id("directory", &format!("/Users/{name}")).is_some();
@@ -44,7 +48,11 @@ impl Planner<'_> {
         let home = format!("/Users/{owner}");
         let coming = |kind: &&str| {
             let kind = kinds::by_name(kind)?;
-            self.bundle.by_key(kind, owner).iter().find(|index| matches!(self.fates.get(**index), Some(Fate::Coming))).map(|_| kind)
+            self.bundle
+                .by_key(kind, owner)
+                .iter()
+                .find(|index| matches!(self.fates.get(**index), Some(Fate::Coming)))
+                .map(|_| kind)
         };
         let kind = OWNERS.iter().find_map(coming).filter(|_| self.present.by_id("directory", &home).is_none())?;
         (kind.name == "service_principal" || owner.chars().any(char::is_uppercase)).then_some(home)

@@ -20,11 +20,11 @@ mod wanted;
 #[cfg(test)]
 mod tests;
 
-pub use maps::{Maps, MapsError};
-pub use notes::{Todo, What};
-pub use crate::rules::{Change, Difference};
 pub(crate) use crate::rules::remove_exactly;
+pub use crate::rules::{Change, Difference};
+pub use maps::{Maps, MapsError};
 pub(crate) use notes::Todos;
+pub use notes::{Todo, What};
 pub(crate) use refs::fill_link;
 pub use wanted::wanted;
 

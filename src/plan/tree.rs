@@ -105,7 +105,8 @@ impl Planner<'_> {
     }
 
     fn is_missing(&self, folder: &str) -> bool {
-        let there = self.bundle.by_id("directory", folder).is_some() || self.present.by_id("directory", &self.place(folder)).is_some();
+        let there =
+            self.bundle.by_id("directory", folder).is_some() || self.present.by_id("directory", &self.place(folder)).is_some();
         !there && !paths::always_there(folder)
     }
 

@@ -255,7 +255,10 @@ mod tests {
     fn what_a_policy_fills_in_is_no_difference() {
         let have = json!({"num_workers": 1, "policy_id": "p", "spark_conf": {"set": "by policy"}});
         assert_eq!(differ("cluster", &json!({"num_workers": 1, "policy_id": "p"}), &have), Vec::<String>::new());
-        assert_eq!(differ("cluster", &json!({"num_workers": 1}), &json!({"num_workers": 1, "spark_conf": {"a": "b"}})), ["/spark_conf"]);
+        assert_eq!(
+            differ("cluster", &json!({"num_workers": 1}), &json!({"num_workers": 1, "spark_conf": {"a": "b"}})),
+            ["/spark_conf"]
+        );
         assert_eq!(differ("cluster", &json!({"num_workers": 2, "policy_id": "p"}), &have), ["/num_workers"]);
     }
 

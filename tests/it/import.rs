@@ -46,7 +46,8 @@ async fn bundle_of(seed: Seed) -> Bundled {
     let server = start(seed, SOURCE).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("b.tar.zst");
-    let options = export::Options { target: path.clone(), scope: Scope::default(), packing: bundle::Options::default(), created: None };
+    let options =
+        export::Options { target: path.clone(), scope: Scope::default(), packing: bundle::Options::default(), created: None };
     export::run(&connect(&server), options, silent()).await.unwrap();
     server.stop().await;
     Bundled { _folder: folder, path }
@@ -109,7 +110,11 @@ async fn the_sample_is_restored_and_a_second_import_writes_nothing() {
     assert!(again.is_empty(), "{again:#?}");
     let writes = target.writes();
     let receipt = apply(&bundled, &second, &target, &mut Journal::none()).await;
-    assert!(receipt.items.iter().all(|item| item.state != State::Created && item.state != State::Updated), "{:?}", receipt.counts);
+    assert!(
+        receipt.items.iter().all(|item| item.state != State::Created && item.state != State::Updated),
+        "{:?}",
+        receipt.counts
+    );
     assert!(target.writes() - writes <= 2, "only what failed before is tried again");
 }
 
@@ -130,7 +135,9 @@ async fn what_is_restored_is_inert_and_means_the_same() {
     let scripts = objects.iter().filter(|object| object.kind.name == "global_init_script");
     assert!(scripts.filter_map(Object::document).all(|script| script["enabled"] == false));
     let comparison = compare::compare(&everything(&source).await, &objects, SOURCE);
-    for difference in &comparison.differences { println!("{difference:?}"); }
+    for difference in &comparison.differences {
+        println!("{difference:?}");
+    }
     println!("{:#?}", comparison.accounts);
 }
 
@@ -172,7 +179,8 @@ const CREATES: &[&str] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn done_and_then_500_makes_no_twin() {
-    without_duplicates(|server| CREATES.iter().for_each(|call| server.faults().on(call).times(2).after_handler().status(500))).await;
+    without_duplicates(|server| CREATES.iter().for_each(|call| server.faults().on(call).times(2).after_handler().status(500)))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,7 +249,9 @@ async fn one_failure_stops_only_what_needs_it() {
     let counts = &receipt.counts;
     assert_eq!(counts["instance_pool"].keys().copied().collect::<Vec<_>>(), ["failed"]);
     let needs_pool = receipt.items.iter().filter(|item| item.state == State::Skipped);
-    assert!(needs_pool.clone().any(|item| item.reason.as_deref().is_some_and(|reason| reason.starts_with("needs instance_pool:"))));
+    assert!(
+        needs_pool.clone().any(|item| item.reason.as_deref().is_some_and(|reason| reason.starts_with("needs instance_pool:")))
+    );
     assert!(counts["notebook"]["created"] > 30 && counts["job"]["created"] > 10);
 }
 
@@ -277,8 +287,10 @@ async fn service_principals_may_get_new_application_ids() {
     let receipt = apply(&bundled, &planned, &target, &mut journal).await;
     let surprises: Vec<_> = receipt.items.iter().filter(|item| !item.state.is_there() && !expected_trouble(item)).collect();
     assert!(surprises.is_empty(), "{surprises:#?}");
-    let old: Vec<String> = planned.steps.iter().filter(|step| step.source.kind == "service_principal").map(|step| step.key.clone()).collect();
-    for object in everything(&target).await.iter().filter(|object| object.kind.name == "job" || object.kind.name == "permissions") {
+    let old: Vec<String> =
+        planned.steps.iter().filter(|step| step.source.kind == "service_principal").map(|step| step.key.clone()).collect();
+    for object in everything(&target).await.iter().filter(|object| object.kind.name == "job" || object.kind.name == "permissions")
+    {
         let text = object.document().map(ToString::to_string).unwrap_or_default();
         assert!(old.iter().all(|id| !text.contains(id.as_str())), "{} names an old application id", object.key);
     }
