@@ -63,6 +63,7 @@ pub struct Wanted {
     source_workspace: String,
     keys: HashMap<&'static str, HashSet<String>>,
     sources: HashMap<&'static str, HashSet<String>>,
+    ids: HashMap<&'static str, HashSet<String>>,
     folders: HashSet<String>,
 }
 
@@ -80,6 +81,17 @@ impl Wanted {
         self.keys.entry(kind.name).or_default().insert(fold(kind, key));
         self.sources.entry(kind.name).or_default().insert(id.to_owned());
         self.folders.extend(with_parents(key).skip(1).map(str::to_owned));
+    }
+
+    /// Asks for what the target calls by this id, whatever its name is now.
+    pub fn add_id(&mut self, kind: &'static Kind, id: &str) {
+        self.ids.entry(kind.name).or_default().insert(id.to_owned());
+        self.keys.entry(kind.name).or_default();
+    }
+
+    /// Whether the object of this id in the target is asked for.
+    pub fn wants_id(&self, kind: &'static Kind, id: &str) -> bool {
+        self.ids.get(kind.name).is_some_and(|ids| ids.contains(id))
     }
 
     /// Whether something below this folder is asked for.

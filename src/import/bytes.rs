@@ -74,7 +74,9 @@ impl Hands<'_> {
         }
         let bytes = blob.bytes().map_err(|error| disk(ready, error))?;
         let mut body = json!({ "path": ready.path, "overwrite": overwrite, "content": STANDARD.encode(bytes) });
-        form(&ready.step.action).into_iter().for_each(|(name, value)| body[name] = json!(value));
+        for (name, value) in form(&ready.step.action) {
+            body[name] = json!(value);
+        }
         Ok(self.workspace.call(&Request::post(ready.kind.name, "/api/2.0/workspace/import", body)).await?)
     }
 

@@ -21,7 +21,7 @@ use crate::api::{ApiError, ErrorKind, Workspace};
 use crate::event::{Event, Observer};
 use crate::journal::{Journal, Line};
 use crate::kinds::{self, Kind, Shape};
-use crate::plan::{Action, Found, Plan, Step, Todos, What};
+use crate::plan::{Action, Found, Plan, Step, Todos, What, name_of};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use links::Known;
@@ -232,10 +232,10 @@ impl<'a> Import<'a> {
         if done.locked_out {
             self.locked_out = Some("the workspace does not let us in any more".into());
         }
-        for (what, text) in &done.todos {
-            self.todos.add(*what, text.clone(), format!("{}:{}", step.source.kind, step.key));
-        }
         if let Some(kind) = kinds::by_name(&step.source.kind) {
+            for (what, text) in &done.todos {
+                self.todos.add(*what, text.clone(), name_of(kind, &step.key, &step.source.id));
+            }
             let (object, reason) = (step.key.clone(), done.reason.clone());
             self.observer.event(&Event::Settled { kind: kind.name, object, state: done.state.name(), reason });
         }

@@ -137,8 +137,10 @@ impl Planner<'_> {
             let open = matches!(self.fates[index], Fate::Coming) && matches!(object.kind().shape, Shape::Collection(_));
             if open && !object.kind().key.unique {
                 let one = self.only_namesake(object).filter(|one| self.is_equal(index, one)).map(found);
-                more |= one.is_some();
-                one.into_iter().for_each(|one| self.fates[index] = Fate::There(one, How::Equal));
+                if let Some(one) = one {
+                    self.fates[index] = Fate::There(one, How::Equal);
+                    more = true;
+                }
             }
         }
         more
@@ -192,8 +194,7 @@ impl Planner<'_> {
             return Fate::Never(format!("the target has something else at this path: {}", other.kind.name));
         }
         let way = std::iter::once(path).chain(paths::parents(path));
-        let blocked = way.filter_map(|folder| self.blocked(folder, path)).next();
-        blocked.map_or(Fate::Coming, Fate::Never)
+        way.into_iter().find_map(|folder| self.blocked(folder, path)).map_or(Fate::Coming, Fate::Never)
     }
 
     /// Why nothing can be made at or below this folder.

@@ -22,6 +22,7 @@ mod tests;
 
 pub(crate) use crate::rules::remove_exactly;
 pub use crate::rules::{Change, Difference};
+pub(crate) use collection::name_of;
 pub use maps::{Maps, MapsError};
 pub(crate) use notes::Todos;
 pub use notes::{Todo, What};

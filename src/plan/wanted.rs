@@ -28,7 +28,10 @@ pub fn wanted(objects: &[Sanitized], recorded: &[Object], maps: &Maps, source_wo
         wanted.add(object.kind, &object.id, &object.key);
     }
     for (kind, _, to) in maps.all() {
-        kinds::by_name(kind).into_iter().for_each(|kind| wanted.add(kind, to, to));
+        if let Some(kind) = kinds::by_name(kind) {
+            wanted.add(kind, to, to);
+            wanted.add_id(kind, to);
+        }
     }
     wanted
 }
@@ -53,9 +56,11 @@ fn add_references(wanted: &mut Wanted, kind: &'static Kind, body: &Value, maps: 
                     homes::other_names(&path, maps).iter().chain([&path]).for_each(|path| add_way(wanted, path));
                 }
                 (By::Secrets, _) => {
-                    let scope = kinds::by_name("secret_scope");
-                    let named = paths::secrets(&text);
-                    scope.into_iter().for_each(|kind| named.iter().for_each(|(scope, _)| wanted.add(kind, scope, scope)));
+                    for (scope, _) in paths::secrets(&text) {
+                        if let Some(kind) = kinds::by_name("secret_scope") {
+                            wanted.add(kind, &scope, &scope);
+                        }
+                    }
                 }
                 // An id of the source says nothing in the target, unless it is the same workspace or a stamp holds it.
                 (By::Id, _) => to.for_each(|kind| wanted.add(kind, &text, &text)),

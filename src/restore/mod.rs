@@ -181,11 +181,17 @@ pub async fn prepare(
     let homes = Homes::of(&contents.objects, &gathered.objects, &options.maps);
     let origins = if homes.is_empty() { HashMap::new() } else { homes.move_all(&mut contents) };
     let sanitized = clean(&contents);
-    let others = wanted(&contents, &sanitized, options, &source).without(&["user"]);
+    let known = known(options, identity.workspace_id.as_deref().unwrap_or_default(), &source)?;
+    let mut others = wanted(&contents, &sanitized, options, &source).without(&["user"]);
+    for (object, id) in &known {
+        if let Some(kind) = kinds::by_name(&object.kind) {
+            others.add_id(kind, id);
+        }
+    }
     gathered.add(look(workspace, others, options, observer).await?);
     observer.event(&Event::Stage("plan"));
     let inventory = inventory(workspace, &identity, gathered);
-    let choices = plan::Options { known: known(options, &inventory.target, &source)?, ..options.plan.clone() };
+    let choices = plan::Options { known, ..options.plan.clone() };
     let plan = plan::make(&sanitized, &contents.recorded, &inventory, &options.maps, &source, &choices);
     Ok(Prepared { plan, origins })
 }
@@ -199,9 +205,9 @@ fn wanted(contents: &Contents, sanitized: &[Sanitized], options: &Options, sourc
     plan::wanted(sanitized, &contents.recorded, &options.maps, &source.workspace_id)
 }
 
-fn known(options: &Options, target: &Target, source: &Source) -> Result<BTreeMap<SourceId, String>, RestoreError> {
+fn known(options: &Options, target: &str, source: &Source) -> Result<BTreeMap<SourceId, String>, RestoreError> {
     let Some(folder) = &options.journals else { return Ok(BTreeMap::new()) };
-    journal::known(folder, &target.workspace_id, &source.workspace_id).map_err(RestoreError::Journal)
+    journal::known(folder, target, &source.workspace_id).map_err(RestoreError::Journal)
 }
 
 /// Where a bundle comes from.

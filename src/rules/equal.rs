@@ -35,7 +35,9 @@ pub fn equal(kind: &'static Kind, wanted: &Map<String, Value>, actual: &Map<Stri
     let mut found = Vec::new();
     compare(Some(&want), Some(&have), &mut At { path: String::new(), policy: false }, &defaults, &mut found);
     found.retain(|one| class_of(kind, &one.at) != Some(Class::WriteOnly));
-    found.iter_mut().for_each(|one| one.fixed = class_of(kind, &one.at) == Some(Class::FixedAtCreate));
+    for one in &mut found {
+        one.fixed = class_of(kind, &one.at) == Some(Class::FixedAtCreate);
+    }
     found
 }
 
@@ -72,13 +74,14 @@ fn fold_references(kind: &'static Kind, side: &mut Value) {
         match reference.by {
             By::Key if folds => edit_text(side, &at, &|text| text.to_lowercase()),
             By::Path => {
-                edit_text(side, &at, &|text| text.strip_prefix("/Workspace/").map_or(text.into(), |rest| format!("/{rest}")))
+                edit_text(side, &at, &|text| text.strip_prefix("/Workspace/").map_or(text.into(), |rest| format!("/{rest}")));
             }
             _ => {}
         }
     }
-    if kind.key.fold && !kind.key.at.is_empty() {
-        below_body(kind, kind.key.at).into_iter().for_each(|at| edit_text(side, &at, &|text| text.to_lowercase()));
+    let own = below_body(kind, kind.key.at).filter(|_| kind.key.fold);
+    if let Some(at) = own {
+        edit_text(side, &at, &|text| text.to_lowercase());
     }
 }
 

@@ -1,21 +1,22 @@
 //! Imports into the embedded workspace: whole, a second time, and with answers that get lost.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 use lifeboat::api::{Config, Options, Workspace};
 use lifeboat::bundle::{self, Reader};
-use lifeboat::compare;
-use lifeboat::event::{Observer, Silent};
+use lifeboat::event::{Event, Observer, Silent};
 use lifeboat::export;
 use lifeboat::import::{self, BundleContents, ImportError, Receipt, State};
 use lifeboat::journal::{self, Journal};
 use lifeboat::object::Object;
 use lifeboat::plan::{Plan, Step, What};
-use lifeboat::restore;
+use lifeboat::restore::{self, Moved, Prepared};
 use lifeboat::simulator::{self, Seed, Server};
-use lifeboat::spool::Spool;
+use lifeboat::spool::{Sha, Spool};
 use lifeboat::survey::Scope;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const SOURCE: &str = "1111111111111111";
@@ -57,15 +58,29 @@ fn options() -> restore::Options {
     restore::Options { workers: 8, ..restore::Options::default() }
 }
 
-async fn plan(bundled: &Bundled, target: &Server, options: &restore::Options) -> Plan {
+async fn prepare(bundled: &Bundled, target: &Server, options: &restore::Options) -> Prepared {
     let reader = Reader::open(&bundled.path).unwrap();
-    restore::plan(&reader, &connect(target), options, &silent()).await.unwrap()
+    restore::prepare(&reader, &connect(target), options, &silent()).await.unwrap()
 }
 
-async fn apply(bundled: &Bundled, plan: &Plan, target: &Server, journal: &mut Journal) -> Receipt {
+async fn apply(bundled: &Bundled, prepared: &Prepared, target: &Server, journal: &mut Journal) -> Receipt {
     let reader = Reader::open(&bundled.path).unwrap();
-    let contents = BundleContents::new(&reader, Spool::in_temp().unwrap());
-    import::run(plan, &contents, &connect(target), journal, &silent()).await.unwrap()
+    let contents = Moved::new(BundleContents::new(&reader, Spool::in_temp().unwrap()), &prepared.origins);
+    import::run(&prepared.plan, &contents, &connect(target), journal, &silent()).await.unwrap()
+}
+
+/// Tells when so many objects were made.
+struct Watch {
+    left: AtomicU64,
+    over: tokio::sync::Notify,
+}
+
+impl Observer for Watch {
+    fn event(&self, event: &Event) {
+        if matches!(event, Event::Settled { state: "created", .. }) && self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.over.notify_one();
+        }
+    }
 }
 
 /// All that a workspace holds, as documents.
@@ -98,15 +113,15 @@ fn expected_trouble(item: &import::Item) -> bool {
 async fn the_sample_is_restored_and_a_second_import_writes_nothing() {
     let bundled = bundle_of(Seed::Sample).await;
     let target = start(Seed::Prepared, TARGET).await;
-    let first = plan(&bundled, &target, &options()).await;
+    let first = prepare(&bundled, &target, &options()).await;
     let receipt = apply(&bundled, &first, &target, &mut Journal::none()).await;
     let surprises: Vec<_> = receipt.items.iter().filter(|item| !item.state.is_there() && !expected_trouble(item)).collect();
     assert!(surprises.is_empty(), "{surprises:#?}");
     assert!(receipt.count(State::Created) > 150 && receipt.requests["job"] > 0);
 
-    let second = plan(&bundled, &target, &options()).await;
+    let second = prepare(&bundled, &target, &options()).await;
     let there = |step: &&Step| receipt.items.iter().any(|item| item.source == step.source && item.state.is_there());
-    let again: Vec<_> = second.steps.iter().filter(|step| step.action.writes()).filter(there).collect();
+    let again: Vec<_> = second.plan.steps.iter().filter(|step| step.action.writes()).filter(there).collect();
     assert!(again.is_empty(), "{again:#?}");
     let writes = target.writes();
     let receipt = apply(&bundled, &second, &target, &mut Journal::none()).await;
@@ -123,7 +138,7 @@ async fn what_is_restored_is_inert_and_means_the_same() {
     let bundled = bundle_of(Seed::Sample).await;
     let source = start(Seed::Sample, SOURCE).await;
     let target = start(Seed::Prepared, TARGET).await;
-    let planned = plan(&bundled, &target, &options()).await;
+    let planned = prepare(&bundled, &target, &options()).await;
     apply(&bundled, &planned, &target, &mut Journal::none()).await;
     let objects = everything(&target).await;
     for object in objects.iter().filter(|object| object.stamp().is_some()) {
@@ -134,22 +149,32 @@ async fn what_is_restored_is_inert_and_means_the_same() {
     }
     let scripts = objects.iter().filter(|object| object.kind.name == "global_init_script");
     assert!(scripts.filter_map(Object::document).all(|script| script["enabled"] == false));
-    let comparison = compare::compare(&everything(&source).await, &objects, SOURCE);
-    for difference in &comparison.differences {
-        println!("{difference:?}");
-    }
-    println!("{:#?}", comparison.accounts);
+    let wanted = bytes(&everything(&source).await);
+    assert!(wanted.len() > 50);
+    assert_eq!(bytes(&objects), wanted, "every notebook and file, byte for byte");
+}
+
+/// Length and digest of everything that has bytes, by kind and path.
+fn bytes(objects: &[Object]) -> BTreeMap<String, (u64, Sha)> {
+    let named = |object: &Object| Some((format!("{}:{}", object.kind.name, homely(&object.key)), object.body.digest()?));
+    objects.iter().filter_map(named).collect()
+}
+
+/// A path whose home is spelled as a new workspace spells it.
+fn homely(path: &str) -> String {
+    let owner = path.strip_prefix("/Users/").and_then(|below| below.split('/').next());
+    owner.map_or_else(|| path.to_owned(), |owner| path.replacen(owner, &owner.to_lowercase(), 1))
 }
 
 /// Every create is done and its answer lost, in one way or another: nothing is made twice.
 async fn without_duplicates(lose: impl Fn(&Server)) {
     let bundled = bundle_of(Seed::Sample).await;
     let calm = start(Seed::Prepared, TARGET).await;
-    let planned = plan(&bundled, &calm, &options()).await;
+    let planned = prepare(&bundled, &calm, &options()).await;
     apply(&bundled, &planned, &calm, &mut Journal::none()).await;
     let rough = start(Seed::Prepared, TARGET).await;
     lose(&rough);
-    let planned = plan(&bundled, &rough, &options()).await;
+    let planned = prepare(&bundled, &rough, &options()).await;
     let receipt = apply(&bundled, &planned, &rough, &mut Journal::none()).await;
     assert!(rough.faults().struck() > 10, "the faults struck {} times", rough.faults().struck());
     rough.faults().clear();
@@ -198,21 +223,29 @@ async fn an_import_that_was_cut_off_goes_on_where_it_stopped() {
     let bundled = bundle_of(Seed::Sample).await;
     let target = start(Seed::Prepared, TARGET).await;
     let state = tempfile::tempdir().unwrap();
-    let planned = plan(&bundled, &target, &options()).await;
-    let mut journal = Journal::open(state.path(), TARGET, SOURCE, &planned.source.digest).unwrap();
-    let cut = tokio::time::timeout(Duration::from_millis(700), apply(&bundled, &planned, &target, &mut journal)).await;
-    assert!(cut.is_err(), "the first run was to be cut off");
+    let planned = prepare(&bundled, &target, &options()).await;
+    let mut journal = Journal::open(state.path(), TARGET, SOURCE, &planned.plan.source.digest).unwrap();
+    let watch = Arc::new(Watch { left: AtomicU64::new(60), over: tokio::sync::Notify::new() });
+    {
+        let reader = Reader::open(&bundled.path).unwrap();
+        let contents = Moved::new(BundleContents::new(&reader, Spool::in_temp().unwrap()), &planned.origins);
+        let (workspace, observer) = (connect(&target), watch.clone() as Arc<dyn Observer>);
+        tokio::select! {
+            () = watch.over.notified() => {}
+            done = import::run(&planned.plan, &contents, &workspace, &mut journal, &observer) => panic!("was to be cut off: {done:?}"),
+        }
+    }
     assert!(!journal::known(state.path(), TARGET, SOURCE).unwrap().is_empty());
     drop(journal);
     let mut again = options();
-    again.plan.known = journal::known(state.path(), TARGET, SOURCE).unwrap();
-    let planned = plan(&bundled, &target, &again).await;
-    let mut journal = Journal::open(state.path(), TARGET, SOURCE, &planned.source.digest).unwrap();
+    again.journals = Some(state.path().to_owned());
+    let planned = prepare(&bundled, &target, &again).await;
+    let mut journal = Journal::open(state.path(), TARGET, SOURCE, &planned.plan.source.digest).unwrap();
     let receipt = apply(&bundled, &planned, &target, &mut journal).await;
     let surprises: Vec<_> = receipt.items.iter().filter(|item| !item.state.is_there() && !expected_trouble(item)).collect();
     assert!(surprises.is_empty(), "{surprises:#?}");
     let calm = start(Seed::Prepared, TARGET).await;
-    let fresh = plan(&bundled, &calm, &options()).await;
+    let fresh = prepare(&bundled, &calm, &options()).await;
     apply(&bundled, &fresh, &calm, &mut Journal::none()).await;
     let (wanted, actual) = (everything(&calm).await, everything(&target).await);
     for kind in lifeboat::kinds::all() {
@@ -226,7 +259,7 @@ async fn a_limit_leaves_the_rest_alone_and_is_tried_again_at_the_end() {
     let target = start(Seed::Prepared, TARGET).await;
     let call = "POST /api/2.1/clusters/create";
     target.faults().on(call).times(0).error(400, "QUOTA_EXCEEDED", "no cores are left in this region");
-    let planned = plan(&bundled, &target, &options()).await;
+    let planned = prepare(&bundled, &target, &options()).await;
     let receipt = apply(&bundled, &planned, &target, &mut Journal::none()).await;
     let clusters: Vec<_> = receipt.items.iter().filter(|item| item.source.kind == "cluster").collect();
     assert!(clusters.iter().all(|item| item.state == State::Pending), "{clusters:#?}");
@@ -234,7 +267,7 @@ async fn a_limit_leaves_the_rest_alone_and_is_tried_again_at_the_end() {
     assert!(receipt.todos.iter().any(|todo| todo.what == What::Quota && todo.objects.len() == clusters.len()));
     assert!(receipt.counts["notebook"]["created"] > 30);
     target.faults().clear();
-    let planned = plan(&bundled, &target, &options()).await;
+    let planned = prepare(&bundled, &target, &options()).await;
     let receipt = apply(&bundled, &planned, &target, &mut Journal::none()).await;
     assert_eq!(receipt.counts["cluster"].keys().copied().collect::<Vec<_>>(), ["created"]);
 }
@@ -244,7 +277,7 @@ async fn one_failure_stops_only_what_needs_it() {
     let bundled = bundle_of(Seed::Sample).await;
     let target = start(Seed::Prepared, TARGET).await;
     target.faults().on("POST /api/2.0/instance-pools/create").times(0).error(403, "PERMISSION_DENIED", "not you");
-    let planned = plan(&bundled, &target, &options()).await;
+    let planned = prepare(&bundled, &target, &options()).await;
     let receipt = apply(&bundled, &planned, &target, &mut Journal::none()).await;
     let counts = &receipt.counts;
     assert_eq!(counts["instance_pool"].keys().copied().collect::<Vec<_>>(), ["failed"]);
@@ -259,12 +292,13 @@ async fn one_failure_stops_only_what_needs_it() {
 async fn a_plan_is_for_one_workspace_and_can_wait_in_a_file() {
     let bundled = bundle_of(Seed::Sample).await;
     let target = start(Seed::Prepared, TARGET).await;
-    let planned = plan(&bundled, &target, &options()).await;
-    let saved = Plan::from_json(&planned.to_json().unwrap()).unwrap();
+    let planned = prepare(&bundled, &target, &options()).await;
+    let plan = Plan::from_json(&planned.plan.to_json().unwrap()).unwrap();
+    let saved = Prepared { plan, origins: planned.origins };
     let other = start(Seed::Empty, "3333333333333333").await;
     let reader = Reader::open(&bundled.path).unwrap();
     let contents = BundleContents::new(&reader, Spool::in_temp().unwrap());
-    let refused = import::run(&saved, &contents, &connect(&other), &mut Journal::none(), &silent()).await;
+    let refused = import::run(&saved.plan, &contents, &connect(&other), &mut Journal::none(), &silent()).await;
     assert!(matches!(refused, Err(ImportError::WrongTarget { .. })));
     assert_eq!(other.writes(), 0);
     let receipt = apply(&bundled, &saved, &target, &mut Journal::none()).await;
@@ -281,21 +315,21 @@ async fn service_principals_may_get_new_application_ids() {
         ..simulator::Options::default()
     };
     let target = Server::start(options_of(false)).await.unwrap();
-    let planned = plan(&bundled, &target, &options()).await;
+    let planned = prepare(&bundled, &target, &options()).await;
     let state = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(state.path(), TARGET, SOURCE, "d").unwrap();
     let receipt = apply(&bundled, &planned, &target, &mut journal).await;
     let surprises: Vec<_> = receipt.items.iter().filter(|item| !item.state.is_there() && !expected_trouble(item)).collect();
     assert!(surprises.is_empty(), "{surprises:#?}");
     let old: Vec<String> =
-        planned.steps.iter().filter(|step| step.source.kind == "service_principal").map(|step| step.key.clone()).collect();
+        planned.plan.steps.iter().filter(|step| step.source.kind == "service_principal").map(|step| step.key.clone()).collect();
     for object in everything(&target).await.iter().filter(|object| object.kind.name == "job" || object.kind.name == "permissions")
     {
         let text = object.document().map(ToString::to_string).unwrap_or_default();
         assert!(old.iter().all(|id| !text.contains(id.as_str())), "{} names an old application id", object.key);
     }
     let mut again = options();
-    again.plan.known = journal::known(state.path(), TARGET, SOURCE).unwrap();
-    let second = plan(&bundled, &target, &again).await;
-    assert!(second.steps.iter().filter(|step| step.source.kind == "service_principal").all(|step| !step.action.writes()));
+    again.journals = Some(state.path().to_owned());
+    let second = prepare(&bundled, &target, &again).await;
+    assert!(second.plan.steps.iter().filter(|step| step.source.kind == "service_principal").all(|step| !step.action.writes()));
 }
