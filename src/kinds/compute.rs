@@ -100,6 +100,7 @@ pub(super) const CLUSTER_DEFAULTS: &[(&str, Option<&str>)] = &[
     ("/data_security_mode", None),
     ("/runtime_engine", None),
     ("/apply_policy_default_values", None),
+    ("/spark_conf", None),
     ("/spark_conf/spark.databricks.delta.preview.enabled", None),
     ("/spark_env_vars/PYSPARK_PYTHON", None),
     ("/num_workers", None),
@@ -178,6 +179,7 @@ pub(super) static CLUSTER: Kind = Kind {
             fields: &[
                 ("/cluster_id", Class::ServerSet),
                 ("/cluster_source", Class::ServerSet),
+                ("/pinned_by_user_name", Class::ServerSet),
                 ("/creator_user_name", Class::ServerSet),
                 ("/default_tags", Class::ServerSet),
                 ("/cluster_cores", Class::Volatile),
@@ -232,6 +234,7 @@ pub(super) static CLUSTER_LIBRARIES: Kind = Kind {
         at: &[""],
         fields: &[
             ("/libraries", Class::Sent),
+            ("/cluster_id", Class::ServerSet),
             ("/library_statuses", Class::ServerSet),
             ("/library_statuses/*/status", Class::Volatile),
             ("/library_statuses/*/messages", Class::Volatile),

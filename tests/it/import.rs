@@ -44,7 +44,8 @@ async fn bundle_of(seed: Seed) -> Bundled {
     let server = start(seed, SOURCE).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("b.tar.zst");
-    let options = export::Options { target: path.clone(), scope: Scope::default(), packing: bundle::Options::default(), created: None };
+    let options =
+        export::Options { target: path.clone(), scope: Scope::default(), packing: bundle::Options::default(), created: None };
     export::run(&connect(&server), options, silent()).await.unwrap();
     server.stop().await;
     Bundled { _folder: folder, path }
@@ -76,10 +77,16 @@ async fn the_sample_is_restored_and_a_second_import_writes_nothing() {
     let target = start(Seed::Prepared, TARGET).await;
     let first = plan(&bundled, &target, &options()).await;
     let receipt = apply(&bundled, &first, &target, &mut Journal::none()).await;
-    for line in troubles(&receipt) { println!("{line}"); }
+    for line in troubles(&receipt) {
+        println!("{line}");
+    }
     println!("{:#?}", receipt.counts);
-    for todo in &receipt.todos { println!("{todo:?}"); }
+    for todo in &receipt.todos {
+        println!("{todo:?}");
+    }
     let second = plan(&bundled, &target, &options()).await;
-    for step in second.steps.iter().filter(|step| step.action.writes()) { println!("AGAIN {} {} {:?}", step.source, step.key, step.action); }
+    for step in second.steps.iter().filter(|step| step.action.writes()) {
+        println!("AGAIN {} {} {:?}", step.source, step.key, step.action);
+    }
     assert_eq!(second.writes(), 0);
 }
