@@ -75,7 +75,7 @@ fn bytes_around_a_bundle_are_noticed() {
 fn frames_cannot_be_moved() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("b");
-    write(&target, Options { mean_frame: 16 << 10, max_frame: 64 << 10, ..Options::default() }, &many(60)).unwrap();
+    write(&target, Options { mean_frame: 16 << 10, max_frame: 64 << 10, ..Options::default() }, &many(40)).unwrap();
     let bytes = std::fs::read(&target).unwrap();
     let manifest = Reader::open_source(Box::new(bytes.clone()), Limits::default()).unwrap().manifest().clone();
     let mut cuts: Vec<usize> = manifest.frames.iter().map(|frame| usize::try_from(frame.off).unwrap()).collect();
@@ -92,7 +92,7 @@ fn frames_cannot_be_moved() {
         doubled.insert(i, frames[i]);
         assert_eq!(joined(dropped), ["tiling"], "frame {i} dropped");
         assert_eq!(joined(doubled), ["tiling"], "frame {i} doubled");
-        for j in 0..i {
+        for j in [0, i / 2, i.saturating_sub(1)].into_iter().filter(|j| *j != i) {
             let (mut swapped, mut replaced) = (frames.clone(), frames.clone());
             swapped.swap(i, j);
             replaced[i] = frames[j];
