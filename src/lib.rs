@@ -25,8 +25,10 @@
 //! | [`rules`] | sanitizing: which changes make an object safe to restore |
 //! | [`plan`] | bundle and inventory to a plan: pure |
 //! | [`import`] | carries out a plan, nothing else |
+//! | [`restore`] | the road of a restore: bundle, inventory, plan |
 //! | [`journal`] | what was intended and what came of it |
 //! | [`simulator`] | an embedded workspace that speaks the REST API |
+//! | [`compare`] | two workspaces, object by object: the check of a restore |
 //! | [`drill`] | export, verify, import and compare, on embedded workspaces |
 //!
 //! Invariants: the bundle holds what the API said, less secrets; every listed object ends in exactly one state; a restore
@@ -39,6 +41,7 @@
 pub mod api;
 pub mod audit;
 pub mod bundle;
+pub mod compare;
 pub mod drill;
 pub mod event;
 pub mod export;

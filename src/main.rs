@@ -1,3 +1,20 @@
 //! The program: parse, run, exit code.
 
-fn main() {}
+mod cli;
+mod ui;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let json = cli.is_json();
+    match cli.run() {
+        Ok(outcome) => outcome.into(),
+        Err(error) if cli::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            cli::complain(&error, json);
+            cli::outcome_of(&error).into()
+        }
+    }
+}

@@ -1,1 +1,216 @@
-//! (being built)
+//! Paths into JSON: JSON Pointer (RFC 6901) with two additions, so that the table of kinds can say where things stand.
+//!
+//! - A segment with `*` matches any array index or any member whose name fits, letters compared without case:
+//!   `/tasks/*/existing_cluster_id`, `/spark_conf/*secret*`.
+//! - A segment `#` reads the string it stands on as JSON and goes on inside: `/definition/#/instance_pool_id/value`.
+//!   A change inside writes the string anew; without a change the string keeps its bytes.
+
+use serde_json::Value;
+
+/// Calls `visit` for each place that `path` names, with its exact pointer.
+pub fn each(value: &Value, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
+    let segments: Vec<&str> = segments(path);
+    walk(value, &segments, &mut String::new(), visit);
+}
+
+/// The values at `path`, with their exact pointers.
+pub fn find(value: &Value, path: &str) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    each(value, path, &mut |at, value| found.push((at.to_owned(), value.clone())));
+    found
+}
+
+/// Lets `change` edit each value that `path` names; it answers whether it changed something.
+pub fn edit(value: &mut Value, path: &str, change: &mut dyn FnMut(&str, &mut Value) -> bool) -> bool {
+    let segments: Vec<&str> = segments(path);
+    alter(value, &segments, &mut String::new(), change)
+}
+
+/// Takes out what stands at `path`, and returns it. Elements of an array move up.
+pub fn remove(value: &mut Value, path: &str) -> Vec<(String, Value)> {
+    let Some((parent, last)) = path.rsplit_once('/') else { return Vec::new() };
+    let mut removed = Vec::new();
+    edit(value, parent, &mut |at, holder| {
+        let before = removed.len();
+        take(holder, last, at, &mut removed);
+        removed.len() > before
+    });
+    removed
+}
+
+/// Sets the value at an exact pointer (no `*`) whose parent exists. Answers whether it could.
+pub fn set(value: &mut Value, path: &str, new: &Value) -> bool {
+    let Some((parent, last)) = path.rsplit_once('/') else { return false };
+    edit(value, parent, &mut |_, holder| put(holder, last, new))
+}
+
+/// One name as a pointer segment (RFC 6901 §3).
+pub fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+fn unescape(segment: &str) -> String {
+    segment.replace("~1", "/").replace("~0", "~")
+}
+
+fn segments(path: &str) -> Vec<&str> {
+    path.split('/').skip(1).collect()
+}
+
+/// Whether a member's name fits a segment, which may hold `*`.
+pub fn fits(segment: &str, name: &str) -> bool {
+    if !segment.contains('*') {
+        return unescape(segment) == name;
+    }
+    let (segment, name) = (segment.to_lowercase(), name.to_lowercase());
+    let parts: Vec<&str> = segment.split('*').collect();
+    let (first, last) = (parts[0], parts[parts.len() - 1]);
+    let Some(rest) = name.strip_prefix(first) else { return false };
+    let Some(mut rest) = rest.strip_suffix(last) else { return false };
+    parts[1..parts.len() - 1].iter().all(|part| match rest.find(part) {
+        Some(at) => {
+            rest = &rest[at + part.len()..];
+            true
+        }
+        None => false,
+    })
+}
+
+fn walk(value: &Value, segments: &[&str], at: &mut String, visit: &mut dyn FnMut(&str, &Value)) {
+    let Some((segment, rest)) = segments.split_first() else { return visit(at, value) };
+    match value {
+        Value::String(text) if *segment == "#" => {
+            if let Ok(inner) = serde_json::from_str::<Value>(text) {
+                below(at, "#", |at| walk(&inner, rest, at, visit));
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate().filter(|(index, _)| *segment == "*" || *segment == index.to_string()) {
+                below(at, &index.to_string(), |at| walk(item, rest, at, visit));
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members.iter().filter(|(name, _)| fits(segment, name)) {
+                below(at, &escape(name), |at| walk(member, rest, at, visit));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn alter(value: &mut Value, segments: &[&str], at: &mut String, change: &mut dyn FnMut(&str, &mut Value) -> bool) -> bool {
+    let Some((segment, rest)) = segments.split_first() else { return change(at, value) };
+    let mut changed = false;
+    match value {
+        Value::String(text) if *segment == "#" => {
+            let Ok(mut inner) = serde_json::from_str::<Value>(text) else { return false };
+            below(at, "#", |at| changed = alter(&mut inner, rest, at, change));
+            if changed {
+                *text = inner.to_string();
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in
+                items.iter_mut().enumerate().filter(|(index, _)| *segment == "*" || *segment == index.to_string())
+            {
+                below(at, &index.to_string(), |at| changed |= alter(item, rest, at, change));
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members.iter_mut().filter(|(name, _)| fits(segment, name)) {
+                below(at, &escape(name), |at| changed |= alter(member, rest, at, change));
+            }
+        }
+        _ => {}
+    }
+    changed
+}
+
+fn below(at: &mut String, segment: &str, then: impl FnOnce(&mut String)) {
+    let length = at.len();
+    at.push('/');
+    at.push_str(segment);
+    then(at);
+    at.truncate(length);
+}
+
+fn take(holder: &mut Value, segment: &str, at: &str, removed: &mut Vec<(String, Value)>) {
+    match holder {
+        Value::Object(members) => {
+            let names: Vec<String> = members.keys().filter(|name| fits(segment, name)).cloned().collect();
+            for name in names {
+                removed.extend(members.shift_remove(&name).map(|value| (format!("{at}/{}", escape(&name)), value)));
+            }
+        }
+        Value::Array(items) => {
+            let named = |index: usize| segment == "*" || segment == index.to_string();
+            let mut index = 0;
+            items.retain_mut(|item| {
+                let gone = named(index);
+                if gone {
+                    removed.push((format!("{at}/{index}"), item.take()));
+                }
+                index += 1;
+                !gone
+            });
+        }
+        _ => {}
+    }
+}
+
+fn put(holder: &mut Value, segment: &str, new: &Value) -> bool {
+    match holder {
+        Value::Object(members) => members.insert(unescape(segment), new.clone()).as_ref() != Some(new),
+        Value::Array(items) => match segment.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
+            Some(item) => {
+                *item = new.clone();
+                true
+            }
+            None => false,
+        },
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn stars_name_elements_and_members() {
+        let job = json!({"tasks": [{"a": 1}, {"b": 2}, {"a": 3}], "conf": {"x.Secret.y": 1, "plain": 2}});
+        assert_eq!(find(&job, "/tasks/*/a"), [("/tasks/0/a".into(), json!(1)), ("/tasks/2/a".into(), json!(3))]);
+        assert_eq!(find(&job, "/conf/*secret*"), [("/conf/x.Secret.y".into(), json!(1))]);
+    }
+
+    #[test]
+    fn text_that_is_json_is_read_and_written() {
+        let mut policy = json!({"definition": "{\"pool\": {\"value\":\"p1\"}}"});
+        let before = policy.clone();
+        assert!(!edit(&mut policy, "/definition/#/pool/nothing", &mut |_, _| true));
+        assert_eq!(policy, before, "a string without a change keeps its bytes");
+        assert!(edit(&mut policy, "/definition/#/pool/value", &mut |_, value| {
+            *value = json!("p2");
+            true
+        }));
+        assert_eq!(policy, json!({"definition": "{\"pool\":{\"value\":\"p2\"}}"}));
+        assert!(set(&mut policy, "/definition/#/pool/value", &json!("p3")));
+        assert_eq!(find(&policy, "/definition/#/pool/value"), [("/definition/#/pool/value".into(), json!("p3"))]);
+    }
+
+    #[test]
+    fn what_is_removed_is_told() {
+        let mut acl = json!({"acl": [{"user": "a"}, {"user": "b"}], "name/with~signs": 1});
+        assert_eq!(remove(&mut acl, "/acl/0"), [("/acl/0".into(), json!({"user": "a"}))]);
+        assert_eq!(remove(&mut acl, "/name~1with~0signs"), [("/name~1with~0signs".into(), json!(1))]);
+        assert_eq!(acl, json!({"acl": [{"user": "b"}]}));
+    }
+
+    #[test]
+    fn globs_fit_without_case() {
+        assert!(fits("spark_env_vars.*TOKEN*", "spark_env_vars.MY_token_2"));
+        assert!(fits("*_KEY", "api_key") && !fits("*_KEY", "KEYVAULT"));
+        assert!(fits("a~1b", "a/b") && !fits("*ab*ab*", "ab"));
+    }
+}

@@ -1,1 +1,234 @@
-//! (being built)
+//! Workspace to bundle: a survey whose findings are written down.
+//!
+//! The bundle holds what the API said, verbatim, less secrets. Every object that a listing showed is accounted for; the
+//! writer refuses sums that do not add up.
+
+mod member;
+
+use crate::api::{ApiError, Identity, Workspace};
+use crate::bundle::{self, Head, KindLine, States, WriteError, Writer};
+use crate::event::{Event, Observer};
+use crate::kinds::{self, Kind};
+use crate::object::Object;
+use crate::survey::{self, Found, Gap, Scope};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+pub use member::name_of;
+
+/// How an export is made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the bundle will stand. Nothing may stand there yet.
+    pub target: PathBuf,
+    /// What of the workspace is read.
+    pub scope: Scope,
+    /// How it is packed.
+    pub packing: bundle::Options,
+    /// The time that the bundle names as its own; now, unless told.
+    pub created: Option<jiff::Timestamp>,
+}
+
+/// What came of an export.
+#[derive(Debug)]
+pub struct Exported {
+    /// The bundle.
+    pub summary: bundle::Summary,
+    /// The account of each kind.
+    pub kinds: Vec<KindLine>,
+    /// What did not come, and why.
+    pub gaps: Vec<bundle::Gap>,
+    /// What came as less than it should be: kind, path, reason.
+    pub degraded: Vec<(String, String, String)>,
+    /// Values that were blanked.
+    pub redacted: u64,
+    /// Who exported.
+    pub identity: Identity,
+    /// HTTP requests that were sent.
+    pub requests: u64,
+}
+
+impl Exported {
+    /// Whether everything that was asked for is in the bundle, whole.
+    pub fn is_complete(&self) -> bool {
+        self.summary.states.missing == 0 && self.summary.states.degraded == 0
+    }
+}
+
+/// Why there is no bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The workspace does not let us in.
+    #[error("cannot read the workspace")]
+    Api(#[from] ApiError),
+    /// The bundle could not be written.
+    #[error("cannot write the bundle")]
+    Write(#[from] WriteError),
+    /// A helper thread ended early.
+    #[error("cannot finish the bundle in the background")]
+    Background(#[from] tokio::task::JoinError),
+}
+
+/// Reads the workspace and writes one bundle.
+pub async fn run(workspace: &Workspace, options: Options, observer: Arc<dyn Observer>) -> Result<Exported, ExportError> {
+    let created = options.created.unwrap_or_else(jiff::Timestamp::now);
+    let mut writer = Writer::create(&options.target, options.packing.clone())?;
+    let identity = workspace.identity().await?;
+    observer.event(&Event::Stage("export"));
+    let mut book = Book::default();
+    let listed = book.read(workspace, &options.scope, &mut writer, &observer).await?;
+    observer.event(&Event::Stage("pack"));
+    book.close_sums(&mut writer, &listed, &observer)?;
+    let kinds = book.account(&mut writer, workspace);
+    let head = head(workspace, &identity, &options.scope, created);
+    let summary = tokio::task::spawn_blocking(move || writer.finish(head)).await??;
+    let requests = workspace.requests().values().sum();
+    Ok(Exported { summary, kinds, gaps: book.gaps, degraded: book.degraded, redacted: book.redacted, identity, requests })
+}
+
+fn head(workspace: &Workspace, identity: &Identity, scope: &Scope, created: jiff::Timestamp) -> Head {
+    let source = json!({
+        "cloud": identity.cloud.name(),
+        "workspace_id": identity.workspace_id,
+        "host": workspace.host(),
+        "caller": identity.user_name,
+        "caller_is_admin": identity.is_admin,
+    });
+    let selection = (!scope.selection.is_everything()).then(|| scope.selection.to_json());
+    let source: Map<String, Value> = source.as_object().cloned().unwrap_or_default();
+    Head { created, tool: bundle::tool(), source, selection, previous: None, requires: Vec::new() }
+}
+
+/// What has been written down so far.
+#[derive(Default)]
+struct Book {
+    states: BTreeMap<String, States>,
+    duplicates: BTreeMap<&'static str, u64>,
+    gaps: Vec<bundle::Gap>,
+    degraded: Vec<(String, String, String)>,
+    redacted: u64,
+}
+
+impl Book {
+    /// Survey and writer side by side: the survey waits when the writer is behind.
+    async fn read(
+        &mut self,
+        workspace: &Workspace,
+        scope: &Scope,
+        writer: &mut Writer,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<BTreeMap<&'static str, u64>, ExportError> {
+        let (sink, mut found) = mpsc::channel(64);
+        let spool = writer.spool().clone();
+        let reading = survey::read(workspace, scope, &spool, observer, sink);
+        let writing = async {
+            while let Some(found) = found.recv().await {
+                self.write(writer, found, observer)?;
+            }
+            Ok::<(), WriteError>(())
+        };
+        let (listed, written) = tokio::join!(reading, writing);
+        written?;
+        Ok(listed?)
+    }
+
+    /// A listing that shows one object twice (a page shifted under it) gives one object, and a warning.
+    fn write(&mut self, writer: &mut Writer, found: Found, observer: &Arc<dyn Observer>) -> Result<(), WriteError> {
+        let kind = match &found {
+            Found::Object(object) => object.kind.name,
+            Found::Gap(gap) => gap.kind,
+        };
+        let outcome = match found {
+            Found::Object(object) => self.object(writer, *object),
+            Found::Gap(gap) => self.gap(writer, gap, observer),
+        };
+        if let Err(WriteError::Duplicate(object)) = &outcome {
+            observer.event(&Event::Warning(format!("a listing shows {object} twice")));
+            *self.duplicates.entry(kind).or_default() += 1;
+            return Ok(());
+        }
+        outcome
+    }
+
+    fn object(&mut self, writer: &mut Writer, object: Object) -> Result<(), WriteError> {
+        let (kind, key, degraded) = (object.kind.name, object.key.clone(), object.degraded.clone());
+        let redacted = object.redacted.len() as u64;
+        member::write(writer, object)?;
+        let states = self.states.entry(kind.to_owned()).or_default();
+        match degraded {
+            Some(reason) => {
+                states.degraded += 1;
+                self.degraded.push((kind.to_owned(), key, reason));
+            }
+            None => states.captured += 1,
+        }
+        self.redacted += redacted;
+        Ok(())
+    }
+
+    fn gap(&mut self, writer: &mut Writer, gap: Gap, observer: &Arc<dyn Observer>) -> Result<(), WriteError> {
+        let state = match gap.state {
+            survey::GapState::Missing => bundle::GapState::Missing,
+            survey::GapState::Excluded => bundle::GapState::Excluded,
+            survey::GapState::Unavailable => bundle::GapState::Unavailable,
+        };
+        let gap = bundle::Gap { state, kind: gap.kind.to_owned(), path: gap.path, reason: gap.reason, http: gap.http };
+        if gap.state == bundle::GapState::Missing {
+            observer.event(&Event::Warning(format!("missing {} \"{}\": {}", gap.kind, gap.path, gap.reason)));
+        }
+        writer.gap(gap.clone())?;
+        let states = self.states.entry(gap.kind.clone()).or_default();
+        match gap.state {
+            bundle::GapState::Missing => states.missing += 1,
+            bundle::GapState::Excluded => states.excluded += 1,
+            bundle::GapState::Unavailable => states.unavailable += 1,
+        }
+        self.gaps.push(gap);
+        Ok(())
+    }
+
+    /// Should a listing have shown more than came out, that is our fault and must be seen: it becomes a gap.
+    fn close_sums(
+        &mut self,
+        writer: &mut Writer,
+        listed: &BTreeMap<&'static str, u64>,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<(), WriteError> {
+        for (kind, listed) in listed {
+            let settled =
+                self.states.get(*kind).map_or(0, States::total) + self.duplicates.get(kind).copied().unwrap_or_default();
+            if *listed > settled {
+                let reason = format!("the listing showed {listed} objects, {settled} came out");
+                let gap = Gap { state: survey::GapState::Missing, kind, path: "* (unaccounted)".into(), reason, http: None };
+                self.gap(writer, gap, observer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One line for each kind that was looked for, also where nothing was found.
+    fn account(&self, writer: &mut Writer, workspace: &Workspace) -> Vec<KindLine> {
+        let requests = workspace.requests();
+        let mut lines = Vec::new();
+        let looked_for = |kind: &&&Kind| self.states.contains_key(kind.name) || requests.contains_key(kind.name);
+        for kind in kinds::all().iter().filter(looked_for).map(|kind| kind.name) {
+            let states = self.states.get(kind).copied().unwrap_or_default();
+            let line = KindLine {
+                kind: kind.to_owned(),
+                listed: states.total(),
+                captured: states.captured,
+                degraded: states.degraded,
+                missing: states.missing,
+                excluded: states.excluded,
+                unavailable: states.unavailable,
+                requests: requests.get(kind).copied().unwrap_or_default(),
+            };
+            writer.kind(&line);
+            lines.push(line);
+        }
+        lines
+    }
+}

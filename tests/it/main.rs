@@ -1,8 +1,12 @@
 //! One test program for everything that is larger than a module.
 
+mod api;
 mod audit;
 mod damage;
 mod forge;
 mod golden;
 mod hostile;
+mod layers;
+mod simulator;
+mod survey;
 mod writer;

@@ -1,0 +1,156 @@
+//! `lifeboat export`
+
+use super::connect::Connect;
+use super::{Outcome, block_on};
+use crate::ui::{Progress, Ui, words};
+use clap::Args;
+use lifeboat::export::{self, Exported};
+use lifeboat::object::Selection;
+use lifeboat::survey::Scope;
+use lifeboat::{api, bundle};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Read a workspace and write one bundle.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Where the bundle goes; without it a name from the workspace and the UTC time
+    #[arg(long, short = 'o', visible_alias = "to", value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    connect: Connect,
+    #[command(flatten)]
+    select: Select,
+    /// Largest file of DBFS or a volume that is read, in MiB; larger ones are reported as missing
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    max_file: u64,
+    /// zstd level
+    #[arg(long, value_name = "1-19", default_value_t = 9, value_parser = clap::value_parser!(i32).range(1..=19))]
+    level: i32,
+    /// Threads that compress
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+/// Which objects are asked for.
+#[derive(Debug, Args)]
+pub struct Select {
+    /// Only these: `kind` or `kind:glob` over paths and names; may be repeated
+    #[arg(long, value_name = "KIND:GLOB")]
+    include: Vec<String>,
+    /// Not these: `kind` or `kind:glob` over paths and names; may be repeated
+    #[arg(long, value_name = "KIND:GLOB")]
+    exclude: Vec<String>,
+}
+
+impl Select {
+    /// The patterns, read.
+    pub fn selection(&self) -> anyhow::Result<Selection> {
+        Ok(Selection::new(&self.include, &self.exclude)?)
+    }
+}
+
+impl Export {
+    pub fn run(self, ui: &mut Ui, quiet: bool) -> anyhow::Result<Outcome> {
+        let progress = Arc::new(Progress::new(quiet));
+        let created = created()?;
+        let exported = block_on(async {
+            let workspace = self.connect.workspace(progress.clone()).await?;
+            let options = self.options(&workspace, created)?;
+            Ok(interruptible(export::run(&workspace, options, progress.clone())).await??)
+        });
+        progress.end();
+        let exported = exported?;
+        report(ui, &exported)?;
+        Ok(if exported.is_complete() { Outcome::Done } else { Outcome::Incomplete })
+    }
+
+    fn options(&self, workspace: &api::Workspace, created: jiff::Timestamp) -> anyhow::Result<export::Options> {
+        let scope = Scope {
+            selection: self.select.selection()?,
+            only: None,
+            max_file: self.max_file.saturating_mul(1 << 20),
+            workers: self.connect.workers(),
+        };
+        let packing = bundle::Options { level: self.level, ..bundle::Options::default() };
+        let packing = self.threads.map_or(packing.clone(), |threads| bundle::Options { threads, ..packing });
+        let target = self.output.clone().unwrap_or_else(|| default_name(workspace.host(), created));
+        Ok(export::Options { target, scope, packing, created: Some(created) })
+    }
+}
+
+/// Ends the work when a person presses Ctrl-C: temporary files go with it.
+pub async fn interruptible<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    tokio::select! {
+        done = work => Ok(done),
+        signal = tokio::signal::ctrl_c() => {
+            signal?;
+            anyhow::bail!("interrupted; nothing was left under the final name")
+        }
+    }
+}
+
+/// Now, or the time that reproducible builds ask for (`SOURCE_DATE_EPOCH`, seconds since 1970).
+fn created() -> anyhow::Result<jiff::Timestamp> {
+    match std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse::<i64>().ok()) {
+        Some(seconds) => Ok(jiff::Timestamp::from_second(seconds)?),
+        None => Ok(jiff::Timestamp::now()),
+    }
+}
+
+/// `adb-1234-20260822T020000Z.tar.zst`: host and time, safe on every file system.
+fn default_name(host: &str, created: jiff::Timestamp) -> PathBuf {
+    let host = host.split("://").last().unwrap_or(host);
+    let name: String = host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
+    let short = name.split("-azuredatabricks").next().unwrap_or(&name);
+    format!("{short}-{}.tar.zst", created.strftime("%Y%m%dT%H%M%SZ")).into()
+}
+
+fn report(ui: &mut Ui, exported: &Exported) -> anyhow::Result<()> {
+    ui.value(&to_json(exported))?;
+    let header = ["kind", "listed", "captured", "degraded", "missing", "excluded", "unavailable", "requests"];
+    ui.table(&header, exported.kinds.iter().map(row))?;
+    super::list::gaps(ui, &exported.gaps)?;
+    super::list::degraded(ui, exported.degraded.iter().map(|(kind, path, reason)| (kind.as_str(), path.as_str(), reason.as_str())))?;
+    if exported.redacted > 0 {
+        ui.line(format!("{} blanked: `lifeboat list --redacted` says where", words::count(exported.redacted, "secret value")))?;
+    }
+    if !exported.identity.is_admin {
+        ui.line("warning: the caller is no admin, and listings leave out what a caller may not see")?;
+    }
+    let summary = &exported.summary;
+    let size = words::size(summary.bytes);
+    ui.line(format!("{} objects in {}, {size}, {} requests", summary.members, summary.path.display(), exported.requests))?;
+    ui.line(format!("identity {}", hex(&summary.manifest_sha256)))?;
+    Ok(ui.line(if exported.is_complete() { "complete" } else { "INCOMPLETE: see above" })?)
+}
+
+fn row(line: &bundle::KindLine) -> Vec<String> {
+    let numbers = [line.listed, line.captured, line.degraded, line.missing, line.excluded, line.unavailable, line.requests];
+    std::iter::once(line.kind.clone()).chain(numbers.iter().map(u64::to_string)).collect()
+}
+
+/// A digest as `sha256sum` prints it.
+pub fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn to_json(exported: &Exported) -> Value {
+    let summary = &exported.summary;
+    let kinds: Vec<Value> = exported.kinds.iter().map(super::list::kind_json).collect();
+    json!({
+        "bundle": summary.path,
+        "bytes": summary.bytes,
+        "objects": summary.members,
+        "content_id": hex(&summary.content_id),
+        "manifest_sha256": hex(&summary.manifest_sha256),
+        "complete": exported.is_complete(),
+        "caller_is_admin": exported.identity.is_admin,
+        "requests": exported.requests,
+        "kinds": kinds,
+        "gaps": exported.gaps.iter().map(super::list::gap_json).collect::<Vec<_>>(),
+        "degraded": exported.degraded,
+        "redacted": exported.redacted,
+    })
+}

@@ -1,0 +1,37 @@
+//! `lifeboat kinds`: the support matrix, from the table itself.
+
+use super::Outcome;
+use crate::ui::Ui;
+use clap::Args;
+use lifeboat::kinds::{self, Attached, Kind, Shape, Tree, Write};
+use serde_json::json;
+
+/// Which kinds of objects are backed up and restored.
+#[derive(Debug, Args)]
+pub struct Kinds {}
+
+pub fn run(ui: &mut Ui) -> anyhow::Result<Outcome> {
+    for kind in kinds::all() {
+        ui.value(&json!({
+            "kind": kind.name, "title": kind.title, "restored": kind.restorable(), "note": restored(kind),
+            "permissions": kind.permissions, "references": kind.references().count(),
+        }))?;
+    }
+    let row = |kind: &&Kind| vec![kind.name.into(), kind.title.into(), permissions(kind), restored(kind)];
+    ui.table(&["kind", "objects", "permissions", "restored"], kinds::all().iter().map(row))?;
+    Ok(Outcome::Done)
+}
+
+fn permissions(kind: &Kind) -> String {
+    kind.permissions.map_or_else(|| "–".to_owned(), |_| "yes".to_owned())
+}
+
+/// Yes, or why not.
+pub fn restored(kind: &Kind) -> String {
+    match &kind.shape {
+        Shape::Recorded(recorded) => format!("no: {}", recorded.reason),
+        Shape::Tree(Tree::Other) => "no: the API gives no export; what its listing says is kept".into(),
+        Shape::Attached(Attached { write: Write::Never { todo }, .. }) => format!("no: {todo}"),
+        _ => "yes".into(),
+    }
+}

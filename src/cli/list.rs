@@ -1,0 +1,149 @@
+//! `lifeboat list`
+
+use super::Outcome;
+use super::export::{Select, hex};
+use crate::ui::{Ui, words};
+use clap::Args;
+use lifeboat::bundle::{Gap, GapState, KindLine, Manifest, MemberLine, Reader};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// So many gaps of one kind are told one by one; JSON has all.
+const SHOWN: usize = 20;
+
+/// What is in a bundle, and what is not.
+#[derive(Debug, Args)]
+pub struct List {
+    /// The bundle
+    bundle: PathBuf,
+    #[command(flatten)]
+    select: Select,
+    /// One line for each object instead of one for each kind
+    #[arg(long, short)]
+    long: bool,
+    /// Where secret values were blanked
+    #[arg(long)]
+    redacted: bool,
+}
+
+impl List {
+    pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
+        let reader = Reader::open(&self.bundle)?;
+        let manifest = reader.manifest();
+        let selection = self.select.selection()?;
+        let wanted = |member: &&MemberLine| selection.wants(&member.kind, member.key.as_deref().unwrap_or(&member.path));
+        if self.redacted {
+            return redactions(ui, manifest);
+        }
+        if self.long || !selection.is_everything() {
+            return objects(ui, manifest.members.iter().filter(wanted));
+        }
+        kinds(ui, &reader)?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn objects<'a>(ui: &mut Ui, members: impl Iterator<Item = &'a MemberLine>) -> anyhow::Result<Outcome> {
+    for member in members {
+        let key = member.key.as_deref().unwrap_or(&member.path);
+        let state = if member.degraded.is_some() { "degraded" } else { "captured" };
+        ui.value(&json!({
+            "kind": &*member.kind, "path": &*member.path, "key": key, "state": state, "reason": member.degraded,
+            "size": member.size, "sha256": hex(&member.sha256), "name": &*member.name, "meta": member.meta(),
+        }))?;
+        ui.line(format!("{:<22} {:>10}  {key}{}", member.kind, words::size(member.size), id_of(member, key)))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The id behind a name; a path is its own.
+fn id_of(member: &MemberLine, key: &str) -> String {
+    if *key == *member.path { String::new() } else { format!("  [{}]", member.path) }
+}
+
+fn redactions(ui: &mut Ui, manifest: &Manifest) -> anyhow::Result<Outcome> {
+    for one in &manifest.redacted {
+        ui.value(&json!({ "kind": one.kind, "path": one.path, "pointer": one.pointer, "reason": one.reason }))?;
+        ui.line(format!("{:<22} {}  {}  ({})", one.kind, one.path, one.pointer, one.reason))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn kinds(ui: &mut Ui, reader: &Reader) -> anyhow::Result<()> {
+    let manifest = reader.manifest();
+    let head = &manifest.head;
+    let text = |name: &str| head.source.get(name).and_then(Value::as_str).unwrap_or("unknown");
+    ui.value(&json!({
+        "created": head.created, "tool": head.tool, "source": head.source, "selection": head.selection,
+        "content_id": hex(&head.content_id), "manifest_sha256": hex(&manifest.sha256), "bytes": reader.size(),
+        "kinds": manifest.kinds.iter().map(kind_json).collect::<Vec<_>>(),
+        "gaps": manifest.gaps.iter().map(gap_json).collect::<Vec<_>>(),
+        "redacted": manifest.redacted.len(),
+    }))?;
+    ui.line(format!("workspace {} at {}", text("workspace_id"), text("host")))?;
+    let admin = if head.source.get("caller_is_admin") == Some(&json!(true)) { "admin" } else { "NOT an admin: listings may be cut short" };
+    ui.line(format!("exported {} by {} ({admin}) with {}", head.created, text("caller"), head.tool))?;
+    if let Some(selection) = &head.selection {
+        ui.line(format!("asked for: {selection}"))?;
+    }
+    let header = ["kind", "listed", "captured", "degraded", "missing", "excluded", "unavailable"];
+    ui.table(&header, manifest.kinds.iter().map(row))?;
+    gaps(ui, &manifest.gaps)?;
+    let hurt = manifest.members.iter().filter_map(|member| Some((&*member.kind, &*member.path, member.degraded.as_deref()?)));
+    degraded(ui, hurt)?;
+    let (bytes, stored) = (words::size(head.counts.bytes), words::size(reader.size()));
+    ui.line(format!("{} objects, {bytes}, {stored} stored; identity {}", head.counts.members, hex(&manifest.sha256)))?;
+    Ok(())
+}
+
+fn row(line: &KindLine) -> Vec<String> {
+    let numbers = [line.listed, line.captured, line.degraded, line.missing, line.excluded, line.unavailable];
+    std::iter::once(line.kind.clone()).chain(numbers.iter().map(u64::to_string)).collect()
+}
+
+/// What is not in a bundle, by state and kind.
+pub fn gaps(ui: &mut Ui, gaps: &[Gap]) -> anyhow::Result<()> {
+    for (state, word) in [(GapState::Missing, "MISSING"), (GapState::Unavailable, "unavailable"), (GapState::Excluded, "excluded")] {
+        let mut by_kind: BTreeMap<&str, Vec<&Gap>> = BTreeMap::new();
+        gaps.iter().filter(|gap| gap.state == state).for_each(|gap| by_kind.entry(&gap.kind).or_default().push(gap));
+        for (kind, gaps) in by_kind {
+            some(ui, word, kind, gaps.iter().map(|gap| (gap.path.as_str(), gap.reason.as_str())), gaps.len())?;
+        }
+    }
+    Ok(())
+}
+
+/// What is in a bundle, but less than it should be.
+pub fn degraded<'a>(ui: &mut Ui, hurt: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> anyhow::Result<()> {
+    let mut by_kind: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
+    hurt.for_each(|(kind, path, reason)| by_kind.entry(kind).or_default().push((path, reason)));
+    for (kind, hurt) in by_kind {
+        let number = hurt.len();
+        some(ui, "DEGRADED", kind, hurt.into_iter(), number)?;
+    }
+    Ok(())
+}
+
+fn some<'a>(ui: &mut Ui, word: &str, kind: &str, all: impl Iterator<Item = (&'a str, &'a str)>, number: usize) -> anyhow::Result<()> {
+    for (path, reason) in all.take(SHOWN) {
+        ui.line(format!("{word} {kind} {path}: {reason}"))?;
+    }
+    if number > SHOWN {
+        ui.line(format!("{word} {kind}: and {} more (`--json` has all)", number - SHOWN))?;
+    }
+    Ok(())
+}
+
+/// The account of a kind, for programs.
+pub fn kind_json(line: &KindLine) -> Value {
+    json!({
+        "kind": line.kind, "listed": line.listed, "captured": line.captured, "degraded": line.degraded, "missing": line.missing,
+        "excluded": line.excluded, "unavailable": line.unavailable, "requests": line.requests,
+    })
+}
+
+/// A gap, for programs.
+pub fn gap_json(gap: &Gap) -> Value {
+    json!({ "state": gap.state.as_str(), "kind": gap.kind, "path": gap.path, "reason": gap.reason, "http": gap.http })
+}

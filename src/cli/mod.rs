@@ -1,0 +1,187 @@
+//! The command line: one file a subcommand, each arguments → options → one library call → words.
+
+mod connect;
+mod export;
+mod extract;
+mod kinds;
+mod list;
+mod rules;
+mod show;
+mod simulate;
+mod verify;
+
+use crate::ui::{self, Ui};
+use clap::{Args, Parser, Subcommand};
+use lifeboat::{api, bundle};
+use serde_json::json;
+use std::process::ExitCode;
+
+/// What came of a command: its exit code, the same everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, and nothing is missing.
+    Done = 0,
+    /// Failed, nothing usable came of it.
+    Failed = 1,
+    /// Done, but incomplete or degraded.
+    Incomplete = 3,
+    /// Differences or findings.
+    Findings = 4,
+    /// Refused: not safe.
+    Refused = 5,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(outcome as u8)
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, and nothing is missing
+  1  failed, nothing usable came of it
+  2  wrong usage
+  3  done, but incomplete or degraded: read the report
+  4  differences or findings
+  5  refused: not safe";
+
+/// Sealed, verifiable backups of a Databricks workspace, and their restore into any other.
+#[derive(Debug, Parser)]
+#[command(name = "lifeboat", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+    /// Show no progress
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read a workspace and write one bundle
+    #[command(after_help = EXIT_CODES)]
+    Export(export::Export),
+    /// Is this bundle whole and unaltered?
+    #[command(after_help = EXIT_CODES)]
+    Verify(verify::Verify),
+    /// What is in a bundle, and what is not
+    #[command(after_help = EXIT_CODES)]
+    List(list::List),
+    /// One object of a bundle
+    #[command(after_help = EXIT_CODES)]
+    Show(show::Show),
+    /// Unpack objects into a folder
+    #[command(after_help = EXIT_CODES)]
+    Extract(extract::Extract),
+    /// Run embedded workspaces as servers, for any Databricks client
+    #[command(after_help = EXIT_CODES)]
+    Simulate(simulate::Simulate),
+    /// Which kinds of objects are backed up and restored
+    Kinds(kinds::Kinds),
+    /// The rules that make a restore inert
+    Rules(rules::Rules),
+}
+
+impl Cli {
+    /// Whether a program reads.
+    pub fn is_json(&self) -> bool {
+        self.global.json
+    }
+
+    /// Runs the subcommand.
+    pub fn run(self) -> anyhow::Result<Outcome> {
+        let mut ui = Ui::new(self.global.json);
+        let quiet = self.global.quiet;
+        let outcome = match self.command {
+            Command::Export(command) => command.run(&mut ui, quiet),
+            Command::Verify(command) => command.run(&mut ui, quiet),
+            Command::List(command) => command.run(&mut ui),
+            Command::Show(command) => command.run(&mut ui),
+            Command::Extract(command) => command.run(&mut ui),
+            Command::Simulate(command) => command.run(&mut ui),
+            Command::Kinds(_) => kinds::run(&mut ui),
+            Command::Rules(_) => rules::run(&mut ui),
+        }?;
+        ui.flush()?;
+        Ok(outcome)
+    }
+}
+
+/// Runs the asynchronous half of a command.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Whether whoever reads our output has gone away.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let closed = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    error.chain().any(closed)
+}
+
+/// Says what went wrong, and what can be done about it.
+pub fn complain(error: &anyhow::Error, json: bool) {
+    let text = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let hint = error.chain().find_map(hint);
+    if json {
+        ui::note(json!({ "error": text, "hint": hint, "exit_code": outcome_of(error) as u8 }));
+        return;
+    }
+    ui::note(format!("error: {text}"));
+    if let Some(hint) = hint {
+        ui::note(format!("hint: {hint}"));
+    }
+}
+
+/// Something that was refused because it is not safe.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct Refusal {
+    what: String,
+    hint: String,
+}
+
+impl Refusal {
+    fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into() }
+    }
+}
+
+/// The exit code of an error.
+pub fn outcome_of(error: &anyhow::Error) -> Outcome {
+    let taken = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref::<bundle::WriteError>(), Some(bundle::WriteError::AlreadyExists { .. })) || cause.is::<Refusal>()
+    };
+    if error.chain().any(taken) { Outcome::Refused } else { Outcome::Failed }
+}
+
+fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(error) = cause.downcast_ref::<api::ApiError>() {
+        return error.hint();
+    }
+    if let Some(error) = cause.downcast_ref::<api::ConfigError>() {
+        return error.hint();
+    }
+    if let Some(refusal) = cause.downcast_ref::<Refusal>() {
+        return Some(refusal.hint.clone());
+    }
+    match cause.downcast_ref::<bundle::WriteError>()? {
+        bundle::WriteError::AlreadyExists { .. } => Some("give another name with `-o`, or move the old bundle away".into()),
+        bundle::WriteError::Store { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            Some("free some space, or write to another disk with `-o`; nothing was left under the bundle's name".into())
+        }
+        _ => None,
+    }
+}
+

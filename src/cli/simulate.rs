@@ -1,0 +1,135 @@
+//! `lifeboat simulate`
+
+use super::{Outcome, block_on};
+use crate::ui::{self, Ui};
+use clap::Args;
+use lifeboat::simulator::{Options, Seed, Server};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Run embedded workspaces as servers, for any Databricks client.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// Where to listen; further workspaces take the ports after it, and port 0 takes free ones
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// What the first workspace holds: `sample`, `empty`, or `notebooks=N,folders=N,jobs=N[,seed=N]`; the others are empty
+    #[arg(long, default_value = "sample", value_parser = seed)]
+    seed: Seed,
+    /// How many workspaces
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    workspaces: u16,
+    /// Wait before each answer, as `20ms` or `1s`
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = duration)]
+    latency: Duration,
+    /// The token that is accepted
+    #[arg(long, env = "LIFEBOAT_SIMULATOR_TOKEN", hide_env_values = true, default_value = "simulator-token")]
+    token: String,
+    /// Keep the workspaces in this folder between runs
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+impl Simulate {
+    pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
+        block_on(async {
+            let mut servers = Vec::new();
+            for index in 0..self.workspaces {
+                let options = self.options(index);
+                let id = options.workspace_id.clone();
+                let server = Server::start(options).await?;
+                ui.value(&json!({ "workspace": index + 1, "id": id, "url": server.url(), "token": server.token() }))?;
+                ui.line(format!("workspace {}: {}  id {id}  token {}", index + 1, server.url(), server.token()))?;
+                servers.push(server);
+            }
+            ui.line("export DATABRICKS_HOST and DATABRICKS_TOKEN, and stop with Ctrl-C")?;
+            ui.flush()?;
+            asked_to_stop().await?;
+            for server in servers {
+                server.stop().await;
+            }
+            ui::note("stopped");
+            Ok(Outcome::Done)
+        })
+    }
+
+    fn options(&self, index: u16) -> Options {
+        let mut address = self.listen;
+        if address.port() != 0 {
+            address.set_port(address.port().saturating_add(index));
+        }
+        let folder = self.folder.as_ref().map(|folder| folder.join(format!("workspace-{}", index + 1)));
+        Options {
+            seed: if index == 0 { self.seed.clone() } else { Seed::Empty },
+            workspace_id: format!("{}", 1_000_000_000_000_001_u64 * (u64::from(index) + 1)),
+            token: Some(self.token.clone()),
+            latency: self.latency,
+            folder,
+            address,
+            ..Options::default()
+        }
+    }
+}
+
+/// Ctrl-C, or what a service manager sends.
+async fn asked_to_stop() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            outcome = tokio::signal::ctrl_c() => outcome,
+            _ = ended.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
+/// `sample`, `empty`, or numbers by name.
+pub fn seed(text: &str) -> Result<Seed, String> {
+    match text {
+        "sample" => return Ok(Seed::Sample),
+        "empty" => return Ok(Seed::Empty),
+        _ => {}
+    }
+    let (mut notebooks, mut folders, mut jobs, mut seed) = (0, 0, 0, 1);
+    for pair in text.split(',') {
+        let (name, value) = pair.split_once('=').ok_or("expected `sample`, `empty` or `notebooks=N,folders=N,jobs=N`")?;
+        let value: u64 = value.parse().map_err(|_| format!("\"{value}\" is no number"))?;
+        match name {
+            "notebooks" => notebooks = value,
+            "folders" => folders = value,
+            "jobs" => jobs = value,
+            "seed" => seed = value,
+            _ => return Err(format!("\"{name}\" is none of notebooks, folders, jobs, seed")),
+        }
+    }
+    Ok(Seed::Generated { notebooks, folders, jobs, seed })
+}
+
+/// `20ms`, `1s`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().map_err(|_| format!("\"{text}\" is no time such as `20ms`"))?;
+    match unit {
+        "ms" | "" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        _ => Err(format!("\"{unit}\" is none of ms, s")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_and_times_are_read() {
+        assert_eq!(seed("sample"), Ok(Seed::Sample));
+        assert_eq!(seed("notebooks=2,jobs=1"), Ok(Seed::Generated { notebooks: 2, folders: 0, jobs: 1, seed: 1 }));
+        assert!(seed("nothing").is_err() && seed("notebooks=many").is_err());
+        assert_eq!((duration("20ms"), duration("2s")), (Ok(Duration::from_millis(20)), Ok(Duration::from_secs(2))));
+    }
+}

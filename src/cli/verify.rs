@@ -1,0 +1,110 @@
+//! `lifeboat verify`
+
+use super::export::hex;
+use super::{Outcome, list};
+use crate::ui::{Progress, Ui, words};
+use clap::Args;
+use lifeboat::audit::{Depth, Verdict, verify};
+use lifeboat::bundle::{Finding, OpenError};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Is this bundle whole and unaltered?
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The bundle
+    bundle: PathBuf,
+    /// Also decompress everything and compare it with what the manifest says
+    #[arg(long)]
+    full: bool,
+    /// Only trailer and manifest: for a bundle behind a slow line
+    #[arg(long, conflicts_with = "full")]
+    tail: bool,
+}
+
+impl Verify {
+    pub fn run(self, ui: &mut Ui, quiet: bool) -> anyhow::Result<Outcome> {
+        let depth = match (self.tail, self.full) {
+            (true, _) => Depth::Tail,
+            (_, true) => Depth::Full,
+            _ => Depth::Quick,
+        };
+        let progress = Progress::new(quiet);
+        let verdict = verify(&self.bundle, depth, &progress);
+        progress.end();
+        match verdict {
+            Ok(verdict) => report(ui, &verdict),
+            Err(error @ (OpenError::Truncated { .. } | OpenError::NotABundle(_))) => unreadable(ui, &error),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What cannot even be opened is a finding like any other.
+fn unreadable(ui: &mut Ui, error: &OpenError) -> anyhow::Result<Outcome> {
+    ui.value(&json!({ "whole": false, "findings": [{ "code": "unreadable", "detail": error.to_string(), "objects": [] }] }))?;
+    ui.line(format!("DAMAGED: {error}"))?;
+    Ok(Outcome::Findings)
+}
+
+fn report(ui: &mut Ui, verdict: &Verdict) -> anyhow::Result<Outcome> {
+    ui.value(&to_json(verdict))?;
+    for finding in &verdict.findings {
+        ui.line(format!("DAMAGED: {}", finding.detail))?;
+        for object in &finding.objects {
+            ui.line(format!("  hurt: {object}"))?;
+        }
+    }
+    if let (Some(head), Some(digest)) = (&verdict.head, &verdict.manifest_sha256) {
+        ui.line(format!("exported {} with {}; identity {}", head.created, head.tool, hex(digest)))?;
+        ui.line(format!("{} objects, {}", head.counts.members, words::size(verdict.size)))?;
+    }
+    ui.line(signed(verdict))?;
+    if !verdict.is_whole() {
+        let number = words::count(verdict.findings.len() as u64, "finding");
+        ui.line(format!("NOT WHOLE: {number}"))?;
+        return Ok(Outcome::Findings);
+    }
+    ui.line(format!("whole and unaltered ({})", depth(verdict.depth)))?;
+    if verdict.is_complete() {
+        ui.line("complete: every object that was listed and asked for is in it")?;
+        return Ok(Outcome::Done);
+    }
+    ui.line("INCOMPLETE at export: `lifeboat list` says what is missing and why")?;
+    Ok(Outcome::Incomplete)
+}
+
+fn signed(verdict: &Verdict) -> String {
+    match verdict.signatures.as_slice() {
+        [] => "not signed: whole means as it was written, not who wrote it".into(),
+        names => format!("carries {}, not checked by this command: {}", words::count(names.len() as u64, "signature"), names.join(", ")),
+    }
+}
+
+fn depth(depth: Depth) -> &'static str {
+    match depth {
+        Depth::Tail => "trailer and manifest only: stored bytes were not read",
+        Depth::Quick => "every stored byte hashed",
+        Depth::Full => "every stored byte hashed, decompressed and compared",
+    }
+}
+
+/// A finding, for programs.
+pub fn finding_json(finding: &Finding) -> Value {
+    let objects: Vec<Value> = finding.objects.iter().map(|object| json!({ "kind": object.kind, "path": object.path })).collect();
+    json!({ "code": finding.fault.code(), "detail": finding.detail, "objects": objects })
+}
+
+fn to_json(verdict: &Verdict) -> Value {
+    json!({
+        "whole": verdict.is_whole(),
+        "complete": verdict.is_complete(),
+        "depth": match verdict.depth { Depth::Tail => "tail", Depth::Quick => "quick", Depth::Full => "full" },
+        "bytes": verdict.size,
+        "manifest_sha256": verdict.manifest_sha256.map(|digest| hex(&digest)),
+        "created": verdict.head.as_ref().map(|head| head.created.clone()),
+        "signatures": verdict.signatures,
+        "findings": verdict.findings.iter().map(finding_json).collect::<Vec<_>>(),
+        "kinds": verdict.kinds.iter().map(list::kind_json).collect::<Vec<_>>(),
+    })
+}

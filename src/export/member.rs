@@ -1,0 +1,101 @@
+//! An object as a member of a bundle: its name, its bytes, and how it counts in `content_id`.
+
+use crate::bundle::{Canonical, Member, Redacted, WriteError, Writer};
+use crate::kinds::{Class, Kind, Shape, Tree};
+use crate::object::{Body, Object};
+use crate::pointer;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+/// Writes an object down, with a line for each value that was blanked.
+pub(super) fn write(writer: &mut Writer, object: Object) -> Result<(), WriteError> {
+    let name = name_of(object.kind, &object.id, &object.meta);
+    for (pointer, reason) in &object.redacted {
+        let (kind, path) = (object.kind.name.to_owned(), object.id.clone());
+        writer.redacted(Redacted { kind, path, pointer: pointer.clone(), reason: (*reason).to_owned() })?;
+    }
+    let canonical = object.document().map(|document| canonical(object.kind, document));
+    let body = match object.body {
+        Body::Bytes(blob) => blob,
+        Body::Json(document) => writer.spool().keep(document.to_string().as_bytes()).map_err(WriteError::Spool)?,
+        Body::Stored { .. } => return Ok(()),
+    };
+    let key = Some(object.key).filter(|key| *key != object.id);
+    writer.member(Member {
+        kind: object.kind.name.to_owned(),
+        path: object.id,
+        key,
+        name,
+        modified_at: object.modified_at,
+        meta: object.meta,
+        degraded: object.degraded,
+        body,
+        canonical,
+    })
+}
+
+/// Name below the kind's folder: a path keeps its shape and says what it is; all else is an id and `.json`.
+pub fn name_of(kind: &Kind, id: &str, meta: &Map<String, Value>) -> String {
+    let Shape::Tree(tree) = kind.shape else { return format!("{id}.json") };
+    let path = id.trim_start_matches('/');
+    match tree {
+        Tree::Notebook => format!("{path}.notebook.{}", notebook_extension(meta)),
+        Tree::File | Tree::Dbfs | Tree::Volume => format!("{path}.file"),
+        Tree::Directory => format!("{path}.directory.json"),
+        Tree::Repo => format!("{path}.repo.json"),
+        Tree::Other => format!("{path}.object.json"),
+    }
+}
+
+fn notebook_extension(meta: &Map<String, Value>) -> &'static str {
+    let text = |name: &str| meta.get(name).and_then(Value::as_str).unwrap_or_default();
+    match (text("format"), text("language")) {
+        ("JUPYTER", _) => "ipynb",
+        (_, "SCALA") => "scala",
+        (_, "SQL") => "sql",
+        (_, "R") => "r",
+        (_, _) => "py",
+    }
+}
+
+/// Digest of the document in canonical JSON (members sorted, no spaces), less what changes by itself.
+fn canonical(kind: &Kind, document: &Value) -> Canonical {
+    let mut document = document.clone();
+    for (at, class) in kind.fields() {
+        if class == Class::Volatile {
+            pointer::remove(&mut document, &at);
+        }
+    }
+    document.sort_all_objects();
+    let text = document.to_string();
+    Canonical { size: text.len() as u64, sha256: Sha256::digest(text.as_bytes()).into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds;
+    use serde_json::json;
+
+    #[test]
+    fn names_say_what_a_member_is() {
+        let name = |kind: &str, id: &str, meta: Value| {
+            name_of(kinds::by_name(kind).expect("known"), id, meta.as_object().expect("an object"))
+        };
+        assert_eq!(
+            name("notebook", "/Users/a@b.c/etl", json!({"language": "SQL", "format": "SOURCE"})),
+            "Users/a@b.c/etl.notebook.sql"
+        );
+        assert_eq!(name("notebook", "/x", json!({"language": "PYTHON", "format": "JUPYTER"})), "x.notebook.ipynb");
+        assert_eq!(name("file", "/x/a.py", json!({})), "x/a.py.file");
+        assert_eq!(name("permissions", "jobs/12", json!({})), "jobs/12.json");
+    }
+
+    #[test]
+    fn what_changes_by_itself_does_not_count() {
+        let kind = kinds::by_name("cluster").expect("known");
+        let (tonight, tomorrow) =
+            (json!({"cluster_id": "a", "state": "RUNNING"}), json!({"state": "TERMINATED", "cluster_id": "a"}));
+        assert_eq!(canonical(kind, &tonight), canonical(kind, &tomorrow));
+    }
+}

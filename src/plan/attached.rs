@@ -1,0 +1,215 @@
+//! Steps for what hangs on other objects: permissions, libraries, the keys and ACLs of secret scopes.
+
+use super::collection::label;
+use super::index::parent_of;
+use super::matching::{Fate, How};
+use super::notes::What;
+use super::refs::Resolved;
+use super::{Action, Draft, Found, Planner, paths};
+use crate::kinds::{self, Attached, Kind, Write};
+use crate::rules::{Difference, Sanitized, canonical, comparable, equal};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// Where an attached document will hang.
+struct Place {
+    kind: &'static Kind,
+    index: usize,
+    /// The object in the target, if it is there already.
+    there: Option<Found>,
+}
+
+impl Planner<'_> {
+    pub(super) fn draft_attached(&mut self, index: usize, attached: &'static Attached) -> Draft {
+        let object = self.bundle.objects[index];
+        if let Fate::Never(reason) = self.fates[index].clone() {
+            self.todos.add(What::NotRestored, reason.clone(), label(object));
+            return Draft::new(object, index, Action::Skip { reason });
+        }
+        let place = match self.place_of(object) {
+            Ok(place) => place,
+            Err(action) => return Draft::new(object, index, action),
+        };
+        let mut draft = match &attached.write {
+            Write::Never { todo } => self.draft_by_hand(index, &place, todo),
+            Write::Whole { call, .. } => self.draft_whole(index, &place, call.method == "PUT"),
+            Write::Entries { .. } => self.draft_whole(index, &place, false),
+        };
+        draft.step.parent = Some(self.bundle.objects[place.index].source());
+        if draft.step.action.writes() && place.there.is_none() {
+            draft.needs.insert(place.index);
+        }
+        draft
+    }
+
+    fn place_of(&self, object: &Sanitized) -> Result<Place, Action> {
+        let skip = |reason: String| Action::Skip { reason };
+        let (kind, id) = parent_of(object.meta()).ok_or_else(|| skip("the bundle does not say what it hangs on".into()))?;
+        let kind =
+            kinds::by_name(&kind).ok_or_else(|| skip(format!("it hangs on a {kind}, which this version does not know")))?;
+        let missing = || skip(format!("{}:{id} is not in the bundle", kind.name));
+        let index = self.bundle.by_id(kind.name, &id).ok_or_else(missing)?;
+        match &self.fates[index] {
+            Fate::Never(reason) => Err(skip(format!("needs {}:{id}: {reason}", kind.name))),
+            Fate::There(there, How::Mapped) => Err(Action::Unchanged { target: Some(there.clone()) }),
+            Fate::There(there, _) => Ok(Place { kind, index, there: Some(there.clone()) }),
+            Fate::Coming => Ok(Place { kind, index, there: None }),
+        }
+    }
+
+    /// The value of a secret: never in a bundle; the vault's own, or a person's to set.
+    fn draft_by_hand(&mut self, index: usize, place: &Place, todo: &str) -> Draft {
+        let object = self.bundle.objects[index];
+        let there = self.present.by_key(object.kind(), object.key());
+        if let Some(one) = there.first() {
+            return Draft::new(object, index, Action::Unchanged { target: Some(super::index::found(one)) });
+        }
+        let backend = self.bundle.objects[place.index].json().and_then(|scope| scope.get("backend_type"));
+        if backend == Some(&json!("AZURE_KEYVAULT")) {
+            return Draft::new(object, index, Action::Unchanged { target: None }).note("lives in the key vault");
+        }
+        self.todos.add(What::SecretValue, todo, label(object));
+        Draft::new(object, index, Action::Wait { reason: todo.to_owned() })
+    }
+
+    fn draft_whole(&mut self, index: usize, place: &Place, replaces: bool) -> Draft {
+        let object = self.bundle.objects[index];
+        let mut resolved = self.resolve(index);
+        let mut draft = Draft::new(object, index, Action::Unchanged { target: place.there.clone() });
+        if object.kind().name == "permissions" {
+            if let Some(note) = self.leave_to_workspace(place, &mut resolved) {
+                draft.step.notes.push(note);
+            }
+            self.settle_owner(object, place, &mut resolved);
+        }
+        self.tell_dead(object, &resolved);
+        if resolved.body.values().all(|list| list.as_array().is_none_or(Vec::is_empty)) {
+            return draft.note("nothing of its own");
+        }
+        let there = place
+            .there
+            .as_ref()
+            .and_then(|there| self.present.attached(object.kind().name, place.kind, &super::refs::text(&there.id)));
+        let actual = there.map(comparable).unwrap_or_default();
+        let differences = if replaces {
+            equal(object.kind(), &resolved.body, &actual)
+        } else {
+            lacking(object.kind(), &resolved.body, &actual)
+        };
+        if differences.is_empty() && resolved.links.is_empty() {
+            return draft;
+        }
+        let differences = if there.is_some() { differences } else { Vec::new() };
+        draft.step.action = Action::Attach { parent: place.there.clone(), body: resolved.body, differences };
+        draft.step.links = resolved.links;
+        (draft.needs, draft.after) = (resolved.needs, resolved.after);
+        draft
+    }
+
+    /// `/Shared` and a person's right to the own home belong to the workspace (core reference §14, rule 5).
+    fn leave_to_workspace(&self, place: &Place, resolved: &mut Resolved) -> Option<String> {
+        let path = self.bundle.objects[place.index].key();
+        if place.kind.name != "directory" {
+            return None;
+        }
+        if paths::always_there(path) {
+            resolved.body.clear();
+            resolved.links.clear();
+            return Some("the workspace sets who may use this folder".into());
+        }
+        let owner = paths::home_of(path)?;
+        let own = |entry: &Value| {
+            ["user_name", "service_principal_name"]
+                .iter()
+                .any(|who| entry.get(who).and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(owner)))
+        };
+        remove_entries(resolved, &own);
+        None
+    }
+
+    /// A job has exactly one owner, and no group can be one (core reference §14, rule 3).
+    fn settle_owner(&mut self, object: &Sanitized, place: &Place, resolved: &mut Resolved) {
+        let direct = object.json().and_then(|body| body.get("access_control_list")).and_then(Value::as_array);
+        if place.kind.name != "job" || direct.is_none_or(Vec::is_empty) {
+            return;
+        }
+        let owns = |entry: &Value| entry.get("permission_level").is_some_and(|level| level == "IS_OWNER");
+        remove_entries(resolved, &|entry| owns(entry) && entry.get("group_name").is_some());
+        let entries = resolved.body.get("access_control_list").and_then(Value::as_array);
+        let owners = entries.into_iter().flatten().filter(|entry| owns(entry)).count();
+        // An owner who is still to be made may fail to be; then the caller stays the owner, and the call is refused without.
+        if owners == 1 {
+            return;
+        }
+        remove_entries(resolved, &owns);
+        let caller = &self.inventory.target.user;
+        let who = if kinds::by_name("service_principal").is_some_and(|kind| looks_like_application(kind, caller)) {
+            "service_principal_name"
+        } else {
+            "user_name"
+        };
+        let same = |entry: &Value| entry.get(who).and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(caller));
+        remove_entries(resolved, &same);
+        let list = resolved.body.entry("access_control_list").or_insert_with(|| json!([]));
+        if let Some(list) = list.as_array_mut() {
+            list.push(json!({ who: caller, "permission_level": "IS_OWNER" }));
+        }
+        let text = format!("the source's owner cannot own this job in the target: \"{caller}\" owns it now");
+        self.todos.add(What::Owner, text, label(self.bundle.objects[place.index]));
+    }
+}
+
+/// Application ids are UUIDs, user names are not.
+fn looks_like_application(_: &Kind, name: &str) -> bool {
+    name.len() == 36 && name.split('-').map(str::len).eq([8, 4, 4, 4, 12])
+}
+
+/// Takes entries out of the list, and their links with them; the other links move up.
+fn remove_entries(resolved: &mut Resolved, gone: &dyn Fn(&Value) -> bool) {
+    let Some(list) = resolved.body.get_mut("access_control_list").and_then(Value::as_array_mut) else { return };
+    let places: Vec<Option<usize>> = list
+        .iter()
+        .scan(0, |next, entry| {
+            let place = (!gone(entry)).then_some(*next);
+            *next += usize::from(place.is_some());
+            Some(place)
+        })
+        .collect();
+    list.retain(|entry| !gone(entry));
+    resolved.links.retain_mut(|link| {
+        let mut parts: Vec<String> = link.at.split('/').map(str::to_owned).collect();
+        let old = parts.get(2).and_then(|index| index.parse::<usize>().ok());
+        let Some(new) = old.and_then(|old| places.get(old).copied().flatten()) else { return false };
+        parts[2] = new.to_string();
+        link.at = parts.join("/");
+        true
+    });
+}
+
+/// What adding must add: entries that the target does not have. Others stay.
+fn lacking(kind: &'static Kind, wanted: &Map<String, Value>, actual: &Map<String, Value>) -> Vec<Difference> {
+    let mut found = Vec::new();
+    for (field, list) in wanted {
+        let entry = |entry: &Value| canonical(&folded(kind, entry));
+        let there: BTreeSet<String> = actual.get(field).and_then(Value::as_array).into_iter().flatten().map(entry).collect();
+        let missing = list.as_array().into_iter().flatten().filter(|one| !there.contains(&canonical(&folded(kind, one))));
+        found.extend(missing.map(|one| Difference {
+            at: format!("/{field}"),
+            want: Some(one.clone()),
+            have: None,
+            fixed: false,
+        }));
+    }
+    found
+}
+
+/// Principals compare without case.
+fn folded(kind: &Kind, entry: &Value) -> Value {
+    let mut entry = entry.clone();
+    if kind.key.fold
+        && let Some(Value::String(name)) = entry.get_mut("principal")
+    {
+        *name = name.to_lowercase();
+    }
+    entry
+}

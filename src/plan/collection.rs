@@ -1,0 +1,398 @@
+//! Steps for collections: create, update, adopt, or leave alone.
+
+use super::index::stamp;
+use super::matching::{Fate, How, is_principal};
+use super::notes::What;
+use super::refs::Resolved;
+use super::{Action, Draft, Found, Planner};
+use crate::kinds::{Class, Collection, Gone, Kind, Shape, Update};
+use crate::object::Object;
+use crate::rules::{Change, Difference, Sanitized, blank, canonical, comparable, equal};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeSet, HashSet};
+
+impl Planner<'_> {
+    /// One draft for each object, and one for what is recorded only.
+    pub(super) fn draft_all(&mut self) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        for index in 0..self.bundle.objects.len() {
+            drafts.push(self.draft(index));
+            self.tell_redactions(self.bundle.objects[index]);
+        }
+        self.add_implied_folders(&mut drafts);
+        drafts.extend(self.draft_recorded());
+        drafts
+    }
+
+    fn draft(&mut self, index: usize) -> Draft {
+        let object = self.bundle.objects[index];
+        match &object.kind().shape {
+            Shape::Collection(collection) => self.draft_collection(index, collection),
+            Shape::Tree(tree) => self.draft_tree(index, *tree),
+            Shape::Attached(attached) => self.draft_attached(index, attached),
+            Shape::Recorded(recorded) => Draft::new(object, index, skip(recorded.reason)),
+        }
+    }
+
+    fn draft_collection(&mut self, index: usize, collection: &'static Collection) -> Draft {
+        let object = self.bundle.objects[index];
+        match self.fates[index].clone() {
+            Fate::Never(reason) => {
+                self.tell_never(object, &reason);
+                Draft::new(object, index, Action::Skip { reason })
+            }
+            Fate::There(there, How::Mapped) => {
+                Draft::new(object, index, Action::Adopt { target: there }).note("named in the map file: left as it is")
+            }
+            Fate::Coming => self.draft_new(index, collection),
+            Fate::There(there, how) => self.draft_existing(index, collection, there, how),
+        }
+    }
+
+    fn tell_never(&mut self, object: &Sanitized, reason: &str) {
+        let name = label(object);
+        match is_principal(object.kind()) {
+            true => self.todos.add(What::Principal, "create or assign this principal in the target, then import again", name),
+            false => self.todos.add(What::Look, reason, name),
+        }
+    }
+
+    fn draft_new(&mut self, index: usize, collection: &'static Collection) -> Draft {
+        let object = self.bundle.objects[index];
+        let mut resolved = self.resolve(index);
+        self.tell_dead(object, &resolved);
+        let (later, links) = split_later(object, &mut resolved, None, self.options.restore_admins);
+        let mut draft = Draft::new(object, index, Action::Create { body: Map::new() });
+        self.tell_namesakes(object, &mut draft);
+        self.put_stamp(object, &mut resolved.body, &mut draft);
+        draft.step.marks = missing_marks(object, collection, None);
+        draft.second = second_half(object, index, later, links, &resolved, None);
+        if has_later(object.kind()) {
+            resolved.needs.clear();
+            resolved.after = self.linked(&resolved.links);
+        }
+        (draft.needs, draft.after) = (resolved.needs, resolved.after);
+        draft.step.links = resolved.links;
+        draft.step.action = Action::Create { body: resolved.body };
+        draft
+    }
+
+    fn tell_namesakes(&mut self, object: &Sanitized, draft: &mut Draft) {
+        if !object.kind().key.unique && !self.namesakes(object).is_empty() {
+            let note = format!("a {} of that name exists that Lifeboat did not make", object.kind().name);
+            self.todos.add(What::Look, note.clone(), label(object));
+            draft.step.notes.push(note);
+        }
+    }
+
+    fn put_stamp(&self, object: &Sanitized, body: &mut Map<String, Value>, draft: &mut Draft) {
+        let wanted = self.options.stamp && !self.source.workspace_id.is_empty();
+        if wanted && !stamp(body, object.kind(), &self.source.workspace_id, object.id()) {
+            draft.step.notes.push("no room for the tag that a later import would recognise".into());
+        }
+    }
+
+    fn draft_existing(&mut self, index: usize, collection: &'static Collection, there: Found, how: How) -> Draft {
+        let object = self.bundle.objects[index];
+        let Some(target) = self.present.by_id(object.kind().name, &super::refs::text(&there.id)) else {
+            return Draft::new(object, index, Action::Unchanged { target: Some(there) });
+        };
+        let mut resolved = self.resolve(index);
+        self.tell_dead(object, &resolved);
+        let actual = comparable(target);
+        let marks = missing_marks(object, collection, Some(target));
+        let mut draft = match &collection.update {
+            Update::ScimPatch(_) => self.draft_addition(index, &mut resolved, there, &actual),
+            Update::Never(reason) => self.draft_fixed(index, &resolved, there, &actual, reason),
+            Update::Replace { .. } | Update::Fields(_) => self.draft_replacement(index, &mut resolved, there, &actual, how),
+        };
+        draft.step.marks = marks;
+        if let (Action::Adopt { target } | Action::Unchanged { target: Some(target) }, false) =
+            (&draft.step.action, draft.step.marks.is_empty())
+        {
+            draft.step.action = Action::Mark { target: target.clone() };
+        }
+        draft
+    }
+
+    fn draft_replacement(
+        &mut self,
+        index: usize,
+        resolved: &mut Resolved,
+        there: Found,
+        actual: &Map<String, Value>,
+        how: How,
+    ) -> Draft {
+        let object = self.bundle.objects[index];
+        let overrides = "policy_family_definition_overrides";
+        if object.built_in() && resolved.body.get(overrides).is_none_or(blank) {
+            return Draft::new(object, index, Action::Unchanged { target: Some(there) })
+                .note("a default policy without overrides");
+        }
+        let mut body = as_active_as(&resolved.body, object.changes(), actual);
+        let differences = equal(object.kind(), &body, actual);
+        let (fixed, open): (Vec<Difference>, Vec<Difference>) = differences.into_iter().partition(|one| one.fixed);
+        let mut draft = Draft::new(object, index, Action::Unchanged { target: Some(there.clone()) });
+        draft.step.notes.extend(fixed.iter().map(|one| format!("{} differs, which only a creation can set", one.at)));
+        if open.is_empty() && resolved.links.is_empty() {
+            if how != How::Ours && object.kind().stamp.is_some() {
+                draft.step.action = Action::Adopt { target: there };
+            }
+            return draft;
+        }
+        drop_fixed(object.kind(), &mut body);
+        if !(self.same_workspace && super::refs::text(&there.id) == object.id()) {
+            self.put_stamp(object, &mut body, &mut draft);
+        }
+        draft.step.links = std::mem::take(&mut resolved.links);
+        (draft.needs, draft.after) = (resolved.needs.clone(), resolved.after.clone());
+        draft.step.action = Action::Update { target: there, body, differences: open };
+        draft
+    }
+
+    /// What cannot be changed is told.
+    fn draft_fixed(
+        &mut self,
+        index: usize,
+        resolved: &Resolved,
+        there: Found,
+        actual: &Map<String, Value>,
+        reason: &str,
+    ) -> Draft {
+        let object = self.bundle.objects[index];
+        if equal(object.kind(), &resolved.body, actual).is_empty() {
+            return Draft::new(object, index, Action::Unchanged { target: Some(there) });
+        }
+        let reason = format!("the target has another one of that name: {reason}");
+        self.todos.add(What::Look, reason.clone(), label(object));
+        Draft::new(object, index, Action::Skip { reason })
+    }
+
+    /// Principals only ever gain: entitlements, roles and members are added, never taken, and nobody is switched on or off.
+    fn draft_addition(&mut self, index: usize, resolved: &mut Resolved, there: Found, actual: &Map<String, Value>) -> Draft {
+        let object = self.bundle.objects[index];
+        let (later, links) = split_later(object, resolved, Some(actual), self.options.restore_admins);
+        let mut body = Map::new();
+        for field in ["entitlements", "roles"] {
+            let missing = missing_items(resolved.body.get(field), actual.get(field));
+            if !missing.is_empty() {
+                body.insert(field.into(), Value::Array(missing));
+            }
+        }
+        let difference = |(field, value): (&String, &Value)| Difference {
+            at: format!("/{field}"),
+            want: Some(value.clone()),
+            have: actual.get(field).cloned(),
+            fixed: false,
+        };
+        let differences: Vec<Difference> = body.iter().map(difference).collect();
+        let second = second_half(object, index, later, links, resolved, Some(&there));
+        let action = match differences.is_empty() {
+            true => Action::Unchanged { target: Some(there) },
+            false => Action::Update { target: there, body, differences },
+        };
+        let mut draft = Draft::new(object, index, action);
+        self.tell_activity(object, resolved, actual, &mut draft);
+        draft.after = self.linked(&resolved.links);
+        draft.step.links = std::mem::take(&mut resolved.links);
+        draft.second = second;
+        draft
+    }
+
+    /// The objects that links lead to: what the first half of an object waits for, where the second has links of its own.
+    fn linked(&self, links: &[super::Link]) -> BTreeSet<usize> {
+        let index = |link: &super::Link| self.bundle.by_id(crate::kinds::by_name(&link.to.kind)?.name, &link.to.id);
+        links.iter().filter_map(index).collect()
+    }
+
+    fn tell_activity(&mut self, object: &Sanitized, resolved: &Resolved, actual: &Map<String, Value>, draft: &mut Draft) {
+        let active = |body: &Map<String, Value>| body.get("active").and_then(Value::as_bool).unwrap_or(true);
+        if active(&resolved.body) != active(actual) {
+            let note = if active(actual) { "inactive at the source, active here" } else { "active at the source, inactive here" };
+            self.todos.add(What::Principal, format!("{note}: decide by hand"), label(object));
+            draft.step.notes.push(note.into());
+        }
+    }
+
+    /// Tells of references that lead nowhere, and of secrets that are named and not known.
+    pub(super) fn tell_dead(&mut self, object: &Sanitized, resolved: &Resolved) {
+        for dead in &resolved.dead {
+            let what = if dead.to.iter().any(|to| crate::kinds::by_name(to).is_some_and(is_principal)) {
+                What::Principal
+            } else {
+                What::DeadReference
+            };
+            let done = match dead.gone {
+                Gone::Keep | Gone::Silent => "kept as it is",
+                Gone::Drop => "left out",
+                Gone::DropParent => "left out with what holds it",
+            };
+            let why = dead.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+            let text = format!(
+                "{} refers to {} \"{}\", which is not in the target{why}: {done}",
+                dead.at,
+                dead.to.join(" or "),
+                dead.value
+            );
+            self.todos.add(what, text, label(object));
+        }
+        for secret in &resolved.secrets {
+            let text = format!("the secret {secret} is named, and neither the bundle nor the target has it");
+            self.todos.add(What::SecretValue, text, label(object));
+        }
+    }
+
+    fn tell_redactions(&mut self, object: &Sanitized) {
+        for redaction in object.redactions() {
+            let text = format!("set {} again: its secret is not in the bundle", redaction.at);
+            self.todos.add(What::RedactedField, text, label(object));
+        }
+    }
+
+    /// What is only recorded is reported: found by its name, or to be made by other means.
+    fn draft_recorded(&mut self) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        for object in self.bundle.recorded.clone() {
+            let reason = if let Shape::Recorded(recorded) = &object.kind.shape { recorded.reason } else { "not restored" };
+            let sanitized = crate::rules::sanitize(&crate::rules::Rules::standby(), object);
+            let there = match self.present.by_key(object.kind, &object.key).as_slice() {
+                [one] => Some(super::index::found(one)),
+                _ => {
+                    self.maps.get(object.kind.name, &object.id).map(|to| Found { id: json!(to), key: to.into(), object_id: None })
+                }
+            };
+            let built_in = object.kind.name == "policy_family";
+            if there.is_none() && !built_in {
+                let text = format!("{}: bring them back by other means ({reason})", object.kind.title);
+                self.todos.add(What::NotRestored, text, label(&sanitized));
+            }
+            let action = match there {
+                Some(there) => Action::Unchanged { target: Some(there) },
+                None if built_in => Action::Unchanged { target: None },
+                None => skip(reason),
+            };
+            drafts.push(Draft { object: None, ..Draft::new(&sanitized, 0, action) });
+        }
+        drafts
+    }
+}
+
+fn skip(reason: &str) -> Action {
+    Action::Skip { reason: reason.to_owned() }
+}
+
+/// `kind:name`, as todos name objects.
+pub(super) fn label(object: &Sanitized) -> String {
+    let name = if object.key().is_empty() { object.id() } else { object.key() };
+    format!("{}:{name}", object.kind().name)
+}
+
+/// What a person switched on in the target stays on: an import starts nothing, and stops nothing that it did not make.
+pub(super) fn as_active_as(body: &Map<String, Value>, changes: &[Change], actual: &Map<String, Value>) -> Map<String, Value> {
+    let actual = Value::Object(actual.clone());
+    let mut body = Value::Object(body.clone());
+    for change in changes {
+        let Some((parent, field)) = change.at.rsplit_once('/') else { continue };
+        // An absent status means that it runs (core reference §10.5).
+        let running = |value: Option<&Value>| field == "pause_status" && value.is_none_or(|value| value == "UNPAUSED");
+        let there = actual.pointer(&change.at);
+        let same = there == change.was.as_ref() || (running(there) && running(change.was.as_ref()));
+        match there {
+            Some(there) if same => drop(crate::pointer::set(&mut body, &change.at, there)),
+            None if same && actual.pointer(parent).is_some() => drop(crate::pointer::remove(&mut body, &change.at)),
+            _ => {}
+        }
+    }
+    if let Value::Object(body) = body { body } else { Map::new() }
+}
+
+fn drop_fixed(kind: &'static Kind, body: &mut Map<String, Value>) {
+    let fixed: HashSet<&str> = kind.sent().filter(|(_, class)| *class == Class::FixedAtCreate).map(|(name, _)| name).collect();
+    body.retain(|name, _| !fixed.contains(name.as_str()));
+}
+
+fn missing_marks(object: &Sanitized, collection: &Collection, there: Option<&Object>) -> Vec<String> {
+    let set = |meta: &Map<String, Value>, name: &str| meta.get(name) == Some(&json!(true));
+    let missing = collection.marks.iter().map(|mark| mark.name);
+    let wanted = missing.filter(|name| set(object.meta(), name) && !there.is_some_and(|there| set(&there.meta, name)));
+    wanted.map(str::to_owned).collect()
+}
+
+/// Elements that are wanted and not there.
+fn missing_items(wanted: Option<&Value>, actual: Option<&Value>) -> Vec<Value> {
+    let items = |list: Option<&Value>| list.and_then(Value::as_array).cloned().unwrap_or_default();
+    let there: BTreeSet<String> = items(actual).iter().map(canonical).collect();
+    items(wanted).into_iter().filter(|item| !there.contains(&canonical(item))).collect()
+}
+
+/// Takes out the fields that wait until everything exists, less what the target has; with the links in them.
+fn split_later(
+    object: &Sanitized,
+    resolved: &mut Resolved,
+    actual: Option<&Map<String, Value>>,
+    restore_admins: bool,
+) -> (Map<String, Value>, Vec<super::Link>) {
+    let (mut later, mut moved) = (Map::new(), Vec::new());
+    let fields = object.kind().sent().filter(|(_, class)| *class == Class::Later).map(|(name, _)| name);
+    for field in fields {
+        let Some(value) = resolved.body.shift_remove(field) else { continue };
+        let (inside, outside) = std::mem::take(&mut resolved.links).into_iter().partition(|link| below(&link.at, field));
+        resolved.links = outside;
+        let inside: Vec<super::Link> = inside;
+        let admins = object.key() == "admins" && restore_admins;
+        if object.built_in() && !admins {
+            continue;
+        }
+        let (kept, links) = new_items(field, value, inside, actual.and_then(|actual| actual.get(field)));
+        if !blank(&kept) {
+            later.insert(field.to_owned(), kept);
+            moved.extend(links);
+        }
+    }
+    (later, moved)
+}
+
+fn has_later(kind: &'static Kind) -> bool {
+    kind.sent().any(|(_, class)| class == Class::Later)
+}
+
+fn below(at: &str, field: &str) -> bool {
+    at.strip_prefix('/').and_then(|at| at.strip_prefix(field)).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The elements that the target lacks, with their links at their new places.
+fn new_items(field: &str, value: Value, links: Vec<super::Link>, actual: Option<&Value>) -> (Value, Vec<super::Link>) {
+    let Value::Array(items) = value else { return (value, links) };
+    let there: BTreeSet<String> = actual.and_then(Value::as_array).into_iter().flatten().map(canonical).collect();
+    let (mut kept, mut moved) = (Vec::new(), Vec::new());
+    for (index, item) in items.into_iter().enumerate() {
+        let old = format!("/{field}/{index}/");
+        let link = links.iter().find(|link| link.at.starts_with(&old));
+        if link.is_none() && there.contains(&canonical(&item)) {
+            continue;
+        }
+        moved.extend(
+            link.map(|link| super::Link { at: link.at.replacen(&old, &format!("/{field}/{}/", kept.len()), 1), ..link.clone() }),
+        );
+        kept.push(item);
+    }
+    (Value::Array(kept), moved)
+}
+
+fn second_half(
+    object: &Sanitized,
+    index: usize,
+    body: Map<String, Value>,
+    links: Vec<super::Link>,
+    resolved: &Resolved,
+    target: Option<&Found>,
+) -> Option<Box<Draft>> {
+    if body.is_empty() {
+        return None;
+    }
+    let mut draft = Draft::new(object, index, Action::Complete { target: target.cloned(), body });
+    draft.step.links = links;
+    draft.step.changes.clear();
+    (draft.needs, draft.after) = (resolved.needs.clone(), resolved.after.clone());
+    Some(Box::new(draft))
+}

@@ -1,0 +1,210 @@
+//! Which object of the target an object of the bundle is: by map file, id, journal, stamp, natural key, or not at all.
+
+use super::index::found;
+use super::notes::What;
+use super::{Found, Planner, paths};
+use crate::kinds::{self, Collection, Kind, Shape, Tree, Update};
+use crate::object::Object;
+use crate::rules::{Sanitized, comparable, equal};
+use serde_json::{Value, json};
+
+/// What becomes of an object of the bundle.
+#[derive(Clone, Debug)]
+pub(super) enum Fate {
+    /// The target has it.
+    There(Found, How),
+    /// It will be made.
+    Coming,
+    /// It will not be there, and why.
+    Never(String),
+}
+
+/// How an object of the target was recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// A person said so: it is used as it is.
+    Mapped,
+    /// It is the same object, or an earlier import made it.
+    Ours,
+    /// Its natural key, which cannot be there twice.
+    Key,
+    /// It is the only one of its name, and equal.
+    Equal,
+}
+
+const PRINCIPALS: &[&str] = &["user", "group", "service_principal"];
+
+/// Whether a kind is a person, a program or a group of them.
+pub(super) fn is_principal(kind: &Kind) -> bool {
+    PRINCIPALS.contains(&kind.name)
+}
+
+impl Planner<'_> {
+    /// Decides the fate of every object, first by what is certain, then by equality where names may repeat.
+    pub(super) fn match_all(&mut self) {
+        for index in 0..self.bundle.objects.len() {
+            let fate = self.match_one(self.bundle.objects[index]);
+            self.fates.push(fate);
+        }
+        // A job that was recognised may be what another one needs to be equal: until nothing is found any more.
+        while self.adopt_equals() {}
+    }
+
+    fn match_one(&mut self, object: &Sanitized) -> Fate {
+        let kind = object.kind();
+        if self.inventory.unavailable.iter().any(|name| name == kind.name) {
+            return Fate::Never(format!("the target does not offer {}", kind.title));
+        }
+        match &kind.shape {
+            Shape::Collection(collection) => self.match_collection(object, collection),
+            Shape::Tree(tree) => self.match_tree(object, *tree),
+            Shape::Attached(_) => Fate::Coming,
+            Shape::Recorded(recorded) => Fate::Never(recorded.reason.to_owned()),
+        }
+    }
+
+    fn match_collection(&mut self, object: &Sanitized, collection: &Collection) -> Fate {
+        if let Some(mapped) = self.mapped(object) {
+            return mapped;
+        }
+        if let Some(ours) = self.ours(object) {
+            return ours;
+        }
+        let same_key = if object.kind().key.unique { self.present.by_key(object.kind(), object.key()) } else { Vec::new() };
+        match same_key.first() {
+            Some(one) => Fate::There(found(one), How::Key),
+            None if object.built_in() => Fate::Never("built in at the source, and the target has none of that name".into()),
+            None if !self.options.create_principals && is_principal(object.kind()) => {
+                Fate::Never("not in the target, and principals are not to be created".into())
+            }
+            None if matches!(collection.update, Update::Never(_)) || !object.key().is_empty() => Fate::Coming,
+            None => Fate::Never("it has no name".into()),
+        }
+    }
+
+    fn mapped(&self, object: &Sanitized) -> Option<Fate> {
+        let kind = object.kind();
+        let to = self.maps.get(kind.name, object.id()).or_else(|| self.maps.get(kind.name, object.key()))?;
+        let there = self.present.by_id(kind.name, to).or_else(|| self.present.by_key(kind, to).first().copied());
+        Some(match there {
+            Some(there) => Fate::There(found(there), How::Mapped),
+            None if is_principal(kind) => Fate::Never(format!("the map names \"{to}\", which the target does not have")),
+            None => Fate::There(Found { id: typed(kind, to), key: to.to_owned(), object_id: None }, How::Mapped),
+        })
+    }
+
+    /// The same object, or one that an earlier import made.
+    fn ours(&mut self, object: &Sanitized) -> Option<Fate> {
+        let kind = object.kind();
+        let same = self.same_workspace.then(|| self.present.by_id(kind.name, object.id())).flatten();
+        let known = || self.options.known.get(&object.source()).and_then(|id| self.present.by_id(kind.name, id));
+        if let Some(one) = same.or_else(known) {
+            return Some(Fate::There(found(one), How::Ours));
+        }
+        let stamped = self.present.by_stamp(kind.name, object.id());
+        let of_that_name: Vec<&Object> = stamped.iter().copied().filter(|one| one.key == object.key()).collect();
+        match (stamped.as_slice(), of_that_name.as_slice()) {
+            ([], _) => None,
+            ([one], _) | (_, [one]) => Some(Fate::There(found(one), How::Ours)),
+            _ => {
+                let text = "several objects of the target carry the mark of the same source object: name one in the map file";
+                self.todos.add(What::Ambiguous, text, object.source().to_string());
+                Some(Fate::Never(format!("ambiguous: {} objects of the target carry its mark", stamped.len())))
+            }
+        }
+    }
+
+    /// Where names may repeat: exactly one of that name on both sides, and equal. Answers whether one was found.
+    fn adopt_equals(&mut self) -> bool {
+        let mut more = false;
+        for index in 0..self.bundle.objects.len() {
+            let object = self.bundle.objects[index];
+            let open = matches!(self.fates[index], Fate::Coming) && matches!(object.kind().shape, Shape::Collection(_));
+            if open && !object.kind().key.unique {
+                let one = self.only_namesake(object).filter(|one| self.is_equal(index, one)).map(found);
+                more |= one.is_some();
+                one.into_iter().for_each(|one| self.fates[index] = Fate::There(one, How::Equal));
+            }
+        }
+        more
+    }
+
+    fn only_namesake(&self, object: &Sanitized) -> Option<&Object> {
+        let here = self.bundle.by_key(object.kind(), object.key()).len() == 1;
+        match self.namesakes(object).as_slice() {
+            [one] if here => Some(one),
+            _ => None,
+        }
+    }
+
+    /// Objects of that name that no import of this source made.
+    pub(super) fn namesakes(&self, object: &Sanitized) -> Vec<&Object> {
+        let mut there = self.present.by_key(object.kind(), object.key());
+        there.retain(|one| super::index::stamped(one, &self.source.workspace_id).is_none());
+        there
+    }
+
+    fn is_equal(&self, index: usize, there: &Object) -> bool {
+        let object = self.bundle.objects[index];
+        let wanted = self.resolve(index);
+        let actual = comparable(there);
+        let body = super::collection::as_active_as(&wanted.body, object.changes(), &actual);
+        wanted.links.is_empty() && equal(object.kind(), &body, &actual).is_empty()
+    }
+
+    fn match_tree(&self, object: &Sanitized, tree: Tree) -> Fate {
+        let path = object.key();
+        if let Some(one) = self.present.by_id(object.kind().name, path) {
+            return Fate::There(found(one), How::Key);
+        }
+        match tree {
+            Tree::Other => Fate::Never("objects of this type have no import".into()),
+            Tree::Dbfs | Tree::Volume => Fate::Coming,
+            Tree::Directory if paths::always_there(path) => Fate::There(super::tree::at_path(path), How::Key),
+            Tree::Directory if paths::too_deep_in_repos(path) => {
+                Fate::Never("the inside of `/Repos` belongs to Git folders".into())
+            }
+            Tree::Directory | Tree::Notebook | Tree::File | Tree::Repo => self.match_new_in_tree(object),
+        }
+    }
+
+    fn match_new_in_tree(&self, object: &Sanitized) -> Fate {
+        let path = object.key();
+        let others = ["directory", "notebook", "file", "repo", "workspace_object"];
+        if let Some(other) = others.into_iter().find_map(|kind| self.present.by_id(kind, path)) {
+            return Fate::Never(format!("the target has something else at this path: {}", other.kind.name));
+        }
+        let way = std::iter::once(path).chain(paths::parents(path));
+        let blocked = way.filter_map(|folder| self.blocked(folder, path)).next();
+        blocked.map_or(Fate::Coming, Fate::Never)
+    }
+
+    /// Why nothing can be made at or below this folder.
+    fn blocked(&self, folder: &str, path: &str) -> Option<String> {
+        if folder != path && self.bundle.by_id("repo", folder).is_some() {
+            return Some(format!("it belongs to the Git folder {folder}"));
+        }
+        let in_bundle = self.bundle.by_id("directory", folder).filter(|_| folder != path);
+        if let Some(Fate::Never(reason)) = in_bundle.and_then(|index| self.fates.get(index)) {
+            return Some(reason.clone());
+        }
+        let owner = paths::home_of(folder)?;
+        let there = self.present.by_id("directory", folder).is_some() || self.principal_will_be(owner);
+        (!there).then(|| format!("{folder} is the home of \"{owner}\", who is not in the target"))
+    }
+
+    /// Whether a user or service principal of this name is in the target, or will be.
+    fn principal_will_be(&self, name: &str) -> bool {
+        ["user", "service_principal"].into_iter().filter_map(kinds::by_name).any(|kind| {
+            let coming =
+                self.bundle.by_key(kind, name).iter().any(|index| !matches!(self.fates.get(*index), Some(Fate::Never(_)) | None));
+            coming || !self.present.by_key(kind, name).is_empty()
+        })
+    }
+}
+
+/// An id in the type that its kind has: job ids are integers (core reference §0.3).
+pub(super) fn typed(kind: &Kind, id: &str) -> Value {
+    let number = || id.parse::<i64>().ok().map(Value::from);
+    (kind.name == "job").then(number).flatten().unwrap_or_else(|| json!(id))
+}

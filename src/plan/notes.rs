@@ -1,0 +1,66 @@
+//! What a person has to do, gathered so that one line names all the objects that it concerns.
+
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something that a restore cannot do by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Todo {
+    /// Sort of work.
+    pub what: What,
+    /// What to do, as a sentence.
+    pub text: String,
+    /// The objects that it concerns, `kind:name`, sorted.
+    pub objects: Vec<String>,
+}
+
+/// Sorts of work that a restore leaves to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Create or assign a user, group or service principal.
+    Principal,
+    /// Name an owner.
+    Owner,
+    /// Set the value of a secret.
+    SecretValue,
+    /// Set a field that was blanked at export.
+    RedactedField,
+    /// Sign in to Git.
+    GitToken,
+    /// A reference leads nowhere.
+    DeadReference,
+    /// Say which of several objects is meant.
+    Ambiguous,
+    /// Look at an object that Lifeboat did not make, or cannot change.
+    Look,
+    /// Bring it back by other means.
+    NotRestored,
+    /// Raise a limit, or wait.
+    Quota,
+}
+
+/// Todos under way.
+#[derive(Debug, Default)]
+pub(crate) struct Todos {
+    lines: BTreeMap<(What, String), BTreeSet<String>>,
+}
+
+impl Todos {
+    /// Adds an object to the line of this text.
+    pub(crate) fn add(&mut self, what: What, text: impl Into<String>, object: impl Into<String>) {
+        self.lines.entry((what, text.into())).or_default().insert(object.into());
+    }
+
+    /// All lines, sorted.
+    pub(crate) fn finish(&mut self) -> Vec<Todo> {
+        let lines = std::mem::take(&mut self.lines);
+        lines.into_iter().map(|((what, text), objects)| Todo { what, text, objects: objects.into_iter().collect() }).collect()
+    }
+
+    /// Goes on from what was planned.
+    pub(crate) fn with(todos: &[Todo]) -> Self {
+        let line = |todo: &Todo| ((todo.what, todo.text.clone()), todo.objects.iter().cloned().collect());
+        Self { lines: todos.iter().map(line).collect() }
+    }
+}

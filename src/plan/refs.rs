@@ -1,0 +1,279 @@
+//! Where a body refers to other objects: what stands there in the target, or what must be done first.
+
+use super::index::found;
+use super::matching::{Fate, is_principal};
+use super::paths::{self, Place};
+use super::{Found, Link, Planner, Unmet};
+use crate::kinds::{self, By, Gone, Kind, Ref, Shape};
+use crate::pointer;
+use crate::rules::{below_body, remove_exactly};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// A body whose references lead into the target.
+#[derive(Debug, Default)]
+pub(super) struct Resolved {
+    pub body: Map<String, Value>,
+    /// Values that are known only once another object is made.
+    pub links: Vec<Link>,
+    /// Objects that must be there first.
+    pub needs: BTreeSet<usize>,
+    /// Objects that come first if they come.
+    pub after: BTreeSet<usize>,
+    /// References that lead nowhere.
+    pub dead: Vec<Dead>,
+    /// Secrets that are named, and that neither bundle nor target has: `scope/key`.
+    pub secrets: BTreeSet<String>,
+}
+
+/// A reference that leads nowhere.
+#[derive(Debug)]
+pub(super) struct Dead {
+    pub at: String,
+    pub value: String,
+    pub to: &'static [&'static str],
+    pub gone: Gone,
+    pub why: Option<String>,
+}
+
+/// Where a reference leads.
+enum Lead {
+    /// It is no reference.
+    Nobody,
+    /// The value stays; these objects come first if they come.
+    Same(Vec<usize>),
+    /// This stands there in the target.
+    Is(Value),
+    /// An object that is not made yet.
+    To(usize),
+    /// Nothing answers to it; why, if we know.
+    Gone(Option<String>),
+}
+
+impl Planner<'_> {
+    /// Resolves every reference of an object.
+    pub(super) fn resolve(&self, index: usize) -> Resolved {
+        let object = self.bundle.objects[index];
+        let Some(body) = object.json() else { return Resolved::default() };
+        let mut body = Value::Object(body.clone());
+        self.map_values(object.kind(), &mut body);
+        let mut resolved = Resolved::default();
+        self.leave_out_dead(object.kind(), &mut body, &mut resolved);
+        self.lead_all(object.kind(), &mut body, &mut resolved);
+        resolved.after.retain(|one| *one != index && !resolved.needs.contains(one));
+        if let Value::Object(body) = body {
+            resolved.body = body;
+        }
+        resolved
+    }
+
+    /// First the dead ones: what they take along must not count any more.
+    fn leave_out_dead(&self, kind: &'static Kind, body: &mut Value, resolved: &mut Resolved) {
+        let mut removed = Vec::new();
+        for (at, reference) in references(kind) {
+            pointer::each(body, &at, &mut |place, value| {
+                let Lead::Gone(why) = self.lead(reference, value) else { return };
+                match reference.gone {
+                    Gone::Drop => removed.push(place.to_owned()),
+                    Gone::DropParent => removed.extend(place.rsplit_once('/').map(|(parent, _)| parent.to_owned())),
+                    Gone::Keep | Gone::Silent => {}
+                }
+                if reference.gone != Gone::Silent {
+                    resolved.dead.push(Dead {
+                        at: place.to_owned(),
+                        value: text(value),
+                        to: reference.to,
+                        gone: reference.gone,
+                        why,
+                    });
+                }
+            });
+        }
+        remove_exactly(body, removed);
+    }
+
+    fn lead_all(&self, kind: &'static Kind, body: &mut Value, resolved: &mut Resolved) {
+        let mut values = Vec::new();
+        for (at, reference) in references(kind) {
+            pointer::each(body, &at, &mut |place, value| {
+                if reference.by == By::Secrets {
+                    return self.secrets(value, resolved);
+                }
+                match self.lead(reference, value) {
+                    Lead::Same(after) => resolved.after.extend(after),
+                    Lead::Is(new) if new != *value => values.push((place.to_owned(), new)),
+                    Lead::To(index) => self.link(place, reference, index, resolved),
+                    Lead::Is(_) | Lead::Nobody | Lead::Gone(_) => {}
+                }
+            });
+        }
+        for (place, value) in values {
+            pointer::set(body, &place, &value);
+        }
+    }
+
+    fn link(&self, place: &str, reference: &Ref, index: usize, resolved: &mut Resolved) {
+        let unmet = match reference.gone {
+            Gone::Keep => Unmet::Stop,
+            Gone::Silent => Unmet::Keep,
+            Gone::Drop => Unmet::Drop,
+            Gone::DropParent => Unmet::DropParent,
+        };
+        let first = if unmet == Unmet::Stop { &mut resolved.needs } else { &mut resolved.after };
+        first.insert(index);
+        let (to, key) = (self.bundle.objects[index].source(), reference.by == By::Key);
+        resolved.links.push(Link { at: place.to_owned(), to, key, unmet });
+    }
+
+    fn lead(&self, reference: &Ref, value: &Value) -> Lead {
+        let name = text(value);
+        if name.is_empty() {
+            return Lead::Nobody;
+        }
+        match reference.by {
+            By::Id | By::Key => self.lead_to_object(reference, value, &name),
+            By::Path => self.lead_to_path(reference, &name),
+            By::Secrets => Lead::Nobody,
+        }
+    }
+
+    fn lead_to_object(&self, reference: &Ref, value: &Value, name: &str) -> Lead {
+        let by_key = reference.by == By::Key;
+        let mut why = None;
+        for kind in reference.to.iter().filter_map(|to| kinds::by_name(to)) {
+            let in_bundle =
+                if by_key { self.bundle.by_key(kind, name).first().copied() } else { self.bundle.by_id(kind.name, name) };
+            match in_bundle.map(|index| (index, &self.fates[index])) {
+                Some((_, Fate::There(there, _))) => return Lead::Is(fill(value, there, by_key)),
+                Some((index, Fate::Coming)) => return Lead::To(index),
+                Some((_, Fate::Never(reason))) => why = Some(reason.clone()),
+                None => {}
+            }
+            if let Some(there) = self.outside(kind, name, by_key) {
+                return Lead::Is(fill(value, &there, by_key));
+            }
+        }
+        Lead::Gone(why)
+    }
+
+    /// What the bundle does not restore: mapped, or in the target already.
+    fn outside(&self, kind: &'static Kind, name: &str, by_key: bool) -> Option<Found> {
+        if let Some(to) = self.maps.get(kind.name, name) {
+            let there = self.present.by_id(kind.name, to).or_else(|| self.present.by_key(kind, to).first().copied());
+            let unseen = || (by_key || !is_principal(kind)).then(|| Found { id: json!(to), key: to.to_owned(), object_id: None });
+            return there.map(found).or_else(unseen);
+        }
+        if by_key {
+            return self.present.by_key(kind, name).first().map(|one| found(one));
+        }
+        if self.same_workspace
+            && let Some(one) = self.present.by_id(kind.name, name)
+        {
+            return Some(found(one));
+        }
+        match self.present.by_stamp(kind.name, name).as_slice() {
+            [one] => Some(found(one)),
+            _ => self.same_name(kind, name),
+        }
+    }
+
+    /// A recorded object of the bundle, and the only one of its name in the target.
+    fn same_name(&self, kind: &'static Kind, id: &str) -> Option<Found> {
+        let recorded = self.bundle.recorded(kind.name, id)?;
+        match self.present.by_key(kind, &recorded.key).as_slice() {
+            [one] => Some(found(one)),
+            _ => None,
+        }
+    }
+
+    fn lead_to_path(&self, reference: &Ref, text: &str) -> Lead {
+        let (path, places): (String, &[&'static str]) = match paths::place(text) {
+            Place::Elsewhere => return Lead::Nobody,
+            Place::Workspace(path) => (path, &["notebook", "file", "directory", "repo", "workspace_object"]),
+            Place::Dbfs(path) => (path, &["dbfs_file"]),
+            Place::Volume(path) => (path, &["volume_file"]),
+        };
+        let at_path: Vec<usize> = places.iter().filter_map(|kind| self.bundle.by_id(kind, &path)).collect();
+        let around: Vec<usize> = paths::parents(&path).filter_map(|folder| self.bundle.by_id("repo", folder)).collect();
+        let there = places.iter().any(|kind| self.present.by_id(kind, &path).is_some())
+            || paths::parents(&path).any(|folder| self.present.by_id("repo", folder).is_some())
+            || paths::always_there(&path);
+        // What is not in the bundle may be in storage that nobody asked the target for: only the tree is known.
+        let known = places.len() > 1 && reference.gone != Gone::Silent;
+        match (at_path.is_empty() && around.is_empty(), there || !known) {
+            (true, false) => Lead::Gone(None),
+            (true, true) => Lead::Nobody,
+            (false, _) => Lead::Same(at_path.into_iter().chain(around).collect()),
+        }
+    }
+
+    fn secrets(&self, value: &Value, resolved: &mut Resolved) {
+        for (scope, key) in paths::secrets(&text(value)) {
+            let kind = kinds::by_name("secret_scope");
+            let scopes = kind.map_or(&[][..], |kind| self.bundle.by_key(kind, &scope));
+            resolved.after.extend(scopes);
+            let full = format!("{scope}/{key}");
+            let secret = kinds::by_name("secret");
+            let known = secret.is_some_and(|secret| {
+                !self.bundle.by_key(secret, &full).is_empty() || !self.present.by_key(secret, &full).is_empty()
+            });
+            if !known {
+                resolved.secrets.insert(full);
+            }
+        }
+    }
+
+    /// Values that are bound to a cloud or region, as the map file says.
+    fn map_values(&self, kind: &'static Kind, body: &mut Value) {
+        let bound = |name: &str| match name {
+            "node_type_id" | "driver_node_type_id" => Some("node_type"),
+            "spark_version" => Some("spark_version"),
+            "resource_id" | "dns_name" if kind.name == "secret_scope" => Some("key_vault"),
+            _ => None,
+        };
+        if matches!(kind.shape, Shape::Collection(_)) && !is_principal(kind) {
+            edit_members(body, &mut |name, text| bound(name).and_then(|map| self.maps.get(map, text)).map(str::to_owned));
+        }
+    }
+}
+
+/// Changes texts by the name of the member that holds them, at any depth.
+fn edit_members(value: &mut Value, change: &mut dyn FnMut(&str, &str) -> Option<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let new = member.as_str().and_then(|text| change(name, text));
+                match new {
+                    Some(new) => *member = Value::String(new),
+                    None => edit_members(member, change),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| edit_members(item, change)),
+        _ => {}
+    }
+}
+
+/// Every reference of a kind, with its pointer below the body.
+pub(super) fn references(kind: &'static Kind) -> Vec<(String, &'static Ref)> {
+    kind.references().filter_map(|(at, reference)| Some((below_body(kind, &at)?, reference))).collect()
+}
+
+/// An id or key in the JSON type that the source's value has.
+pub(crate) fn fill(like: &Value, there: &Found, key: bool) -> Value {
+    let new = if key { json!(there.key) } else { there.id.clone() };
+    match (like, &new) {
+        (Value::Number(_), Value::String(text)) => text.parse::<i64>().map_or(new.clone(), Value::from),
+        (Value::String(_), Value::Number(number)) => json!(number.to_string()),
+        _ => new,
+    }
+}
+
+/// A text or number as text.
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => String::new(),
+    }
+}

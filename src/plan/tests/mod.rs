@@ -1,0 +1,134 @@
+//! Plans for small bundles, each with one difficulty.
+
+mod identity;
+mod jobs;
+mod others;
+mod tree;
+
+use super::{Action, Inventory, Maps, Options, Plan, Source, Step, Target, make};
+use crate::kinds::{self, Shape};
+use crate::object::{Body, Object};
+use crate::rules::{Rules, Sanitized, sanitize};
+use serde_json::{Map, Value, json};
+
+pub(super) const ME: &str = "restorer@x.com";
+
+/// An object as a survey gives it: id and key are read from the document where the kind says so.
+pub(super) fn object(kind: &str, id: &str, document: Value) -> Object {
+    let kind = kinds::by_name(kind).expect("kind exists");
+    let key = document.pointer(kind.key.at).filter(|_| !kind.key.at.is_empty()).and_then(Value::as_str).unwrap_or(id).to_owned();
+    let document = with_id(kind, id, document);
+    let body = Body::Json(document);
+    Object { kind, id: id.into(), key, body, meta: Map::new(), modified_at: None, degraded: None, redacted: vec![] }
+}
+
+fn with_id(kind: &kinds::Kind, id: &str, mut document: Value) -> Value {
+    let at = match &kind.shape {
+        Shape::Collection(collection) => collection.id,
+        Shape::Recorded(recorded) => recorded.id,
+        Shape::Tree(_) | Shape::Attached(_) => return document,
+    };
+    let id = if kind.name == "job" { json!(id.parse::<i64>().expect("a number")) } else { json!(id) };
+    if let Some(members) = document.as_object_mut() {
+        members.insert(at.trim_start_matches('/').into(), id);
+    }
+    document
+}
+
+pub(super) fn content(kind: &str, path: &str, bytes: &[u8], meta: &Value) -> Object {
+    let sha256 = <sha2::Sha256 as sha2::Digest>::digest(bytes).into();
+    let body = Body::Stored { len: bytes.len() as u64, sha256 };
+    Object { body, ..folder(kind, path).with(meta) }
+}
+
+pub(super) fn folder(kind: &str, path: &str) -> Object {
+    object(kind, path, json!({ "path": path }))
+}
+
+pub(super) trait With {
+    fn with(self, meta: &Value) -> Self;
+}
+
+impl With for Object {
+    fn with(mut self, meta: &Value) -> Self {
+        self.meta = meta.as_object().cloned().expect("an object");
+        self
+    }
+}
+
+pub(super) fn hanging(kind: &str, id: &str, on: (&str, &str), document: Value) -> Object {
+    object(kind, id, document).with(&json!({"parent": {"kind": on.0, "id": on.1}}))
+}
+
+pub(super) fn acl(entries: &[(&str, &str, &str)]) -> Value {
+    let entry = |(who, name, level): &(&str, &str, &str)| json!({*who: name, "all_permissions": [{"permission_level": level, "inherited": false}]});
+    json!({"access_control_list": entries.iter().map(entry).collect::<Vec<_>>()})
+}
+
+/// Bundle and target of a test.
+#[derive(Default)]
+pub(super) struct Case {
+    pub bundle: Vec<Object>,
+    pub recorded: Vec<Object>,
+    pub target: Vec<Object>,
+    pub maps: &'static str,
+    pub options: Options,
+    pub unavailable: Vec<String>,
+    pub target_workspace: &'static str,
+}
+
+impl Case {
+    pub(super) fn plan(&self) -> Plan {
+        let rules = Rules::standby();
+        let objects: Vec<Sanitized> = self.bundle.iter().map(|object| sanitize(&rules, object)).collect();
+        let workspace_id = if self.target_workspace.is_empty() { "200" } else { self.target_workspace }.to_owned();
+        let target = Target { host: "https://target".into(), workspace_id, user: ME.into(), is_admin: true };
+        let inventory = Inventory { target, objects: self.target.clone(), unavailable: self.unavailable.clone() };
+        let source = Source { workspace_id: "100".into(), host: "https://source".into(), digest: "d".into() };
+        let maps = Maps::parse(self.maps).expect("maps are good");
+        let plan = make(&objects, &self.recorded, &inventory, &maps, &source, &self.options);
+        check(&plan);
+        plan
+    }
+}
+
+/// What holds for every plan: needs come before, it can be saved, and no secret text survives.
+fn check(plan: &Plan) {
+    for (index, step) in plan.steps.iter().enumerate() {
+        assert!(step.needs.iter().chain(&step.after).all(|one| *one < index), "{}: {step:?}", index);
+    }
+    let text = plan.to_json().expect("a plan is JSON");
+    assert!(!text.contains(crate::object::REDACTED));
+    let again = Plan::from_json(&text).expect("a saved plan is read");
+    assert_eq!(again.to_json().expect("a plan is JSON"), text);
+}
+
+impl Plan {
+    pub(super) fn of(&self, kind: &str, id: &str) -> &Step {
+        let is = |step: &&Step| step.source.kind == kind && step.source.id == id;
+        self.steps.iter().find(is).unwrap_or_else(|| panic!("no step for {kind}:{id} in {:#?}", self.steps))
+    }
+
+    pub(super) fn second_of(&self, kind: &str, id: &str) -> Option<&Step> {
+        let is =
+            |step: &&Step| step.source.kind == kind && step.source.id == id && matches!(step.action, Action::Complete { .. });
+        self.steps.iter().find(is)
+    }
+
+    pub(super) fn body_of(&self, kind: &str, id: &str) -> Value {
+        body(self.of(kind, id))
+    }
+
+    pub(super) fn says(&self, words: &str) -> bool {
+        self.todos.iter().any(|todo| todo.text.contains(words))
+    }
+}
+
+pub(super) fn body(step: &Step) -> Value {
+    match &step.action {
+        Action::Create { body } | Action::Update { body, .. } | Action::Complete { body, .. } | Action::Attach { body, .. } => {
+            Value::Object(body.clone())
+        }
+        other => panic!("{other:?} sends no body"),
+    }
+}

@@ -1,0 +1,60 @@
+//! What a plan must know of the target: all that the bundle would meet there.
+
+use super::paths::{self, Place};
+use super::{Maps, refs};
+use crate::kinds::{self, By, Kind};
+use crate::object::{Object, Wanted};
+use crate::pointer;
+use crate::rules::Sanitized;
+use serde_json::Value;
+
+/// Every object of the bundle itself, every principal, scope and path that one refers to, the folders on the way, what is
+/// only recorded, and what the map file names.
+pub fn wanted(objects: &[Sanitized], recorded: &[Object], maps: &Maps, source_workspace: &str) -> Wanted {
+    let mut wanted = Wanted::from_workspace(source_workspace);
+    for object in objects {
+        wanted.add(object.kind(), object.id(), object.key());
+        object.key().starts_with('/').then(|| add_way(&mut wanted, object.key()));
+        if let Some(body) = object.json() {
+            let body = Value::Object(body.clone());
+            add_references(&mut wanted, object.kind(), &body);
+        }
+    }
+    for object in recorded {
+        wanted.add(object.kind, &object.id, &object.key);
+    }
+    for (kind, _, to) in maps.all() {
+        kinds::by_name(kind).into_iter().for_each(|kind| wanted.add(kind, to, to));
+    }
+    wanted
+}
+
+/// A path may be taken by something of another kind, and the folders that it lies in may be missing.
+fn add_way(wanted: &mut Wanted, path: &str) {
+    let others = ["notebook", "file", "repo", "workspace_object"].into_iter().filter_map(kinds::by_name);
+    others.for_each(|kind| wanted.add(kind, path, path));
+    if let Some(directory) = kinds::by_name("directory") {
+        std::iter::once(path).chain(paths::parents(path)).for_each(|folder| wanted.add(directory, folder, folder));
+    }
+}
+
+fn add_references(wanted: &mut Wanted, kind: &'static Kind, body: &Value) {
+    for (at, reference) in refs::references(kind) {
+        pointer::each(body, &at, &mut |_, value| {
+            let text = refs::text(value);
+            let to = reference.to.iter().filter_map(|to| kinds::by_name(to));
+            match (reference.by, paths::place(&text)) {
+                (By::Key, _) => to.for_each(|kind| wanted.add(kind, &text, &text)),
+                (By::Path, Place::Workspace(path)) => add_way(wanted, &path),
+                (By::Secrets, _) => {
+                    let scope = kinds::by_name("secret_scope");
+                    let named = paths::secrets(&text);
+                    scope.into_iter().for_each(|kind| named.iter().for_each(|(scope, _)| wanted.add(kind, scope, scope)));
+                }
+                // An id of the source says nothing in the target, unless it is the same workspace or a stamp holds it.
+                (By::Id, _) => to.for_each(|kind| wanted.add(kind, &text, &text)),
+                (By::Path, _) => {}
+            }
+        });
+    }
+}

@@ -1,0 +1,229 @@
+//! The road of a restore: bundle → sanitized objects → inventory of the target → plan.
+//!
+//! Each step belongs to a module that knows nothing of the others; this one only hands things on. Carrying out the plan is
+//! [`crate::import`]'s business.
+
+use crate::api::{ApiError, Identity, Workspace};
+use crate::bundle::{MemberLine, ReadError, Reader};
+use crate::event::{Event, Observer};
+use crate::kinds::{self, Kind, Shape, Tree};
+use crate::object::{Body, Object, Selection};
+use crate::plan::{self, Inventory, Maps, Plan, Source, Target};
+use crate::rules::{self, Rules, Sanitized};
+use crate::spool::Spool;
+use crate::survey::{self, Found, GapState, Scope};
+use serde_json::Value;
+use std::collections::HashSet;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What a restore is asked to do.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Which objects of the bundle.
+    pub selection: Selection,
+    /// What stands for what in the target.
+    pub maps: Maps,
+    /// Choices of the plan.
+    pub plan: plan::Options,
+    /// Whether the target may be the workspace that the bundle comes from.
+    pub allow_same_workspace: bool,
+    /// How many tasks read the target at once.
+    pub workers: usize,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The target does not let us in.
+    #[error("cannot read the target workspace")]
+    Api(#[from] ApiError),
+    /// The bundle does not give an object.
+    #[error("cannot read the bundle")]
+    Read(#[from] ReadError),
+    /// An object of the bundle is not what its kind should be.
+    #[error("cannot read {kind} \"{path}\" of the bundle")]
+    Document {
+        /// Its kind.
+        kind: String,
+        /// Its path or id.
+        path: String,
+        /// Where it stopped making sense.
+        source: serde_json::Error,
+    },
+    /// The target is the source.
+    #[error("the bundle comes from this very workspace ({id})")]
+    SameWorkspace {
+        /// Id of the workspace.
+        id: String,
+    },
+    /// Temporary files failed.
+    #[error("cannot keep what the target holds in temporary files")]
+    Spool(#[from] std::io::Error),
+}
+
+/// All objects of a bundle that are asked for, and the objects of kinds that are only recorded.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// What is restored.
+    pub objects: Vec<Object>,
+    /// What only serves to resolve references.
+    pub recorded: Vec<Object>,
+    /// Members of kinds that this version does not know: kind and path.
+    pub unknown: Vec<(String, String)>,
+}
+
+/// Reads the objects of a bundle. Bytes stay there; documents come along.
+pub fn contents(reader: &Reader, selection: &Selection) -> Result<Contents, RestoreError> {
+    let mut contents = Contents::default();
+    for member in reader.manifest().in_place_order() {
+        let Some(kind) = kinds::by_name(&member.kind) else {
+            contents.unknown.push((member.kind.to_string(), member.path.to_string()));
+            continue;
+        };
+        let object = object(reader, member, kind)?;
+        match kind.shape {
+            Shape::Recorded(_) => contents.recorded.push(object),
+            _ => contents.objects.push(object),
+        }
+    }
+    select(&mut contents.objects, selection);
+    Ok(contents)
+}
+
+/// What hangs on an object goes with it.
+fn select(objects: &mut Vec<Object>, selection: &Selection) {
+    if selection.is_everything() {
+        return;
+    }
+    let own = |object: &Object| selection.wants(object.kind.name, &object.key);
+    let chosen: HashSet<(String, String)> = objects
+        .iter()
+        .filter(|object| parent(object).is_none() && own(object))
+        .map(|object| (object.kind.name.to_owned(), object.id.clone()))
+        .collect();
+    objects.retain(|object| match parent(object) {
+        Some(parent) => selection.wants_kind(object.kind.name) && chosen.contains(&parent),
+        None => own(object),
+    });
+}
+
+fn parent(object: &Object) -> Option<(String, String)> {
+    let parent = object.meta.get("parent")?;
+    Some((parent.get("kind")?.as_str()?.to_owned(), parent.get("id")?.as_str()?.to_owned()))
+}
+
+fn object(reader: &Reader, member: &MemberLine, kind: &'static Kind) -> Result<Object, RestoreError> {
+    let body = match kind.shape {
+        Shape::Tree(Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume) => Body::Stored { len: member.size, sha256: member.sha256 },
+        _ => Body::Json(document(reader, member)?),
+    };
+    Ok(Object {
+        kind,
+        id: member.path.to_string(),
+        key: member.key.as_deref().unwrap_or(&member.path).to_owned(),
+        body,
+        meta: member.meta(),
+        modified_at: member.modified_at(),
+        degraded: member.degraded.as_deref().map(str::to_owned),
+        redacted: Vec::new(),
+    })
+}
+
+fn document(reader: &Reader, member: &MemberLine) -> Result<Value, RestoreError> {
+    let bytes = reader.read(member)?;
+    let wrong = |source| RestoreError::Document { kind: member.kind.to_string(), path: member.path.to_string(), source };
+    serde_json::from_slice(&bytes).map_err(wrong)
+}
+
+/// Decides everything that a restore will do. Writes nothing.
+pub async fn plan(
+    reader: &Reader,
+    workspace: &Workspace,
+    options: &Options,
+    observer: &Arc<dyn Observer>,
+) -> Result<Plan, RestoreError> {
+    let source = source_of(reader);
+    let identity = workspace.identity().await?;
+    refuse_same(&source, &identity, options)?;
+    let contents = contents(reader, &options.selection)?;
+    for (kind, path) in &contents.unknown {
+        observer.event(&Event::Warning(format!("this version knows no kind \"{kind}\": \"{path}\" is left out")));
+    }
+    let rules = Rules::standby();
+    let sanitized: Vec<Sanitized> = contents.objects.iter().map(|object| rules::sanitize(&rules, object)).collect();
+    observer.event(&Event::Stage("inventory"));
+    let wanted = plan::wanted(&sanitized, &contents.recorded, &options.maps, &source.workspace_id);
+    let inventory = inventory(workspace, &identity, wanted, options.workers, observer).await?;
+    observer.event(&Event::Stage("plan"));
+    Ok(plan::make(&sanitized, &contents.recorded, &inventory, &options.maps, &source, &options.plan))
+}
+
+/// Where a bundle comes from.
+pub fn source_of(reader: &Reader) -> Source {
+    let manifest = reader.manifest();
+    let text = |name: &str| manifest.head.source.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let digest = manifest.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    Source { workspace_id: text("workspace_id"), host: text("host"), digest }
+}
+
+fn refuse_same(source: &Source, identity: &Identity, options: &Options) -> Result<(), RestoreError> {
+    let same = identity.workspace_id.as_ref().filter(|id| **id == source.workspace_id && !id.is_empty());
+    match same {
+        Some(id) if !options.allow_same_workspace => Err(RestoreError::SameWorkspace { id: id.clone() }),
+        _ => Ok(()),
+    }
+}
+
+async fn inventory(
+    workspace: &Workspace,
+    identity: &Identity,
+    wanted: crate::object::Wanted,
+    workers: usize,
+    observer: &Arc<dyn Observer>,
+) -> Result<Inventory, RestoreError> {
+    let scope = Scope { only: Some(wanted), max_file: u64::MAX, workers: workers.max(1), ..Scope::default() };
+    let (objects, unavailable) = gather(workspace, &scope, observer).await?;
+    let target = Target {
+        host: workspace.host().to_owned(),
+        workspace_id: identity.workspace_id.clone().unwrap_or_default(),
+        user: identity.user_name.clone(),
+        is_admin: identity.is_admin,
+    };
+    Ok(Inventory { target, objects, unavailable })
+}
+
+/// A survey with all that it finds in memory; bytes are known by their digests. Also the kinds that are not offered.
+pub async fn gather(
+    workspace: &Workspace,
+    scope: &Scope,
+    observer: &Arc<dyn Observer>,
+) -> Result<(Vec<Object>, Vec<String>), RestoreError> {
+    let spool = Spool::in_temp()?;
+    let (sink, mut found) = mpsc::channel(64);
+    let reading = survey::read(workspace, scope, &spool, observer, sink);
+    let gathering = async {
+        let (mut objects, mut unavailable) = (Vec::new(), Vec::new());
+        while let Some(one) = found.recv().await {
+            match one {
+                Found::Object(object) => objects.push(without_bytes(*object)),
+                Found::Gap(gap) if gap.state == GapState::Unavailable && gap.path == "*" => unavailable.push(gap.kind.to_owned()),
+                Found::Gap(gap) if gap.state == GapState::Missing => {
+                    observer.event(&Event::Warning(format!("cannot read {} \"{}\" of the target: {}", gap.kind, gap.path, gap.reason)));
+                }
+                Found::Gap(_) => {}
+            }
+        }
+        (objects, unavailable)
+    };
+    let (listed, gathered) = tokio::join!(reading, gathering);
+    listed?;
+    Ok(gathered)
+}
+
+fn without_bytes(mut object: Object) -> Object {
+    if let Some((len, sha256)) = object.body.digest() {
+        object.body = Body::Stored { len, sha256 };
+    }
+    object
+}

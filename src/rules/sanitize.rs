@@ -1,0 +1,307 @@
+//! One object made safe: projected, switched off, without what was blanked; with a record of each change.
+
+use super::project::{project, remove_exactly};
+use super::{Act, Rule, Rules};
+use crate::kinds::{Kind, Shape};
+use crate::object::{self, Object, REDACTED, SourceId};
+use crate::pointer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// An object that may be planned and sent. Only [`sanitize`] makes one.
+#[derive(Clone, Debug)]
+pub struct Sanitized {
+    kind: &'static Kind,
+    id: String,
+    key: String,
+    body: Body,
+    meta: Map<String, Value>,
+    built_in: bool,
+    changes: Vec<Change>,
+    redactions: Vec<Redaction>,
+}
+
+/// What a sanitized object holds.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// The body of a create, under the document's own field names.
+    Json(Map<String, Value>),
+    /// Bytes that stay in the bundle until they are sent.
+    Content {
+        /// Length in bytes.
+        len: u64,
+        /// SHA-256 of the bytes.
+        sha256: [u8; 32],
+    },
+}
+
+/// What a rule did, and what stood there before: `activate` puts it back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Exact pointer below the body.
+    pub at: String,
+    /// What stood there; absent where nothing did.
+    pub was: Option<Value>,
+    /// What stands there now; absent where it was left out.
+    pub now: Option<Value>,
+    /// Name of the rule.
+    pub rule: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A secret that the bundle does not hold, so that a person must set it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redaction {
+    /// What was left out: pointer below the body.
+    pub at: String,
+}
+
+impl Sanitized {
+    /// What it is.
+    pub fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+
+    /// Its id in the workspace where it was read; the path for what has one.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its natural key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Kind and id.
+    pub fn source(&self) -> SourceId {
+        SourceId { kind: self.kind.name.to_owned(), id: self.id.clone() }
+    }
+
+    /// What it holds.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The body of a create, for what is a document.
+    pub fn json(&self) -> Option<&Map<String, Value>> {
+        match &self.body {
+            Body::Json(body) => Some(body),
+            Body::Content { .. } => None,
+        }
+    }
+
+    /// What is known beside the body.
+    pub fn meta(&self) -> &Map<String, Value> {
+        &self.meta
+    }
+
+    /// A text in the meta data.
+    pub fn meta_text(&self, name: &str) -> Option<&str> {
+        self.meta.get(name).and_then(Value::as_str)
+    }
+
+    /// Whether every workspace has it, so that it is matched and never made.
+    pub fn built_in(&self) -> bool {
+        self.built_in
+    }
+
+    /// What the rules changed.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Secrets that were left out.
+    pub fn redactions(&self) -> &[Redaction] {
+        &self.redactions
+    }
+}
+
+/// Makes an object safe to restore, by these rules.
+pub fn sanitize(rules: &Rules, object: &Object) -> Sanitized {
+    let mut changes = Vec::new();
+    let mut redactions = Vec::new();
+    let body = match &object.body {
+        object::Body::Json(document) => {
+            let mut body = Value::Object(project(object.kind, document));
+            redactions = remove_redacted(&mut body);
+            rules.of(object.kind.name).for_each(|rule| apply(rule, &mut body, &mut changes));
+            Body::Json(if let Value::Object(body) = body { body } else { Map::new() })
+        }
+        object::Body::Bytes(blob) => Body::Content { len: blob.len(), sha256: *blob.sha256() },
+        object::Body::Stored { len, sha256 } => Body::Content { len: *len, sha256: *sha256 },
+    };
+    let built_in = is_built_in(object);
+    let (id, key, meta) = (object.id.clone(), object.key.clone(), object.meta.clone());
+    Sanitized { kind: object.kind, id, key, body, meta, built_in, changes, redactions }
+}
+
+/// The body of an object that a target has, in the form that [`super::equal`] compares: projected, without what was blanked.
+pub fn comparable(object: &Object) -> Map<String, Value> {
+    let mut body = Value::Object(object.document().map(|document| project(object.kind, document)).unwrap_or_default());
+    remove_redacted(&mut body);
+    if let Value::Object(body) = body { body } else { Map::new() }
+}
+
+fn is_built_in(object: &Object) -> bool {
+    let Shape::Collection(collection) = &object.kind.shape else { return false };
+    collection.built_in.zip(object.document()).is_some_and(|(built_in, document)| built_in(document))
+}
+
+fn apply(rule: &Rule, body: &mut Value, changes: &mut Vec<Change>) {
+    let note = |at: String, was: Option<Value>, now: Option<Value>| Change {
+        at,
+        was,
+        now,
+        rule: rule.name.clone(),
+        reason: rule.reason.clone(),
+    };
+    match &rule.act {
+        Act::Remove => {
+            let removed = pointer::remove(body, &rule.at);
+            changes.extend(removed.into_iter().map(|(at, was)| note(at, Some(was), None)));
+        }
+        Act::Set(now) => set_each(body, &rule.at, now, &mut |at, was| changes.push(note(at, was, Some(now.clone())))),
+    }
+}
+
+/// Sets a member of every object that `at` leads to, also where it is absent; tells of real changes.
+fn set_each(body: &mut Value, at: &str, now: &Value, told: &mut dyn FnMut(String, Option<Value>)) {
+    let Some((parent, field)) = at.rsplit_once('/') else { return };
+    pointer::edit(body, parent, &mut |place, holder| {
+        let Some(holder) = holder.as_object_mut() else { return false };
+        let was = holder.insert(field.to_owned(), now.clone());
+        let same = was.as_ref() == Some(now) || (was.is_none() && super::equal::blank(now));
+        if !same {
+            told(format!("{place}/{field}"), was);
+        }
+        true
+    });
+}
+
+/// Takes out every value that was blanked, and what makes no sense without it.
+fn remove_redacted(body: &mut Value) -> Vec<Redaction> {
+    let mut places = Vec::new();
+    blanked(body, &mut String::new(), &mut places);
+    let mut gone: Vec<String> = places.iter().map(|at| whole(at).to_owned()).collect();
+    gone.sort();
+    gone.dedup();
+    remove_exactly(body, gone.clone());
+    gone.into_iter().map(|at| Redaction { at }).collect()
+}
+
+/// Half of a login is refused, and so is a policy's attribute without its value: the whole goes.
+fn whole(at: &str) -> &str {
+    let Some((parent, _)) = at.rsplit_once('/') else { return at };
+    let inside_text = at.split('/').any(|segment| segment == "#");
+    if inside_text || parent.ends_with("/basic_auth") { parent } else { at }
+}
+
+fn blanked(value: &Value, at: &mut String, places: &mut Vec<String>) {
+    let length = at.len();
+    let mut below = |segment: &str, value: &Value, at: &mut String| {
+        at.push('/');
+        at.push_str(segment);
+        blanked(value, at, places);
+        at.truncate(length);
+    };
+    match value {
+        Value::Object(members) => members.iter().for_each(|(name, value)| below(&pointer::escape(name), value, at)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(index, value)| below(&index.to_string(), value, at)),
+        Value::String(text) if text.contains(REDACTED) => match serde_json::from_str::<Value>(text) {
+            Ok(inner @ (Value::Object(_) | Value::Array(_))) => below("#", &inner, at),
+            _ => places.push(at.clone()),
+        },
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::by_name;
+    use serde_json::json;
+
+    fn object(kind: &str, document: Value) -> Object {
+        Object {
+            kind: by_name(kind).expect("kind exists"),
+            id: "1".into(),
+            key: "k".into(),
+            body: object::Body::Json(document),
+            meta: Map::new(),
+            modified_at: None,
+            degraded: None,
+            redacted: vec![],
+        }
+    }
+
+    fn clean(kind: &str, document: Value) -> Sanitized {
+        sanitize(&Rules::standby(), &object(kind, document))
+    }
+
+    #[test]
+    fn whatever_starts_a_job_is_paused_and_remembered() {
+        let job = clean(
+            "job",
+            json!({"settings": {"name": "j", "schedule": {"quartz_cron_expression": "x"}, "continuous": {"pause_status": "PAUSED"},
+                "trigger": {"file_arrival": {}, "pause_status": "UNPAUSED"},
+                "triggers": [{"schedule": {"quartz_cron_expression": "y"}}, {"table_update": {}, "pause_status": "UNPAUSED"}]}}),
+        );
+        let body = Value::Object(job.json().expect("a document").clone());
+        for at in ["/schedule", "/continuous", "/trigger", "/triggers/0", "/triggers/0/schedule", "/triggers/1"] {
+            assert_eq!(body.pointer(&format!("{at}/pause_status")), Some(&json!("PAUSED")), "{at}");
+        }
+        let was: Vec<_> = job.changes().iter().map(|change| (change.at.as_str(), change.was.clone())).collect();
+        assert_eq!(was.len(), 5, "what was paused already is no change: {was:?}");
+        assert!(
+            was.contains(&("/trigger/pause_status", Some(json!("UNPAUSED")))) && was.contains(&("/schedule/pause_status", None))
+        );
+    }
+
+    #[test]
+    fn pools_idle_scripts_and_enforcement_are_off() {
+        let pool = clean("instance_pool", json!({"instance_pool_name": "p", "min_idle_instances": 4}));
+        assert_eq!(pool.json().and_then(|body| body.get("min_idle_instances")), Some(&json!(0)));
+        assert_eq!(pool.changes()[0].was, Some(json!(4)));
+        assert!(clean("global_init_script", json!({"name": "s"})).changes().is_empty(), "off already");
+        let policy = clean("cluster_policy", json!({"name": "p", "auto_enforcement_config": {"enforce_mode": "X"}}));
+        assert!(policy.json().is_some_and(|body| !body.contains_key("auto_enforcement_config")));
+        assert_eq!(policy.changes()[0].now, None);
+    }
+
+    #[test]
+    fn what_was_blanked_is_left_out_and_told() {
+        let cluster = clean(
+            "cluster",
+            json!({"spec": {"cluster_name": "c", "docker_image": {"url": "u", "basic_auth": {"username": "x", "password": REDACTED}},
+                "spark_conf": {"a": "b", "fs.azure.account.key.x": REDACTED}}}),
+        );
+        let body = cluster.json().expect("a document");
+        assert_eq!(body["docker_image"], json!({"url": "u"}), "half a login is no use");
+        assert_eq!(body["spark_conf"], json!({"a": "b"}));
+        let at: Vec<_> = cluster.redactions().iter().map(|one| one.at.as_str()).collect();
+        assert_eq!(at, ["/docker_image/basic_auth", "/spark_conf/fs.azure.account.key.x"]);
+    }
+
+    #[test]
+    fn a_blanked_attribute_of_a_policy_goes_whole() {
+        let definition =
+            json!({"spark_conf.my.secret": {"type": "fixed", "value": REDACTED}, "x": {"type": "fixed", "value": 1}});
+        let policy = clean("cluster_policy", json!({"name": "p", "definition": definition.to_string()}));
+        let body = policy.json().expect("a document");
+        assert_eq!(body["definition"], json!(r#"{"x":{"type":"fixed","value":1}}"#));
+        assert_eq!(policy.redactions()[0].at, "/definition/#/spark_conf.my.secret");
+    }
+
+    #[test]
+    fn no_trace_of_a_blanked_value_is_left() {
+        let job = clean(
+            "job",
+            json!({"settings": {"name": "j", "tasks": [{"task_key": "a", "new_cluster": {"spark_env_vars": {"A_TOKEN": REDACTED}}},
+            {"task_key": "b", "params": [REDACTED, "x", REDACTED]}]}}),
+        );
+        let text = Value::Object(job.json().expect("a document").clone()).to_string();
+        assert!(!text.contains(REDACTED) && text.contains("\"x\""), "{text}");
+        assert_eq!(job.redactions().len(), 3);
+    }
+}

@@ -1,0 +1,356 @@
+//! What can go wrong on the way, on request: which call, how often, before or after the workspace did its work.
+
+use super::call::{Content, Reply};
+use super::line::Switch;
+use axum::body::Body;
+use axum::http::Response;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// The faults of one workspace. The first fault that fits a call and is due strikes.
+#[derive(Debug, Default)]
+pub struct Faults {
+    planned: Mutex<Vec<Planned>>,
+}
+
+#[derive(Debug)]
+struct Planned {
+    fault: Fault,
+    seen: u64,
+    struck: u64,
+}
+
+/// One fault: what it strikes and how. In JSON, as `POST /_simulator/faults` takes it, only `action` is required.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Fault {
+    /// The HTTP method, or `*`.
+    #[serde(default = "any")]
+    pub method: String,
+    /// The path, without query, still percent-encoded; `*` stands for any run of characters.
+    #[serde(default = "any")]
+    pub path: String,
+    /// The first call that is struck, counted from 1 among those that fit.
+    #[serde(default = "one")]
+    pub nth: u64,
+    /// How many calls are struck from then on; 0 means all.
+    #[serde(default = "one")]
+    pub times: u64,
+    /// Whether the workspace does its work before the fault strikes.
+    #[serde(default)]
+    pub after: bool,
+    /// What the client sees.
+    pub action: Action,
+}
+
+/// What the client of a struck call sees.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// A status with the service's usual error body; 429 and 503 may say how long to wait.
+    Status {
+        /// HTTP status.
+        status: u16,
+        /// The `Retry-After` header.
+        #[serde(default)]
+        retry_after: Option<RetryAfter>,
+    },
+    /// An error in one of the shapes in which errors are seen.
+    Error {
+        /// HTTP status; 200 is possible too.
+        status: u16,
+        /// `error_code`, where the shape has one.
+        code: String,
+        /// The text.
+        message: String,
+        /// The shape of the body.
+        shape: ErrorShape,
+    },
+    /// The connection is closed and no answer ever comes.
+    Close,
+    /// The right answer, but only half of its bytes; then the connection breaks.
+    CutBody,
+    /// A page for people, with status 200: the sign of a proxy or of a session that ended.
+    LoginPage,
+    /// A redirect to `/login.html`, as private links answer.
+    LoginRedirect,
+    /// Status 200 and not a byte.
+    Empty,
+    /// The right answer, late by so many milliseconds.
+    Delay(u64),
+}
+
+/// How long a client is told to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAfter {
+    /// A number of seconds.
+    Seconds(u64),
+    /// An HTTP date (RFC 9110 section 10.2.3) so many seconds from now.
+    DateIn(u64),
+}
+
+/// The shapes of error bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorShape {
+    /// `{"error_code", "message", "details"}`.
+    Standard,
+    /// The same with a number for `error_code`.
+    NumericCode,
+    /// `{"message"}` alone.
+    MessageOnly,
+    /// `{"error"}`, of API 1.2 and some gateways.
+    Old,
+    /// SCIM's, without `error_code`.
+    Scim,
+    /// `CODE: message` as plain text.
+    Text,
+    /// HTML with a `<pre>`.
+    Html,
+    /// Nothing at all.
+    Empty,
+}
+
+fn any() -> String {
+    "*".to_owned()
+}
+
+fn one() -> u64 {
+    1
+}
+
+impl Faults {
+    /// Begins a fault for calls like `POST /api/2.2/jobs/create`; `*` stands for any method, and inside the path for anything.
+    pub fn on(&self, call: &str) -> FaultBuilder<'_> {
+        let (method, path) = call.split_once(' ').unwrap_or(("*", call));
+        let fault = Fault { method: method.into(), path: path.into(), nth: 1, times: 1, after: false, action: Action::Empty };
+        FaultBuilder { faults: self, fault }
+    }
+
+    /// Adds a fault.
+    pub fn add(&self, fault: Fault) {
+        self.planned().push(Planned { fault, seen: 0, struck: 0 });
+    }
+
+    /// Forgets all faults.
+    pub fn clear(&self) {
+        self.planned().clear();
+    }
+
+    /// How many calls were struck so far by the faults that are still known.
+    pub fn struck(&self) -> u64 {
+        self.planned().iter().map(|planned| planned.struck).sum()
+    }
+
+    fn planned(&self) -> MutexGuard<'_, Vec<Planned>> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a call; says which fault strikes it.
+    pub(super) fn due(&self, method: &str, path: &str) -> Option<Due> {
+        let mut due = None;
+        for planned in self.planned().iter_mut().filter(|planned| planned.fault.fits(method, path)) {
+            planned.seen += 1;
+            let Fault { nth, times, .. } = planned.fault;
+            if due.is_none() && planned.seen >= nth && (times == 0 || planned.seen - nth < times) {
+                planned.struck += 1;
+                due = Some(Due { action: planned.fault.action.clone(), after: planned.fault.after });
+            }
+        }
+        due
+    }
+}
+
+impl Fault {
+    fn fits(&self, method: &str, path: &str) -> bool {
+        (self.method == "*" || self.method.eq_ignore_ascii_case(method)) && like(&self.path, path)
+    }
+}
+
+/// Whether a text fits a pattern in which `*` stands for any run of characters.
+fn like(pattern: &str, text: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == text };
+    let Some(rest) = text.strip_prefix(head) else { return false };
+    (0..=rest.len()).filter(|cut| rest.is_char_boundary(*cut)).any(|cut| like(tail, &rest[cut..]))
+}
+
+/// A [`Fault`] in the making; ends with one of the methods that name what the client sees.
+#[derive(Debug)]
+#[must_use = "a fault strikes only when its action is named"]
+pub struct FaultBuilder<'a> {
+    faults: &'a Faults,
+    fault: Fault,
+}
+
+impl FaultBuilder<'_> {
+    /// Strikes from the n-th fitting call on, counted from 1.
+    pub fn nth(mut self, nth: u64) -> Self {
+        self.fault.nth = nth;
+        self
+    }
+
+    /// Strikes so many calls instead of one; 0 means all.
+    pub fn times(mut self, times: u64) -> Self {
+        self.fault.times = times;
+        self
+    }
+
+    /// Lets the workspace do its work first.
+    pub fn after_handler(mut self) -> Self {
+        self.fault.after = true;
+        self
+    }
+
+    /// Answers with this status.
+    pub fn status(self, status: u16) {
+        self.action(Action::Status { status, retry_after: None });
+    }
+
+    /// Answers 429 with this `Retry-After`.
+    pub fn throttle(self, retry_after: RetryAfter) {
+        self.action(Action::Status { status: 429, retry_after: Some(retry_after) });
+    }
+
+    /// Answers with a standard error body.
+    pub fn error(self, status: u16, code: &str, message: &str) {
+        self.action(Action::Error { status, code: code.into(), message: message.into(), shape: ErrorShape::Standard });
+    }
+
+    /// Closes the connection without an answer.
+    pub fn close(self) {
+        self.action(Action::Close);
+    }
+
+    /// Does any [`Action`].
+    pub fn action(mut self, action: Action) {
+        self.fault.action = action;
+        self.faults.add(self.fault);
+    }
+}
+
+/// A fault that strikes a call now.
+#[derive(Debug)]
+pub(super) struct Due {
+    action: Action,
+    after: bool,
+}
+
+impl Due {
+    pub(super) fn delay(&self) -> Option<Duration> {
+        if let Action::Delay(milliseconds) = self.action { Some(Duration::from_millis(milliseconds)) } else { None }
+    }
+
+    pub(super) fn runs_handler(&self) -> bool {
+        self.after || matches!(self.action, Action::Delay(_) | Action::CutBody)
+    }
+
+    /// Turns the right answer, where there is one, into what the client sees.
+    pub(super) fn spoil(self, reply: Option<Reply>, switch: &Switch) -> Response<Body> {
+        match self.action {
+            Action::Status { status, retry_after } => limited(status, retry_after).into_response(),
+            Action::Error { status, code, message, shape } => shaped(status, &code, &message, shape).into_response(),
+            Action::Close => {
+                switch.cut();
+                nothing().into_response()
+            }
+            Action::CutBody => halved(reply.unwrap_or_else(nothing).into_response()),
+            Action::LoginPage => Reply::new(200, Content::Html(LOGIN.to_owned())).into_response(),
+            Action::LoginRedirect => {
+                let place = "/login.html?error=private-link-validation-error";
+                Reply::new(303, Content::Empty).with("location", place).into_response()
+            }
+            Action::Empty => nothing().into_response(),
+            Action::Delay(_) => reply.unwrap_or_else(nothing).into_response(),
+        }
+    }
+}
+
+const LOGIN: &str =
+    "<!DOCTYPE html><html><head><title>Sign in - Databricks</title></head><body><form>Sign in</form></body></html>";
+
+fn nothing() -> Reply {
+    Reply::new(200, Content::Empty)
+}
+
+fn limited(status: u16, retry_after: Option<RetryAfter>) -> Reply {
+    let (code, message) = match status {
+        429 => ("REQUEST_LIMIT_EXCEEDED", "Too many requests. Please wait a moment and try again."),
+        503 => ("TEMPORARILY_UNAVAILABLE", "The service at this path is taking too long to process your request."),
+        504 => ("DEADLINE_EXCEEDED", "Operation timed out after 60 seconds."),
+        403 => ("PERMISSION_DENIED", "The caller lacks permission for this operation."),
+        _ => ("INTERNAL_ERROR", "An internal error occurred while processing the request."),
+    };
+    let reply = shaped(status, code, message, ErrorShape::Standard);
+    match retry_after {
+        None => reply,
+        Some(RetryAfter::Seconds(seconds)) => reply.with("retry-after", seconds.to_string()),
+        Some(RetryAfter::DateIn(seconds)) => {
+            reply.with("retry-after", httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds)))
+        }
+    }
+}
+
+fn shaped(status: u16, code: &str, message: &str, shape: ErrorShape) -> Reply {
+    let content = match shape {
+        ErrorShape::Standard => Content::Json(json!({ "error_code": code, "message": message })),
+        ErrorShape::NumericCode => Content::Json(json!({ "error_code": status, "message": message })),
+        ErrorShape::MessageOnly => Content::Json(json!({ "message": message })),
+        ErrorShape::Old => Content::Json(json!({ "error": message })),
+        ErrorShape::Scim => {
+            let schema = "urn:ietf:params:scim:api:messages:2.0:Error";
+            Content::Scim(json!({ "schemas": [schema], "detail": message, "status": status.to_string(), "scimType": code }))
+        }
+        ErrorShape::Text => Content::Text(format!("{code}: {message}")),
+        ErrorShape::Html => {
+            Content::Html(format!("<html><head><title>Error</title></head><body><pre>{message}</pre></body></html>"))
+        }
+        ErrorShape::Empty => Content::Empty,
+    };
+    Reply::new(status, content)
+}
+
+/// Promises the whole body and breaks the connection in the middle of it.
+fn halved(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let whole = axum::body::HttpBody::size_hint(&body).exact().unwrap_or(0);
+    parts.headers.insert("content-length", whole.into());
+    let half = futures_util::stream::once(async move {
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+        Ok(bytes.slice(..bytes.len() / 2))
+    });
+    // The pause lets the first half reach the client before the line breaks.
+    let end = futures_util::stream::once(async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+    });
+    Response::from_parts(parts, Body::from_stream(half.chain(end)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_fit_as_they_read() {
+        assert!(like("/api/2.2/jobs/create", "/api/2.2/jobs/create"));
+        assert!(like("/api/*/jobs/*", "/api/2.1/jobs/get"));
+        assert!(like("*", ""));
+        assert!(!like("/api/*/jobs", "/api/2.1/jobs/get"));
+    }
+
+    #[test]
+    fn strikes_the_second_and_third_call_only() {
+        let faults = Faults::default();
+        faults.on("GET /a*").nth(2).times(2).status(503);
+        let struck: Vec<_> = (0..5).map(|_| faults.due("GET", "/ab").is_some()).collect();
+        assert_eq!(struck, [false, true, true, false, false]);
+        assert!(faults.due("POST", "/ab").is_none());
+        assert_eq!(faults.struck(), 2);
+    }
+}

@@ -1,0 +1,236 @@
+//! Files in DBFS and in volumes: the folders where scripts and libraries live, and whatever something refers to.
+//! Core reference §3, §4.
+
+use super::{GapState, Survey, Task, text_at};
+use crate::api::{ApiError, Request, encode_path};
+use crate::kinds::{self, By, Kind};
+use crate::object::{Body, Object, Wanted};
+use crate::pointer;
+use crate::spool::Blob;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+use std::io::Write;
+
+/// The most that one `dbfs/read` gives: 1 MiB.
+const CHUNK: u64 = 1 << 20;
+
+/// Below `/databricks`, only these hold what people put there.
+const SCRIPT_FOLDERS: &[&str] = &["/databricks/init", "/databricks/scripts"];
+
+/// Where a path leads to, whatever form it was written in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
+    /// `dbfs:/x` or `/dbfs/x`: the path in DBFS.
+    Dbfs(&'a str),
+    /// `/Volumes/…`, also behind `dbfs:`.
+    Volume(&'a str),
+    /// Anything else: the workspace, a relative path, another storage.
+    Other,
+}
+
+/// Reads a path as jobs, clusters and libraries write it.
+pub(crate) fn place(text: &str) -> Place<'_> {
+    let path = text.strip_prefix("dbfs:");
+    match (path, text.strip_prefix("/dbfs/")) {
+        (Some(path), _) if path.starts_with("/Volumes/") => Place::Volume(path),
+        (Some(path), _) if path.starts_with('/') => Place::Dbfs(path),
+        (None, Some(_)) => Place::Dbfs(&text["/dbfs".len()..]),
+        _ if text.starts_with("/Volumes/") => Place::Volume(text),
+        _ => Place::Other,
+    }
+}
+
+impl Survey {
+    pub(super) fn begin_dbfs(&self) {
+        for root in ["/FileStore", "/databricks"] {
+            self.meet_folder(root);
+        }
+    }
+
+    pub(super) fn begin_wanted_files(&self, wanted: &Wanted) {
+        for path in wanted.keys("dbfs_file") {
+            self.meet(path, |path| Task::DbfsReferred { path, by: String::new() });
+        }
+        for path in wanted.keys("volume_file") {
+            self.meet(path, |path| Task::VolumeFile { path, by: String::new() });
+        }
+    }
+
+    /// Pushes a task for a path that nobody met before.
+    fn meet(&self, path: &str, task: impl FnOnce(String) -> Task) {
+        if self.locked(|shared| shared.met.insert(path.to_owned())) {
+            self.crew.push(task(path.to_owned()));
+        }
+    }
+
+    /// The same for a folder, whose mark ends in a slash.
+    fn meet_folder(&self, path: &str) {
+        self.meet(&format!("{}/", path.trim_end_matches('/')), |mark| Task::DbfsFolder(mark.trim_end_matches('/').to_owned()));
+    }
+
+    /// Pushes a task for each DBFS or volume file that an object refers to.
+    pub(super) fn follow_references(&self, object: &Object) {
+        let (Body::Json(document), None) = (&object.body, &self.scope.only) else { return };
+        for (at, reference) in object.kind.references().filter(|(_, reference)| reference.by == By::Path) {
+            pointer::each(document, &at, &mut |_, value| {
+                if let Some(text) = value.as_str() {
+                    self.refer(text, reference.to, &object.source().to_string());
+                }
+            });
+        }
+    }
+
+    fn refer(&self, text: &str, to: &[&str], by: &str) {
+        let wants = |kind: &str| to.contains(&kind) && self.scope.selection.wants_kind(kind);
+        match place(text) {
+            Place::Dbfs(path) if wants("dbfs_file") => self.meet(path, |path| Task::DbfsReferred { path, by: by.to_owned() }),
+            Place::Volume(path) if wants("volume_file") => self.meet(path, |path| Task::VolumeFile { path, by: by.to_owned() }),
+            _ => {}
+        }
+    }
+
+    pub(super) async fn dbfs_folder(&self, path: &str) -> Result<(), ApiError> {
+        let Some(kind) = kinds::by_name("dbfs_file") else { return Ok(()) };
+        match self.workspace.call(&Request::get(kind.name, "/api/2.0/dbfs/list").query("path", path)).await {
+            Ok(answer) => {
+                for file in answer.get("files").and_then(Value::as_array).into_iter().flatten() {
+                    self.dbfs_entry(kind, path, file).await;
+                }
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => {
+                self.listed(kind, 1);
+                self.failed(kind, &format!("{path}/**"), error).await
+            }
+        }
+    }
+
+    async fn dbfs_entry(&self, kind: &'static Kind, folder: &str, entry: &Value) {
+        let path = text_at(entry, "/path").unwrap_or_default();
+        let is_folder = entry.get("is_dir") == Some(&Value::Bool(true));
+        if folder == "/databricks" && !SCRIPT_FOLDERS.iter().any(|known| path.starts_with(known)) {
+            return self.gap(kind, GapState::Excluded, &path, "outside the folders where scripts live", None).await;
+        }
+        if is_folder && self.scope.selection.may_want_below(&path) {
+            return self.meet_folder(&path);
+        }
+        if !is_folder && self.scope.selection.wants(kind.name, &path) {
+            let size = entry.get("file_size").and_then(Value::as_u64).unwrap_or_default();
+            let modified_at = entry.get("modification_time").and_then(Value::as_u64);
+            return self.meet(&path.clone(), |path| Task::DbfsFile { path, size, modified_at });
+        }
+        self.gap(kind, GapState::Excluded, &path, "not asked for", None).await;
+    }
+
+    /// A path that something refers to: a file, a folder, or nothing.
+    pub(super) async fn dbfs_referred(&self, path: &str, by: &str) -> Result<(), ApiError> {
+        let Some(kind) = kinds::by_name("dbfs_file") else { return Ok(()) };
+        if path.starts_with("/mnt/") {
+            let reason = format!("on a mount, which is storage of its own; referred to by {by}");
+            self.gap(kind, GapState::Excluded, path, &reason, None).await;
+            return Ok(());
+        }
+        match self.workspace.call(&Request::get(kind.name, "/api/2.0/dbfs/get-status").query("path", path)).await {
+            Ok(status) if status.get("is_dir") == Some(&Value::Bool(true)) => {
+                self.meet_folder(path);
+                Ok(())
+            }
+            Ok(status) => {
+                let size = status.get("file_size").and_then(Value::as_u64).unwrap_or_default();
+                self.dbfs_file(path, size, status.get("modification_time").and_then(Value::as_u64)).await
+            }
+            Err(error) => self.dead_or_failed(kind, path, by, error).await,
+        }
+    }
+
+    async fn dead_or_failed(&self, kind: &'static Kind, path: &str, by: &str, error: ApiError) -> Result<(), ApiError> {
+        if error.is_not_found() && self.scope.only.is_some() {
+            return Ok(());
+        }
+        if error.is_not_found() {
+            self.gap(kind, GapState::Unavailable, path, &format!("not there at the source; referred to by {by}"), error.status)
+                .await;
+            return Ok(());
+        }
+        self.listed(kind, 1);
+        self.failed(kind, path, error).await
+    }
+
+    pub(super) async fn dbfs_file(&self, path: &str, size: u64, modified_at: Option<u64>) -> Result<(), ApiError> {
+        let Some(kind) = kinds::by_name("dbfs_file") else { return Ok(()) };
+        self.listed(kind, 1);
+        if size > self.scope.max_file {
+            self.lost(kind, GapState::Missing, path, &self.over_limit(size), None).await;
+            return Ok(());
+        }
+        match self.dbfs_bytes(path, size).await {
+            Ok(blob) => self.file_object(kind, path, blob, modified_at, Some(size)).await,
+            Err(error) => return self.failed(kind, path, error).await,
+        }
+        Ok(())
+    }
+
+    fn over_limit(&self, size: u64) -> String {
+        format!("{size} bytes are more than the limit of {} for files of DBFS and volumes", self.scope.max_file)
+    }
+
+    /// Reads chunk by chunk until the file ends (core reference §3: `bytes_read: 0` is the end).
+    async fn dbfs_bytes(&self, path: &str, size: u64) -> Result<Blob, ApiError> {
+        let mut incoming = self.spool.begin().map_err(|error| self.disk(path, &error))?;
+        let mut chunk = self.dbfs_chunk(path, 0).await?;
+        while !chunk.is_empty() {
+            incoming.write_all(&chunk).map_err(|error| self.disk(path, &error))?;
+            chunk = if incoming.written() == size { Vec::new() } else { self.dbfs_chunk(path, incoming.written()).await? };
+        }
+        incoming.finish().map_err(|error| self.disk(path, &error))
+    }
+
+    async fn dbfs_chunk(&self, path: &str, offset: u64) -> Result<Vec<u8>, ApiError> {
+        let request = Request::get("dbfs_file", "/api/2.0/dbfs/read").query("path", path);
+        let request = request.query("offset", offset.to_string()).query("length", CHUNK.to_string());
+        let answer = self.workspace.call(&request).await?;
+        let data = text_at(&answer, "/data").unwrap_or_default();
+        STANDARD.decode(data).map_err(|_| ApiError::protocol(&request, "the chunk is not base64"))
+    }
+
+    async fn file_object(&self, kind: &'static Kind, path: &str, blob: Blob, modified_at: Option<u64>, size: Option<u64>) {
+        let degraded =
+            size.filter(|size| *size != blob.len()).map(|size| format!("its status says {size} bytes, {} came", blob.len()));
+        let (id, key) = (path.to_owned(), path.to_owned());
+        let object =
+            Object { kind, id, key, body: Body::Bytes(blob), meta: Map::new(), modified_at, degraded, redacted: Vec::new() };
+        self.object(object, path).await;
+    }
+
+    pub(super) async fn volume_file(&self, path: &str, by: &str) -> Result<(), ApiError> {
+        let Some(kind) = kinds::by_name("volume_file") else { return Ok(()) };
+        match self.download(&Request::get(kind.name, format!("/api/2.0/fs/files{}", encode_path(path)))).await {
+            Ok(blob) if blob.len() > self.scope.max_file => {
+                self.gap(kind, GapState::Missing, path, &self.over_limit(blob.len()), None).await;
+            }
+            Ok(blob) => {
+                self.listed(kind, 1);
+                self.file_object(kind, path, blob, None, None).await;
+            }
+            Err(error) => return self.dead_or_failed(kind, path, by, error).await,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_leads_to_one_place_however_it_is_written() {
+        assert_eq!(place("dbfs:/FileStore/a.jar"), Place::Dbfs("/FileStore/a.jar"));
+        assert_eq!(place("/dbfs/FileStore/a.jar"), Place::Dbfs("/FileStore/a.jar"));
+        assert_eq!(place("/Volumes/c/s/v/x.whl"), Place::Volume("/Volumes/c/s/v/x.whl"));
+        assert_eq!(place("dbfs:/Volumes/c/s/v/x.whl"), Place::Volume("/Volumes/c/s/v/x.whl"));
+        assert_eq!(place("abfss://c@a.dfs.core.windows.net/x"), Place::Other);
+        assert_eq!(place("./relative.py"), Place::Other);
+    }
+}

@@ -1,0 +1,116 @@
+//! Text for people, JSON for programs, progress on the way. The only place that prints.
+//!
+//! Results go to stdout, all else to stderr. A closed pipe is no error: whoever reads has seen enough.
+
+mod progress;
+pub mod words;
+
+pub use progress::Progress;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+/// Where a command says what came of it.
+#[derive(Debug)]
+pub struct Ui {
+    json: bool,
+    out: io::BufWriter<io::Stdout>,
+}
+
+impl Ui {
+    /// For people, or for programs.
+    pub fn new(json: bool) -> Self {
+        Self { json, out: io::BufWriter::new(io::stdout()) }
+    }
+
+    /// Whether a program reads.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// One line for people; nothing when a program reads.
+    pub fn line(&mut self, text: impl Display) -> io::Result<()> {
+        if self.json { Ok(()) } else { writeln!(self.out, "{}", calm(&text.to_string())) }
+    }
+
+    /// The result for programs; nothing when a person reads.
+    pub fn value(&mut self, value: &impl Serialize) -> io::Result<()> {
+        if self.json { self.always(value) } else { Ok(()) }
+    }
+
+    /// JSON whoever reads.
+    pub fn always(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let text = serde_json::to_string(value).map_err(io::Error::other)?;
+        writeln!(self.out, "{text}")
+    }
+
+    /// Bytes as they are.
+    pub fn raw(&mut self) -> &mut impl Write {
+        &mut self.out
+    }
+
+    /// A table for people.
+    pub fn table(&mut self, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header.to_vec());
+        table.set_width(width());
+        for row in rows {
+            table.add_row(row.iter().map(|cell| calm(cell)).collect::<Vec<_>>());
+        }
+        writeln!(self.out, "{table}")
+    }
+
+    /// Sends out what is held back.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Columns of the terminal; 100 where there is none, so that logs are the same everywhere.
+fn width() -> u16 {
+    if io::stdout().is_terminal() { comfy_table::Table::new().width().unwrap_or(80).max(40) } else { 100 }
+}
+
+/// Text from a workspace without what would steer a terminal: names may hold anything.
+pub fn calm(text: &str) -> String {
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t' || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.contains(steers) {
+        text.chars().map(|c| if steers(c) { format!("\\u{{{:x}}}", u32::from(c)) } else { c.to_string() }).collect()
+    } else {
+        text.to_owned()
+    }
+}
+
+/// A question on the terminal. `None` where nobody can answer.
+pub fn ask(question: &str) -> Option<bool> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return None;
+    }
+    let mut err = io::stderr();
+    write!(err, "{question} [y/N] ").and_then(|()| err.flush()).ok()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).ok()?;
+    Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// A line for people beside the result: on stderr.
+pub fn note(text: impl Display) {
+    // Nobody is left to tell when stderr is gone.
+    let _ = writeln!(io::stderr(), "{}", calm(&text.to_string()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::calm;
+
+    #[test]
+    fn names_cannot_steer_a_terminal() {
+        assert_eq!(calm("a\u{1b}[31mb\u{202e}"), "a\\u{1b}[31mb\\u{202e}");
+        assert_eq!(calm("plain äöü"), "plain äöü");
+    }
+}

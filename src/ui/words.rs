@@ -1,0 +1,33 @@
+//! Numbers and times as people read them: binary units, UTC, RFC 3339.
+
+/// A size in binary units: `1.5 MiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a size for people has two digits")]
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// A count with its noun: `1 job`, `2 jobs`.
+pub fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_binary() {
+        assert_eq!((size(1023), size(1024), size(1_572_864), size(1 << 40)), ("1023 B".into(), "1.0 KiB".into(), "1.5 MiB".into(), "1.0 TiB".into()));
+        assert_eq!(size((1 << 20) - 1), "1.0 MiB");
+    }
+}
