@@ -1,5 +1,7 @@
 //! Bundles made to deceive, one for every rule: each is refused or reported, with the code that is meant for it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use crate::forge::{Forge, entry, hex_sha, object, resum, squeeze};
 use lifeboat::audit::{Depth, verify_bytes};
 use lifeboat::bundle::OpenError;
@@ -88,7 +90,7 @@ fn tar_type(kind: u8) -> Forge {
 /// Another name for notebook `/b`, in the manifest and in the archive.
 fn named(name: &'static str) -> Forge {
     let mut forge = forge();
-    forge.frames[1][1].name = name.to_owned();
+    name.clone_into(&mut forge.frames[1][1].name);
     forge
 }
 
