@@ -123,7 +123,7 @@ fn names(target: &Path) {
 
 fn big(target: &Path) {
     let mut writer = begin(target);
-    let numbers: String = (0..1_200_000).map(|i| format!("{},", i % 1000)).collect();
+    let numbers = (0..1_200_000).map(|i| (i % 1000).to_string()).collect::<Vec<_>>().join(",") + ",";
     put(
         &mut writer,
         &[

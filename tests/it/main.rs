@@ -7,6 +7,7 @@ mod forge;
 mod golden;
 mod hostile;
 mod layers;
+mod scale;
 mod simulator;
 mod survey;
 mod writer;
