@@ -8,6 +8,7 @@ mod golden;
 mod hostile;
 mod import;
 mod layers;
+mod scale;
 mod simulator;
 mod survey;
 mod writer;
