@@ -242,6 +242,7 @@ fn marks(object: &Object, image: &Object) -> Vec<Found> {
 fn meaning(kind: &'static Kind, document: &Value, names: &Names) -> Value {
     let mut document = document.clone();
     say_run_as(&mut document);
+    forget_deployment(&mut document);
     keep_overrides_only(kind, &mut document);
     if kind.name == "cluster_libraries" {
         document = serde_json::json!({ "libraries": wanted_libraries(&document) });
@@ -285,6 +286,13 @@ fn say_run_as(document: &mut Value) {
     }
 }
 
+/// A job that an asset bundle deployed is locked against edits; without the deployment the restored one must not be.
+fn forget_deployment(document: &mut Value) {
+    if document.pointer("/settings/deployment").is_some() {
+        pointer::remove(document, "/settings/edit_mode");
+    }
+}
+
 /// Stands before an id that leads to nothing in its own workspace.
 const GONE: &str = "(gone) ";
 
@@ -317,6 +325,9 @@ fn forget_news(kind: &Kind, source: &Value, target: &mut Value) {
     if let Some(members) = target.as_object_mut() {
         members.retain(|name, _| source.get(name).is_some() || known.contains(&format!("/{}", pointer::escape(name))));
     }
+    if source.pointer("/settings").is_some() && source.pointer("/settings/edit_mode").is_none() {
+        pointer::remove(target, "/settings/edit_mode");
+    }
 }
 
 /// A workspace lets whoever makes an object manage or own it.
@@ -328,6 +339,11 @@ fn forget_restorer(source: &Value, target: &mut Value, restorer: &str) {
         if let Some(entries) = target.get_mut(list).and_then(Value::as_array_mut).filter(|_| !had) {
             entries.retain(|entry| !named(entry));
         }
+    }
+    let run_as = |document: &Value| document.pointer("/settings/run_as").cloned();
+    let is_restorer = |run_as: &Value| run_as["user_name"] == restorer || run_as["service_principal_name"] == restorer;
+    if run_as(source).is_none() && run_as(target).is_some_and(|run_as| is_restorer(&run_as)) {
+        pointer::remove(target, "/settings/run_as");
     }
 }
 

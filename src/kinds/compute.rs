@@ -100,7 +100,6 @@ pub(super) const CLUSTER_DEFAULTS: &[(&str, Option<&str>)] = &[
     ("/data_security_mode", None),
     ("/runtime_engine", None),
     ("/apply_policy_default_values", None),
-    ("/spark_conf", None),
     ("/spark_conf/spark.databricks.delta.preview.enabled", None),
     ("/spark_env_vars/PYSPARK_PYTHON", None),
     ("/num_workers", None),
