@@ -2,7 +2,7 @@
 //!
 //! The comparison is [`crate::compare`]'s: it reads both workspaces anew and knows nothing of plans.
 
-use crate::api::{ApiError, Config, Options as Connection, Workspace};
+use crate::api::{ApiError, Config, ConfigError, Options as Connection, Workspace};
 use crate::audit::{self, Depth};
 use crate::bundle::{self, OpenError, Reader};
 use crate::compare::{self, Comparison};
@@ -11,11 +11,12 @@ use crate::export::{self, ExportError};
 use crate::import::{self, BundleContents, ImportError, Receipt, State};
 use crate::journal::Journal;
 use crate::object::Object;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::restore::{self, Moved, Prepared, RestoreError};
 use crate::simulator::{self, Seed, Server, SimulatorError};
 use crate::spool::Spool;
 use crate::survey::Scope;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,6 +68,9 @@ pub enum DrillError {
     /// An embedded workspace did not start.
     #[error("cannot start an embedded workspace")]
     Simulator(#[from] SimulatorError),
+    /// The embedded workspace cannot be signed in to.
+    #[error("cannot sign in to an embedded workspace")]
+    Config(#[from] ConfigError),
     /// An embedded workspace did not answer.
     #[error("cannot reach an embedded workspace")]
     Api(#[from] ApiError),
@@ -96,7 +100,7 @@ pub enum DrillError {
 pub async fn run(options: &Options, observer: Arc<dyn Observer>) -> Result<Report, DrillError> {
     let mut clock = Clock { observer: observer.clone(), stages: Vec::new(), since: Instant::now(), name: "start" };
     let source = start(options, options.seed.clone(), "1000000000000001").await?;
-    let target = start(options, Seed::Empty, "2000000000000002").await?;
+    let target = start(options, prepared_for(options), "2000000000000002").await?;
     let outcome = rehearse(options, &observer, &mut clock, &source, &target).await;
     source.stop().await;
     target.stop().await;
@@ -110,7 +114,7 @@ async fn rehearse(
     source: &Server,
     target: &Server,
 ) -> Result<Report, DrillError> {
-    let (from, to) = (connect(source, observer)?, connect(target, observer)?);
+    let (from, to) = (connect(source, observer)?, sign_in(target, observer)?);
     clock.stage("export");
     let path = bundle_of(options, &from, observer).await?;
     clock.stage("verify");
@@ -129,7 +133,7 @@ async fn rehearse(
     let written = to.total_requests();
     clock.stage("compare");
     let after = survey(&to, observer).await?;
-    let comparison = compare::compare(&before, &after, &prepared.plan.source.workspace_id);
+    let comparison = compare::compare(&before, &after, &prepared.plan.source.workspace_id, &prepared.plan.target.user);
     clock.stage("import again");
     let again = restore::prepare(&reader, &to, &choices(), observer).await?.plan;
     clock.end();
@@ -139,20 +143,42 @@ async fn rehearse(
         bundle: path,
         findings: verdict.findings,
         comparison,
+        again: writes_of(&again, &receipt),
         receipt,
-        again: writes_of(&again),
         requests: (requests, written),
     })
 }
 
 /// Bundles of any workspace may be rehearsed, also one with the id of the embedded target.
 fn choices() -> restore::Options {
-    restore::Options { allow_same_workspace: true, workers: 16, ..restore::Options::default() }
+    let plan = plan::Options { restore_admins: true, ..plan::Options::default() };
+    restore::Options { allow_same_workspace: true, workers: 16, plan, ..restore::Options::default() }
 }
 
 async fn start(options: &Options, seed: Seed, workspace_id: &str) -> Result<Server, SimulatorError> {
     let workspace_id = workspace_id.to_owned();
     Server::start(simulator::Options { seed, workspace_id, latency: options.latency, ..simulator::Options::default() }).await
+}
+
+/// The sample goes into a workspace where people made beforehand what this version does not restore: warehouses, volumes.
+fn prepared_for(options: &Options) -> Seed {
+    match (&options.bundle, &options.seed) {
+        (None, Seed::Sample) => Seed::Prepared,
+        _ => Seed::Empty,
+    }
+}
+
+/// The target is entered as a service principal by OAuth: a Key Vault scope cannot be made with a personal access token.
+fn sign_in(server: &Server, observer: &Arc<dyn Observer>) -> Result<Workspace, DrillError> {
+    let url = server.url();
+    let environment = |name: &str| match name {
+        "DATABRICKS_HOST" => Some(url.clone()),
+        "DATABRICKS_CLIENT_ID" => Some("drill".to_owned()),
+        "DATABRICKS_CLIENT_SECRET" => Some("of the embedded workspace".to_owned()),
+        _ => None,
+    };
+    let config = Config::resolve(None, &environment, None)?;
+    Ok(Workspace::new(config, Connection::default().lift_rates(), observer.clone())?)
 }
 
 fn connect(server: &Server, observer: &Arc<dyn Observer>) -> Result<Workspace, ApiError> {
@@ -191,8 +217,10 @@ async fn carry_out(
     Ok(import::run(&prepared.plan, &bytes, to, &mut Journal::none(), observer).await?)
 }
 
-fn writes_of(plan: &Plan) -> Vec<String> {
-    let writing = plan.steps.iter().filter(|step| step.action.writes());
+/// What a second import would write, but for what the first could not: that is tried again.
+fn writes_of(plan: &Plan, receipt: &Receipt) -> Vec<String> {
+    let waits: HashSet<_> = receipt.items.iter().filter(|item| !item.state.is_there()).map(|item| &item.source).collect();
+    let writing = plan.steps.iter().filter(|step| step.action.writes() && !waits.contains(&step.source));
     writing.map(|step| format!("{} {} {}", step.action.name(), step.source.kind, step.key)).collect()
 }
 

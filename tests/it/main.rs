@@ -8,6 +8,8 @@ mod golden;
 mod hostile;
 mod import;
 mod layers;
+mod readme;
+mod scale;
 mod simulator;
 mod survey;
 mod writer;
