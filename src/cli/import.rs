@@ -222,11 +222,11 @@ fn show(ui: &mut Ui, plan: &Plan) -> anyhow::Result<()> {
             ui.line(format!("  {sign} {word:<7} and {} more", steps.len() - SHOWN))?;
         }
     }
-    let columns = ["create", "complete", "attach", "update", "adopt", "unchanged", "skip", "wait"];
+    let columns = ["create", "attach", "update", "adopt", "unchanged", "skip", "wait"];
     let header: Vec<&str> = std::iter::once("kind").chain(columns).collect();
     let rows = plan.summary();
     let row = |(kind, numbers): (&&str, &std::collections::BTreeMap<&'static str, u64>)| {
-        let number = |word: &&str| numbers.get(word).map_or_else(|| "·".to_owned(), u64::to_string);
+        let number = |word: &&str| numbers.get(word).copied().unwrap_or_default().to_string();
         std::iter::once((*kind).to_owned()).chain(columns.iter().map(number)).collect()
     };
     ui.table(&header, rows.iter().map(row))?;

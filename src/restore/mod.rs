@@ -110,7 +110,7 @@ fn select(objects: &mut Vec<Object>, selection: &Selection) {
         .map(|object| (object.kind.name.to_owned(), object.id.clone()))
         .collect();
     objects.retain(|object| match parent(object) {
-        Some(parent) => selection.wants_kind(object.kind.name) && chosen.contains(&parent),
+        Some(parent) => selection.wants_attached(object.kind.name) && chosen.contains(&parent),
         None => own(object),
     });
 }

@@ -202,6 +202,9 @@ impl Survey {
     }
 
     fn asks_for(&self, kind: &Kind) -> bool {
+        if matches!(kind.shape, Shape::Attached(_)) {
+            return self.asks_for_attached(kind);
+        }
         self.scope.selection.wants_kind(kind.name) && self.scope.only.as_ref().is_none_or(|only| only.wants_kind(kind.name))
     }
 
