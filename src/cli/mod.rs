@@ -120,7 +120,7 @@ impl Cli {
             Command::Extract(command) => command.run(&mut ui),
             Command::Drill(command) => command.run(&mut ui, quiet),
             Command::Simulate(command) => command.run(&mut ui),
-            Command::Kinds(_) => kinds::run(&mut ui),
+            Command::Kinds(command) => command.run(&mut ui),
             Command::Rules(_) => rules::run(&mut ui),
         }?;
         ui.flush()?;

@@ -8,6 +8,7 @@ mod golden;
 mod hostile;
 mod import;
 mod layers;
+mod readme;
 mod scale;
 mod simulator;
 mod survey;
