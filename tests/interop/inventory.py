@@ -130,7 +130,7 @@ class Reader:
         if kind == "FILE":
             document |= {"bytes": self.content(path, "AUTO")}
         name = {"NOTEBOOK": "notebook", "FILE": "file", "DIRECTORY": "directory", "repo": "repo"}.get(kind, kind)
-        self.found.add(name, path, path, document)
+        self.found.add(name, path, folded_home(path), document)
         if name in ("notebook", "file", "directory", "repo"):
             plural = {"directory": "directories"}.get(name, f"{name}s")
             self.acl(name, path, plural, item["object_id"])
@@ -142,7 +142,7 @@ class Reader:
     def repos(self):
         for repo in self.client.repos.list():
             document = keep(repo.as_dict(), {"url", "provider", "branch", "sparse_checkout"})
-            self.found.add("repo", repo.path, repo.path, document)
+            self.found.add("repo", repo.path, folded_home(repo.path), document)
 
     def dbfs(self):
         for entry in self.client.dbfs.list("/", recursive=True):
@@ -268,6 +268,11 @@ def scim(one):
 
 def keep(document, keys):
     return {key: value for key, value in document.items() if key in keys}
+
+
+def folded_home(path):
+    """A path with the home in it as the user name is compared: without case. A workspace may show either."""
+    return re.sub(r"^(/Users/|/Repos/)([^/]+@[^/]+)", lambda home: home[1] + home[2].lower(), path)
 
 
 def digest(data):
