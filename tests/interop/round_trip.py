@@ -125,7 +125,7 @@ def journey(folder, source, target):
         second.run("import", bundle, "--yes", "--report", again, url=proxy, token=target["token"], expect=(0, 3))
     after = Reader(theirs).read()
     faults = judge(compare(before, after), ON_PURPOSE, "restored against sample")
-    faults += [f"the source changed: {one}" for one in compare(before, Reader(ours).read())]
+    faults += [f"the source changed: {one}" for one in compare(before, Reader(ours).read(), same_ids=True)]
     return faults + inert_faults(after) + export_faults(folder) + again_faults(folder) + account_faults(bundle, before, ours)
 
 
