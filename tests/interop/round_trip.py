@@ -68,6 +68,7 @@ ON_PURPOSE = [
     Expected("cluster", "/spark_env_vars/*", "as in spark_conf", redacted),
     Expected("cluster", "*/log_analytics_primary_key", "as in spark_conf", redacted),
     Expected("job", "*/spark_env_vars", "as in spark_conf", redacted),
+    Expected("job", "/environment_variables/*/spec/variables/*", "as in spark_conf", redacted),
     Expected("cluster", "/policy_id", "the policy was dead at the source", lambda old, new: old and new is None),
     Expected("job", "", "its cluster was dead at the source, and a job is refused without", lambda old, new: new is None,
              "on a cluster that is gone"),
