@@ -298,7 +298,7 @@ async fn a_plan_is_for_one_workspace_and_can_wait_in_a_file() {
     let other = start(Seed::Empty, "3333333333333333").await;
     let reader = Reader::open(&bundled.path).unwrap();
     let contents = BundleContents::new(&reader, Spool::in_temp().unwrap());
-    let refused = import::run(&saved.plan, &contents, &connect(&other), &mut Journal::none(), &silent()).await;
+    let refused = import::run(&saved, &contents, &connect(&other), &mut Journal::none(), &silent()).await;
     assert!(matches!(refused, Err(ImportError::WrongTarget { .. })));
     assert_eq!(other.writes(), 0);
     let receipt = apply(&bundled, &saved, &target, &mut Journal::none()).await;
