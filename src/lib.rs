@@ -12,7 +12,7 @@
 //! | module | is |
 //! |---|---|
 //! | [`kinds`] | every kind of workspace object, as data |
-//! | [`pointer`] | paths into JSON with `*`, and JSON inside strings |
+//! | [`mod@pointer`] | paths into JSON with `*`, and JSON inside strings |
 //! | [`object`] | one thing of one kind; which things are asked for |
 //! | [`spool`] | bodies on disk while a bundle is made, so that memory stays flat |
 //! | [`event`] | all that the library says while it works |
@@ -51,6 +51,7 @@ pub mod kinds;
 pub mod object;
 pub mod plan;
 pub mod pointer;
+pub mod restore;
 pub mod rules;
 pub mod simulator;
 pub mod spool;

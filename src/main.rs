@@ -1,5 +1,7 @@
 //! The program: parse, run, exit code.
 
+#![expect(unreachable_pub, reason = "nothing of a program is reachable from outside")]
+
 mod cli;
 mod ui;
 

@@ -94,6 +94,22 @@ impl Wanted {
         keys
     }
 
+    /// The part that is about these kinds.
+    #[must_use]
+    pub fn only(mut self, kinds: &[&str]) -> Self {
+        self.keys.retain(|kind, _| kinds.contains(kind));
+        self.sources.retain(|kind, _| kinds.contains(kind));
+        self
+    }
+
+    /// The part that is about all other kinds.
+    #[must_use]
+    pub fn without(mut self, kinds: &[&str]) -> Self {
+        self.keys.retain(|kind, _| !kinds.contains(kind));
+        self.sources.retain(|kind, _| !kinds.contains(kind));
+        self
+    }
+
     /// Whether anything of the kind is asked for.
     pub fn wants_kind(&self, kind: &str) -> bool {
         self.keys.contains_key(kind)

@@ -41,6 +41,12 @@ pub(crate) fn encoder<W: Write>(to: W, ulen: u64, level: i32) -> io::Result<zstd
     encoder.include_contentsize(true)?;
     encoder.include_dictid(false)?;
     encoder.set_pledged_src_size(Some(ulen))?;
+    if ulen > MAX_ULEN {
+        // A long manifest is mostly digests: larger tables would cost tens of megabytes and find nothing more.
+        encoder.set_parameter(CParameter::WindowLog(21))?;
+        encoder.set_parameter(CParameter::HashLog(18))?;
+        encoder.set_parameter(CParameter::ChainLog(18))?;
+    }
     Ok(encoder)
 }
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 /// Takes the lines one by one and makes a [`Manifest`] of them.
 pub(crate) struct Builder {
     limits: Limits,
+    keep_meta: bool,
     stage: usize,
     lenient: bool,
     foreign: Vec<String>,
@@ -42,9 +43,11 @@ const KNOWN_FEATURES: [&str; 0] = [];
 const STAGES: [&str; 6] = ["bundle", "frame", "member", "gap", "kind", "redacted"];
 
 impl Builder {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// Begins. Without `keep_meta`, what is known of members besides their places is checked and forgotten.
+    pub(crate) fn new(limits: Limits, keep_meta: bool) -> Self {
         Self {
             limits,
+            keep_meta,
             stage: 0,
             lenient: false,
             foreign: Vec::new(),
@@ -172,9 +175,13 @@ impl Builder {
             frame: fields.small("frame")?,
             at: fields.small("at")?,
             degraded: fields.degraded()?.map(Into::into),
-            meta: Value::Object(fields.map("meta")?).to_string().into(),
+            meta: Box::default(),
             raw: None,
         };
+        let meta = fields.map("meta")?;
+        if self.keep_meta {
+            member.meta = Value::Object(meta).to_string().into();
+        }
         if !fields.0.is_empty() {
             member.raw = Some(String::from_utf8_lossy(text).into());
         }

@@ -3,6 +3,7 @@
 
 use super::finding::{Fault, Finding, ObjectName};
 use super::manifest::{FrameLine, Manifest, MemberLine};
+use super::parse::Builder;
 use super::tail::{self, Signature, TagFiles};
 use super::trailer::{self, FROZEN_LEN, MAGIC, MAJOR, TRAILER_LEN, Trailer};
 use super::{Limits, frame, tags};
@@ -106,11 +107,20 @@ impl Reader {
 
     /// Opens a bundle that lies elsewhere, or with other limits.
     pub fn open_source(source: Box<dyn Source>, limits: Limits) -> Result<Self, OpenError> {
+        Self::open_keeping(source, limits, true)
+    }
+
+    /// Opens a bundle without keeping what is known of members besides their places: enough to check frames, in less memory.
+    pub(crate) fn open_lean(source: Box<dyn Source>, limits: Limits) -> Result<Self, OpenError> {
+        Self::open_keeping(source, limits, false)
+    }
+
+    fn open_keeping(source: Box<dyn Source>, limits: Limits, meta: bool) -> Result<Self, OpenError> {
         let size = source.size().map_err(OpenError::Io)?;
         let trailer = read_trailer(&source, size)?;
         trailer.check_tiling(size)?;
         let signatures = tail::signatures(&source, &trailer)?;
-        let (manifest, tags) = tail::manifest(&source, &trailer, limits)?;
+        let (manifest, tags) = tail::manifest(&source, &trailer, Builder::new(limits, meta))?;
         if manifest.head.minor != trailer.minor {
             return Err(Finding::new(Fault::Trailer, "trailer and manifest speak of different minor versions").into());
         }

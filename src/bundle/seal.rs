@@ -245,7 +245,7 @@ pub(crate) fn fitting(line: Result<Vec<u8>, serde_json::Error>, what: &str) -> R
 /// Opens what was written and hashes every stored byte.
 pub(crate) fn read_back(source: Box<dyn Source>) -> Result<(), WriteError> {
     let unlimited = Limits { bytes: u64::MAX, ..Limits::default() };
-    let reader = Reader::open_source(source, unlimited).map_err(|cause: OpenError| WriteError::ReadBack(Box::new(cause)))?;
+    let reader = Reader::open_lean(source, unlimited).map_err(|cause: OpenError| WriteError::ReadBack(Box::new(cause)))?;
     let check = |index| reader.stored(index).map(drop);
     (0..reader.manifest().frames.len()).try_for_each(check).map_err(|cause: ReadError| WriteError::ReadBack(Box::new(cause)))
 }

@@ -1,6 +1,7 @@
 //! Reads the manifest frame and the tail frame: streamed, so that a large manifest never stands in memory as text, and
 //! compared with the only headers they may have.
 
+use super::OpenError;
 use super::finding::{Fault, Finding};
 use super::frame;
 use super::manifest::Manifest;
@@ -9,7 +10,6 @@ use super::parse::Builder;
 use super::tags::{self, MANIFEST_FRAME, MAX_TAG_FILE};
 use super::tarhead::{head, padded, peek, size_of};
 use super::trailer::Trailer;
-use super::{Limits, OpenError};
 use crate::spool::Sha;
 use crate::store::{Source, Stretch};
 use sha2::{Digest, Sha256};
@@ -33,7 +33,7 @@ pub struct Signature {
 }
 
 /// Reads and checks the manifest frame.
-pub(crate) fn manifest(source: &dyn Source, trailer: &Trailer, limits: Limits) -> Result<(Manifest, TagFiles), OpenError> {
+pub(crate) fn manifest(source: &dyn Source, trailer: &Trailer, mut builder: Builder) -> Result<(Manifest, TagFiles), OpenError> {
     let (at, clen) = (trailer.manifest_off, trailer.manifest_clen);
     if digest(source, at, clen)? != trailer.manifest_sha {
         return Err(Finding::new(
@@ -46,7 +46,6 @@ pub(crate) fn manifest(source: &dyn Source, trailer: &Trailer, limits: Limits) -
     source.read_at(at, &mut first).map_err(OpenError::Io)?;
     let unpacked = frame::manifest_decoder(&first, Stretch::new(source, at, clen), trailer.manifest_ulen)?;
     let mut sections = Sections { inner: unpacked, left: trailer.manifest_ulen };
-    let mut builder = Builder::new(limits);
     let bagit = sections.small(MANIFEST_FRAME[0])?;
     let bag_info = sections.small(MANIFEST_FRAME[1])?;
     let payload_sha = sections.stream(MANIFEST_FRAME[2], &mut |_| Ok(()))?;

@@ -38,7 +38,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
         Self { level: 9, threads, mean_frame: 1 << 20, max_frame: frame::MAX_ULEN }
     }
 }

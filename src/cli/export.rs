@@ -112,7 +112,10 @@ fn report(ui: &mut Ui, exported: &Exported) -> anyhow::Result<()> {
     let header = ["kind", "listed", "captured", "degraded", "missing", "excluded", "unavailable", "requests"];
     ui.table(&header, exported.kinds.iter().map(row))?;
     super::list::gaps(ui, &exported.gaps)?;
-    super::list::degraded(ui, exported.degraded.iter().map(|(kind, path, reason)| (kind.as_str(), path.as_str(), reason.as_str())))?;
+    super::list::degraded(
+        ui,
+        exported.degraded.iter().map(|(kind, path, reason)| (kind.as_str(), path.as_str(), reason.as_str())),
+    )?;
     if exported.redacted > 0 {
         ui.line(format!("{} blanked: `lifeboat list --redacted` says where", words::count(exported.redacted, "secret value")))?;
     }

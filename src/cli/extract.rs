@@ -36,7 +36,12 @@ impl Extract {
         for finding in &extracted.damaged {
             ui.line(format!("DAMAGED, left out: {finding}"))?;
         }
-        ui.line(format!("{} in {}, {}", words::count(extracted.files, "file"), self.output.display(), words::size(extracted.bytes)))?;
+        ui.line(format!(
+            "{} in {}, {}",
+            words::count(extracted.files, "file"),
+            self.output.display(),
+            words::size(extracted.bytes)
+        ))?;
         Ok(if extracted.damaged.is_empty() { Outcome::Done } else { Outcome::Findings })
     }
 }

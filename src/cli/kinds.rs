@@ -8,9 +8,27 @@ use serde_json::json;
 
 /// Which kinds of objects are backed up and restored.
 #[derive(Debug, Args)]
-pub struct Kinds {}
+pub struct Kinds {
+    /// As a Markdown table, for documents
+    #[arg(long)]
+    markdown: bool,
+}
 
-pub fn run(ui: &mut Ui) -> anyhow::Result<Outcome> {
+impl Kinds {
+    pub fn run(&self, ui: &mut Ui) -> anyhow::Result<Outcome> {
+        if self.markdown { markdown(ui) } else { matrix(ui) }
+    }
+}
+
+fn markdown(ui: &mut Ui) -> anyhow::Result<Outcome> {
+    ui.line("| kind | objects | permissions | restored |\n|---|---|---|---|")?;
+    for kind in kinds::all() {
+        ui.line(format!("| `{}` | {} | {} | {} |", kind.name, kind.title, permissions(kind), restored(kind)))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn matrix(ui: &mut Ui) -> anyhow::Result<Outcome> {
     for kind in kinds::all() {
         ui.value(&json!({
             "kind": kind.name, "title": kind.title, "restored": kind.restorable(), "note": restored(kind),

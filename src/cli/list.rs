@@ -82,7 +82,11 @@ fn kinds(ui: &mut Ui, reader: &Reader) -> anyhow::Result<()> {
         "redacted": manifest.redacted.len(),
     }))?;
     ui.line(format!("workspace {} at {}", text("workspace_id"), text("host")))?;
-    let admin = if head.source.get("caller_is_admin") == Some(&json!(true)) { "admin" } else { "NOT an admin: listings may be cut short" };
+    let admin = if head.source.get("caller_is_admin") == Some(&json!(true)) {
+        "admin"
+    } else {
+        "NOT an admin: listings may be cut short"
+    };
     ui.line(format!("exported {} by {} ({admin}) with {}", head.created, text("caller"), head.tool))?;
     if let Some(selection) = &head.selection {
         ui.line(format!("asked for: {selection}"))?;
@@ -104,7 +108,9 @@ fn row(line: &KindLine) -> Vec<String> {
 
 /// What is not in a bundle, by state and kind.
 pub fn gaps(ui: &mut Ui, gaps: &[Gap]) -> anyhow::Result<()> {
-    for (state, word) in [(GapState::Missing, "MISSING"), (GapState::Unavailable, "unavailable"), (GapState::Excluded, "excluded")] {
+    for (state, word) in
+        [(GapState::Missing, "MISSING"), (GapState::Unavailable, "unavailable"), (GapState::Excluded, "excluded")]
+    {
         let mut by_kind: BTreeMap<&str, Vec<&Gap>> = BTreeMap::new();
         gaps.iter().filter(|gap| gap.state == state).for_each(|gap| by_kind.entry(&gap.kind).or_default().push(gap));
         for (kind, gaps) in by_kind {
@@ -125,7 +131,13 @@ pub fn degraded<'a>(ui: &mut Ui, hurt: impl Iterator<Item = (&'a str, &'a str, &
     Ok(())
 }
 
-fn some<'a>(ui: &mut Ui, word: &str, kind: &str, all: impl Iterator<Item = (&'a str, &'a str)>, number: usize) -> anyhow::Result<()> {
+fn some<'a>(
+    ui: &mut Ui,
+    word: &str,
+    kind: &str,
+    all: impl Iterator<Item = (&'a str, &'a str)>,
+    number: usize,
+) -> anyhow::Result<()> {
     for (path, reason) in all.take(SHOWN) {
         ui.line(format!("{word} {kind} {path}: {reason}"))?;
     }

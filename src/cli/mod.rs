@@ -1,10 +1,13 @@
 //! The command line: one file a subcommand, each arguments → options → one library call → words.
 
 mod connect;
+mod drill;
 mod export;
 mod extract;
+mod import;
 mod kinds;
 mod list;
+mod receipt;
 mod rules;
 mod show;
 mod simulate;
@@ -71,6 +74,9 @@ enum Command {
     /// Read a workspace and write one bundle
     #[command(after_help = EXIT_CODES)]
     Export(export::Export),
+    /// Restore a bundle into a workspace: plan, then apply; everything arrives inert
+    #[command(after_help = EXIT_CODES)]
+    Import(Box<import::Import>),
     /// Is this bundle whole and unaltered?
     #[command(after_help = EXIT_CODES)]
     Verify(verify::Verify),
@@ -83,6 +89,9 @@ enum Command {
     /// Unpack objects into a folder
     #[command(after_help = EXIT_CODES)]
     Extract(extract::Extract),
+    /// Rehearse a restore on embedded workspaces, timed and compared
+    #[command(after_help = EXIT_CODES)]
+    Drill(drill::Drill),
     /// Run embedded workspaces as servers, for any Databricks client
     #[command(after_help = EXIT_CODES)]
     Simulate(simulate::Simulate),
@@ -104,12 +113,14 @@ impl Cli {
         let quiet = self.global.quiet;
         let outcome = match self.command {
             Command::Export(command) => command.run(&mut ui, quiet),
+            Command::Import(command) => command.run(&mut ui, quiet),
             Command::Verify(command) => command.run(&mut ui, quiet),
             Command::List(command) => command.run(&mut ui),
             Command::Show(command) => command.run(&mut ui),
             Command::Extract(command) => command.run(&mut ui),
+            Command::Drill(command) => command.run(&mut ui, quiet),
             Command::Simulate(command) => command.run(&mut ui),
-            Command::Kinds(_) => kinds::run(&mut ui),
+            Command::Kinds(command) => command.run(&mut ui),
             Command::Rules(_) => rules::run(&mut ui),
         }?;
         ui.flush()?;
@@ -161,7 +172,8 @@ impl Refusal {
 /// The exit code of an error.
 pub fn outcome_of(error: &anyhow::Error) -> Outcome {
     let taken = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref::<bundle::WriteError>(), Some(bundle::WriteError::AlreadyExists { .. })) || cause.is::<Refusal>()
+        matches!(cause.downcast_ref::<bundle::WriteError>(), Some(bundle::WriteError::AlreadyExists { .. }))
+            || cause.is::<Refusal>()
     };
     if error.chain().any(taken) { Outcome::Refused } else { Outcome::Failed }
 }
@@ -184,4 +196,3 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         _ => None,
     }
 }
-

@@ -80,7 +80,9 @@ fn body(ui: &mut Ui, bytes: &[u8]) -> anyhow::Result<Outcome> {
             ui.value(&text)?;
             ui.line(text)?;
         }
-        Err(_) if std::io::stdout().is_terminal() => ui.line("bytes that are no text: `--raw` writes them to a file or a pipe")?,
+        Err(_) if std::io::stdout().is_terminal() => {
+            ui.line("bytes that are no text: `--raw` writes them to a file or a pipe")?
+        }
         Err(_) => ui.raw().write_all(bytes)?,
     }
     Ok(Outcome::Done)

@@ -15,7 +15,8 @@ pub struct Simulate {
     /// Where to listen; further workspaces take the ports after it, and port 0 takes free ones
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// What the first workspace holds: `sample`, `empty`, or `notebooks=N,folders=N,jobs=N[,seed=N]`; the others are empty
+    /// What the first workspace holds: `sample`, `empty`, or `notebooks=N,folders=N,jobs=N[,seed=N]`; the others are
+    /// empty, or prepared for the sample: with its warehouses, volumes and the like under the same names
     #[arg(long, default_value = "sample", value_parser = seed)]
     seed: Seed,
     /// How many workspaces
@@ -55,6 +56,15 @@ impl Simulate {
         })
     }
 
+    /// Beside the sample, the others are prepared for its restore: with warehouses, volumes and the like of the same names.
+    fn seed_of(&self, index: u16) -> Seed {
+        match (index, &self.seed) {
+            (0, seed) => seed.clone(),
+            (_, Seed::Sample) => Seed::Prepared,
+            _ => Seed::Empty,
+        }
+    }
+
     fn options(&self, index: u16) -> Options {
         let mut address = self.listen;
         if address.port() != 0 {
@@ -62,7 +72,7 @@ impl Simulate {
         }
         let folder = self.folder.as_ref().map(|folder| folder.join(format!("workspace-{}", index + 1)));
         Options {
-            seed: if index == 0 { self.seed.clone() } else { Seed::Empty },
+            seed: self.seed_of(index),
             workspace_id: format!("{}", 1_000_000_000_000_001_u64 * (u64::from(index) + 1)),
             token: Some(self.token.clone()),
             latency: self.latency,

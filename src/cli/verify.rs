@@ -77,7 +77,11 @@ fn report(ui: &mut Ui, verdict: &Verdict) -> anyhow::Result<Outcome> {
 fn signed(verdict: &Verdict) -> String {
     match verdict.signatures.as_slice() {
         [] => "not signed: whole means as it was written, not who wrote it".into(),
-        names => format!("carries {}, not checked by this command: {}", words::count(names.len() as u64, "signature"), names.join(", ")),
+        names => format!(
+            "carries {}, not checked by this command: {}",
+            words::count(names.len() as u64, "signature"),
+            names.join(", ")
+        ),
     }
 }
 

@@ -1,1 +1,323 @@
-//! (being built)
+//! Carries out a [`Plan`], and decides nothing.
+//!
+//! Promises: one failed step stops no other, only what needs it; a create is never repeated blindly (after an answer that
+//! was lost, the workspace is looked at first); what was made is switched off before anything else happens to it; every
+//! object ends in exactly one state, in a [`Receipt`]; intents and outcomes are in the journal before and after each write.
+
+mod attached;
+mod bytes;
+mod collection;
+mod contents;
+mod links;
+mod queue;
+mod receipt;
+mod send;
+mod tree;
+
+pub use contents::{BundleContents, ContentError, Contents};
+pub use receipt::{Item, Receipt, State};
+
+use crate::api::{ApiError, ErrorKind, Workspace};
+use crate::event::{Event, Observer};
+use crate::journal::{Journal, Line};
+use crate::kinds::{self, Kind, Shape};
+use crate::plan::{Action, Found, Plan, Step, Todos, What};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use links::Known;
+use queue::Queue;
+use receipt::Done;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Steps under way at once, over all kinds; the transport has gates of its own.
+const WORKERS: usize = 16;
+
+/// Why an import did not take place, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The plan is for another workspace.
+    #[error("the plan is for workspace {planned}, and this is workspace {actual}")]
+    WrongTarget {
+        /// Workspace id in the plan.
+        planned: String,
+        /// Workspace id of the target.
+        actual: String,
+    },
+    /// The target does not let us in.
+    #[error("cannot sign in to the target workspace")]
+    Api(#[from] ApiError),
+    /// The journal cannot be written, and without it nothing is.
+    #[error("cannot write the journal")]
+    Journal(#[source] std::io::Error),
+}
+
+/// Carries out a plan.
+///
+/// Errors: the target is not the plan's, does not let us in, or the journal cannot be written; whatever goes wrong with an
+/// object is in the receipt.
+pub async fn run(
+    plan: &Plan,
+    contents: &dyn Contents,
+    workspace: &Workspace,
+    journal: &mut Journal,
+    observer: &Arc<dyn Observer>,
+) -> Result<Receipt, ImportError> {
+    let actual = workspace.identity().await?.workspace_id.unwrap_or_default();
+    if actual != plan.target.workspace_id {
+        return Err(ImportError::WrongTarget { planned: plan.target.workspace_id.clone(), actual });
+    }
+    observer.event(&Event::Stage("apply"));
+    let before = workspace.requests();
+    let mut import = Import::new(plan, Hands { workspace, contents }, journal, observer);
+    import.work((0..plan.steps.len()).collect()).await?;
+    // A limit may have been raised, or room made, while the rest went on: once more, and no oftener.
+    let again = import.short_of_quota();
+    if !again.is_empty() {
+        import.work(again).await?;
+    }
+    import.journal.sync().map_err(ImportError::Journal)?;
+    Ok(import.receipt(&before))
+}
+
+/// What every step works with.
+#[derive(Clone, Copy)]
+struct Hands<'a> {
+    workspace: &'a Workspace,
+    contents: &'a dyn Contents,
+}
+
+struct Import<'a> {
+    plan: &'a Plan,
+    hands: Hands<'a>,
+    journal: &'a mut Journal,
+    observer: &'a Arc<dyn Observer>,
+    known: Known,
+    done: Vec<Option<Done>>,
+    todos: Todos,
+    /// Why nothing is begun any more: the workspace stopped letting us in.
+    locked_out: Option<String>,
+}
+
+/// A step with everything filled in.
+struct Ready<'a> {
+    step: &'a Step,
+    kind: &'static Kind,
+    body: Map<String, Value>,
+    parent: Option<Found>,
+    /// What the object is in the target, for what completes it.
+    target: Option<Found>,
+    notes: Vec<String>,
+}
+
+impl<'a> Import<'a> {
+    fn new(plan: &'a Plan, hands: Hands<'a>, journal: &'a mut Journal, observer: &'a Arc<dyn Observer>) -> Self {
+        let done = plan.steps.iter().map(|_| None).collect();
+        let known = Known::of(plan);
+        Self { plan, hands, journal, observer, known, done, todos: Todos::with(&plan.todos), locked_out: None }
+    }
+
+    /// Carries out these steps, as many at once as may be.
+    async fn work(&mut self, steps: BTreeSet<usize>) -> Result<(), ImportError> {
+        let mut queue = Queue::new(self.plan, &steps);
+        let mut busy = FuturesUnordered::new();
+        loop {
+            while busy.len() < WORKERS
+                && let Some(index) = queue.next()
+            {
+                match self.ready(index)? {
+                    Ok(ready) => {
+                        let hands = self.hands;
+                        busy.push(async move { (index, hands.carry_out(&ready).await) });
+                    }
+                    Err(done) => {
+                        self.settle(index, done)?;
+                        queue.over(index);
+                    }
+                }
+            }
+            match busy.next().await {
+                Some((index, done)) => {
+                    self.settle(index, done)?;
+                    queue.over(index);
+                }
+                None if queue.is_empty() => return Ok(()),
+                None => self.give_up(&mut queue)?,
+            }
+        }
+    }
+
+    /// Steps that wait for each other for ever: a plan made by hand may hold such.
+    fn give_up(&mut self, queue: &mut Queue) -> Result<(), ImportError> {
+        for index in queue.drain() {
+            self.settle(index, Done::failed("waits for a step that waits for it"))?;
+        }
+        Ok(())
+    }
+
+    /// Fills a step in, or says at once what becomes of it; an intent is noted before a write.
+    fn ready(&mut self, index: usize) -> Result<Result<Ready<'a>, Done>, ImportError> {
+        let step = &self.plan.steps[index];
+        let Some(kind) = kinds::by_name(&step.source.kind) else {
+            return Ok(Err(Done::failed("the plan names a kind that this version does not know")));
+        };
+        if let Some(done) = self.decided(step) {
+            return Ok(Err(done));
+        }
+        if let Some(done) = self.held_back(step) {
+            return Ok(Err(done));
+        }
+        let filled = match self.known.fill(step) {
+            Ok(filled) => filled,
+            Err(missing) => return Ok(Err(Done::skipped(format!("needs {missing}, which is not there")))),
+        };
+        if step.action.writes() {
+            let action = step.action.name().to_owned();
+            self.journal.write(&Line::Intent { object: step.source.clone(), action }).map_err(ImportError::Journal)?;
+        }
+        let parent = step.parent.as_ref().and_then(|parent| self.known.get(parent));
+        let target = self.known.get(&step.source);
+        Ok(Ok(Ready { step, kind, body: filled.body, parent, target, notes: filled.notes }))
+    }
+
+    /// Steps in which there is nothing to do.
+    #[expect(clippy::unused_self, reason = "reads like its siblings, which need it")]
+    fn decided(&self, step: &Step) -> Option<Done> {
+        let there = |state, target: &Option<Found>| Done { target: target.clone(), ..Done::of(state) };
+        match &step.action {
+            Action::Adopt { target } => Some(there(State::Adopted, &Some(target.clone()))),
+            Action::Unchanged { target } => Some(there(State::Unchanged, target)),
+            Action::Skip { reason } => Some(Done::skipped(reason.clone())),
+            Action::Wait { reason } => Some(Done::pending(reason.clone())),
+            _ => None,
+        }
+    }
+
+    /// What it needs did not come to be.
+    fn held_back(&self, step: &Step) -> Option<Done> {
+        if let Some(reason) = &self.locked_out {
+            return Some(Done::skipped(reason.clone()));
+        }
+        let missing = |need: &usize| {
+            let done = self.done[*need].as_ref().filter(|done| !done.state.is_there())?;
+            Some((&self.plan.steps[*need], done))
+        };
+        let (need, done) = step.needs.iter().find_map(missing)?;
+        let reason = format!("needs {}:{}, which is {}", need.source.kind, need.key, done.state.name());
+        let waits = done.state == State::Pending;
+        Some(if waits { Done { quota: done.quota, ..Done::pending(reason) } } else { Done::skipped(reason) })
+    }
+
+    fn settle(&mut self, index: usize, done: Done) -> Result<(), ImportError> {
+        let step = &self.plan.steps[index];
+        if let Some(target) = &done.target {
+            self.known.learn(&step.source, target.clone());
+        }
+        if step.action.writes() {
+            let id = done.target.as_ref().map(|target| links::text(&target.id));
+            let (object, state) = (step.source.clone(), done.state.name().to_owned());
+            self.journal.write(&Line::Outcome { object, state, id }).map_err(ImportError::Journal)?;
+        }
+        if done.locked_out {
+            self.locked_out = Some("the workspace does not let us in any more".into());
+        }
+        for (what, text) in &done.todos {
+            self.todos.add(*what, text.clone(), format!("{}:{}", step.source.kind, step.key));
+        }
+        if let Some(kind) = kinds::by_name(&step.source.kind) {
+            let (object, reason) = (step.key.clone(), done.reason.clone());
+            self.observer.event(&Event::Settled { kind: kind.name, object, state: done.state.name(), reason });
+        }
+        self.done[index] = Some(done);
+        Ok(())
+    }
+
+    fn short_of_quota(&self) -> BTreeSet<usize> {
+        let short = |done: &Option<Done>| done.as_ref().is_some_and(|done| done.quota);
+        (0..self.done.len()).filter(|index| short(&self.done[*index])).collect()
+    }
+}
+
+impl Hands<'_> {
+    async fn carry_out(&self, ready: &Ready<'_>) -> Done {
+        let done = match (&ready.step.action, &ready.kind.shape) {
+            (Action::Attach { .. }, Shape::Attached(attached)) => self.attach(ready, attached).await,
+            (_, Shape::Collection(collection)) => self.collection(ready, collection).await,
+            (_, Shape::Tree(tree)) => self.tree(ready, *tree).await,
+            _ => Err(Trouble::Plan("the plan asks for something that this kind does not have".into())),
+        };
+        let mut done = done.unwrap_or_else(|trouble| trouble.done(ready));
+        done.notes.splice(0..0, ready.notes.iter().cloned());
+        done
+    }
+}
+
+/// Why a step did not succeed.
+#[derive(Debug)]
+enum Trouble {
+    /// The workspace said so.
+    Api(ApiError),
+    /// The bundle does not give the bytes.
+    Content(ContentError),
+    /// The plan makes no sense.
+    Plan(String),
+    /// The workspace said no, but something was made before.
+    Half(Found, Box<Trouble>),
+    /// A person has to act first.
+    Person(What, String, Box<Trouble>),
+}
+
+impl From<ApiError> for Trouble {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<ContentError> for Trouble {
+    fn from(error: ContentError) -> Self {
+        Self::Content(error)
+    }
+}
+
+impl Trouble {
+    fn done(self, ready: &Ready<'_>) -> Done {
+        match self {
+            Self::Api(error) => api_trouble(&error, ready),
+            Self::Content(error) => Done::failed(chain(&error)),
+            Self::Plan(reason) => Done::failed(reason),
+            Self::Half(target, rest) => {
+                let rest = rest.done(ready);
+                let reason = rest.reason.map(|reason| format!("it is there, but: {reason}"));
+                Done { target: Some(target), reason, ..rest }
+            }
+            Self::Person(what, text, cause) => {
+                let reason = cause.done(ready).reason;
+                Done { todos: vec![(what, text)], reason, ..Done::of(State::Pending) }
+            }
+        }
+    }
+}
+
+fn api_trouble(error: &ApiError, ready: &Ready<'_>) -> Done {
+    let reason = match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    };
+    let attached_later = ready.kind.name == "cluster_libraries" || ready.kind.name == "cluster";
+    match error.kind {
+        ErrorKind::Quota => {
+            let todo = (What::Quota, "raise the limit or make room, then import again".to_owned());
+            Done { quota: true, todos: vec![todo], ..Done::pending(reason) }
+        }
+        ErrorKind::Conflict if attached_later => Done::pending(reason),
+        ErrorKind::Unauthenticated | ErrorKind::Login => Done { locked_out: true, ..Done::failed(reason) },
+        _ => Done::failed(reason),
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -178,6 +178,7 @@ pub(super) static CLUSTER: Kind = Kind {
             fields: &[
                 ("/cluster_id", Class::ServerSet),
                 ("/cluster_source", Class::ServerSet),
+                ("/pinned_by_user_name", Class::ServerSet),
                 ("/creator_user_name", Class::ServerSet),
                 ("/default_tags", Class::ServerSet),
                 ("/cluster_cores", Class::Volatile),
@@ -232,6 +233,7 @@ pub(super) static CLUSTER_LIBRARIES: Kind = Kind {
         at: &[""],
         fields: &[
             ("/libraries", Class::Sent),
+            ("/cluster_id", Class::ServerSet),
             ("/library_statuses", Class::ServerSet),
             ("/library_statuses/*/status", Class::Volatile),
             ("/library_statuses/*/messages", Class::Volatile),

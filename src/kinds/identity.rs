@@ -184,6 +184,8 @@ pub(super) static GROUP: Kind = Kind {
             ("/entitlements", Class::Sent),
             ("/roles", Class::Sent),
             ("/members", Class::Later),
+            ("/members/*/display", Class::ServerSet),
+            ("/members/*/$ref", Class::ServerSet),
             ("/id", Class::ServerSet),
             ("/meta", Class::ServerSet),
             ("/groups", Class::ServerSet),

@@ -37,7 +37,12 @@ pub(super) static PERMISSIONS: Kind = Kind {
     body: &[""],
     fields: &[Fields {
         at: &[""],
-        fields: &[("/access_control_list", Class::Sent), ("/object_id", Class::ServerSet), ("/object_type", Class::ServerSet)],
+        fields: &[
+            ("/access_control_list", Class::Sent),
+            ("/access_control_list/*/display_name", Class::ServerSet),
+            ("/object_id", Class::ServerSet),
+            ("/object_type", Class::ServerSet),
+        ],
     }],
     refs: &[Refs {
         at: &[""],

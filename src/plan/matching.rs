@@ -48,6 +48,21 @@ impl Planner<'_> {
         }
         // A job that was recognised may be what another one needs to be equal: until nothing is found any more.
         while self.adopt_equals() {}
+        self.hold_back_unread();
+    }
+
+    /// Where names may repeat, something that could not be read may be the very object: better none than two.
+    fn hold_back_unread(&mut self) {
+        for index in 0..self.bundle.objects.len() {
+            let object = self.bundle.objects[index];
+            let kind = object.kind();
+            let unread = self.inventory.unread.iter().find(|(unread, _)| unread == kind.name);
+            let open = matches!((&self.fates[index], &kind.shape), (Fate::Coming, Shape::Collection(_))) && !kind.key.unique;
+            if let Some((_, id)) = unread.filter(|_| open) {
+                let reason = format!("could not read all {} of the target (\"{id}\"), and it may be one of them", kind.title);
+                self.fates[index] = Fate::Never(reason);
+            }
+        }
     }
 
     fn match_one(&mut self, object: &Sanitized) -> Fate {

@@ -19,15 +19,18 @@ mod wanted;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use crate::rules::remove_exactly;
+pub use crate::rules::{Change, Difference};
 pub use maps::{Maps, MapsError};
+pub(crate) use notes::Todos;
 pub use notes::{Todo, What};
+pub(crate) use refs::fill;
 pub use wanted::wanted;
 
 use crate::object::{Object, SourceId};
-use crate::rules::{Change, Difference, Sanitized};
+use crate::rules::Sanitized;
 use index::{Bundle, Present};
 use matching::Fate;
-use notes::Todos;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +71,8 @@ pub struct Inventory {
     pub objects: Vec<Object>,
     /// Kinds that it does not offer.
     pub unavailable: Vec<String>,
+    /// What it has and what could not be read: kind, and id or `*`.
+    pub unread: Vec<(String, String)>,
 }
 
 /// Choices that a person makes.

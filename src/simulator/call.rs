@@ -38,7 +38,7 @@ impl Call {
     }
 
     pub(super) fn flag(&self, name: &str) -> bool {
-        self.query(name) == Some("true")
+        self.query(name).is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -116,6 +116,7 @@ impl Reply {
         Self { status, content, headers: Vec::new() }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "handlers end in it")]
     pub(super) fn json(value: Value) -> Answer {
         Ok(Self::new(200, Content::Json(value)))
     }
@@ -125,13 +126,18 @@ impl Reply {
         Self::json(json!({}))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "handlers end in it")]
     pub(super) fn status(status: u16) -> Answer {
         Ok(Self::new(status, Content::Empty))
     }
 
     /// A list under its key; an empty one is left out, as the service does.
     pub(super) fn list(key: &str, items: Vec<Value>) -> Answer {
-        Self::json(if items.is_empty() { json!({}) } else { json!({ key: items }) })
+        let mut object = Map::new();
+        if !items.is_empty() {
+            object.insert(key.to_owned(), Value::Array(items));
+        }
+        Self::json(Value::Object(object))
     }
 
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {

@@ -4,7 +4,7 @@ use super::call::{Fields, Problem};
 use super::world::World;
 use serde_json::{Map, Value, json};
 
-/// All fields that a cluster's maker may set (CreateCluster of the API); the rest of a body is dropped without a word.
+/// All fields that a cluster's maker may set (`CreateCluster` of the API); the rest of a body is dropped without a word.
 pub(super) const SETTABLE: &[&str] = &[
     "apply_policy_default_values",
     "autoscale",
@@ -234,20 +234,20 @@ fn set(spec: &mut Map<String, Value>, parts: &[String], value: Value) {
 pub(super) fn with_defaults(world: &World, spec: &Map<String, Value>) -> Map<String, Value> {
     let mut full = spec.clone();
     full.remove("apply_policy_default_values");
-    let mut fill = |key: &str, value: Value| {
+    let mut or_else = |key: &str, value: Value| {
         full.entry(key.to_owned()).or_insert(value);
     };
     let machine = json!("Standard_DS3_v2");
     if let Some(pool) = spec.text("instance_pool_id").and_then(|id| world.pools.get(id)) {
-        fill("driver_instance_pool_id", spec["instance_pool_id"].clone());
-        fill("driver_node_type_id", pool["node_type_id"].clone());
-        fill("node_type_id", pool["node_type_id"].clone());
+        or_else("driver_instance_pool_id", spec["instance_pool_id"].clone());
+        or_else("driver_node_type_id", pool["node_type_id"].clone());
+        or_else("node_type_id", pool["node_type_id"].clone());
     } else {
         let worker = spec.get("node_type_id").unwrap_or(&machine);
-        fill("node_type_id", worker.clone());
-        fill("driver_node_type_id", worker.clone());
+        or_else("node_type_id", worker.clone());
+        or_else("driver_node_type_id", worker.clone());
     }
-    fill("azure_attributes", json!({ "first_on_demand": 1, "availability": "ON_DEMAND_AZURE", "spot_bid_max_price": -1.0 }));
-    fill("enable_elastic_disk", json!(true));
+    or_else("azure_attributes", json!({ "first_on_demand": 1, "availability": "ON_DEMAND_AZURE", "spot_bid_max_price": -1.0 }));
+    or_else("enable_elastic_disk", json!(true));
     full
 }

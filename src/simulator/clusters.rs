@@ -158,7 +158,8 @@ fn list(world: &World, call: &Call, version: &str) -> Answer {
             let mut wanted = call.query.iter().filter(|(key, _)| key == name).peekable();
             wanted.peek().is_none() || wanted.any(|(_, text)| text == value)
         };
-        let pinned = call.query("filter_by.is_pinned").is_none_or(|text| (text == "true") == cluster.pinned_by.is_some());
+        let pinned =
+            call.query("filter_by.is_pinned").is_none_or(|_| call.flag("filter_by.is_pinned") == cluster.pinned_by.is_some());
         let policy = cluster.spec.text("policy_id").unwrap_or_default();
         pinned
             && any("filter_by.cluster_sources", &cluster.source)

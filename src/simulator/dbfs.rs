@@ -94,7 +94,7 @@ fn read(world: &World, call: &Call) -> Answer {
     let path = dbfs_path(call.need("path")?)?;
     let wrong = |what: &str| Problem::invalid(format!("{what} must not be negative"));
     let offset = usize::try_from(call.number("offset")?.unwrap_or(0)).map_err(|_| wrong("offset"))?;
-    let length = usize::try_from(call.number("length")?.unwrap_or(BLOCK as i64 / 2)).map_err(|_| wrong("length"))?;
+    let length = usize::try_from(call.number("length")?.unwrap_or(524_288)).map_err(|_| wrong("length"))?;
     if find(world, &path)?.folder {
         return Err(Problem::invalid(format!("Cannot read a directory: {path}")));
     }

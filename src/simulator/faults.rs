@@ -1,13 +1,13 @@
 //! What can go wrong on the way, on request: which call, how often, before or after the workspace did its work.
 
-use super::call::{Content, Reply};
+use super::call::{Call, Content, Reply};
 use super::line::Switch;
 use axum::body::Body;
 use axum::http::Response;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -33,6 +33,9 @@ pub struct Fault {
     /// The path, without query, still percent-encoded; `*` stands for any run of characters.
     #[serde(default = "any")]
     pub path: String,
+    /// Text that the call must hold: in its query, as `key=value` without encoding, or in its body.
+    #[serde(default)]
+    pub containing: Option<String>,
     /// The first call that is struck, counted from 1 among those that fit.
     #[serde(default = "one")]
     pub nth: u64,
@@ -80,6 +83,13 @@ pub enum Action {
     LoginRedirect,
     /// Status 200 and not a byte.
     Empty,
+    /// Any JSON at all: an export without its content, a listing without its objects.
+    Json {
+        /// HTTP status.
+        status: u16,
+        /// The body.
+        body: Value,
+    },
     /// The right answer, late by so many milliseconds.
     Delay(u64),
 }
@@ -129,7 +139,15 @@ impl Faults {
     /// Begins a fault for calls like `POST /api/2.2/jobs/create`; `*` stands for any method, and inside the path for anything.
     pub fn on(&self, call: &str) -> FaultBuilder<'_> {
         let (method, path) = call.split_once(' ').unwrap_or(("*", call));
-        let fault = Fault { method: method.into(), path: path.into(), nth: 1, times: 1, after: false, action: Action::Empty };
+        let fault = Fault {
+            method: method.into(),
+            path: path.into(),
+            containing: None,
+            nth: 1,
+            times: 1,
+            after: false,
+            action: Action::Empty,
+        };
         FaultBuilder { faults: self, fault }
     }
 
@@ -153,9 +171,9 @@ impl Faults {
     }
 
     /// Counts a call; says which fault strikes it.
-    pub(super) fn due(&self, method: &str, path: &str) -> Option<Due> {
+    pub(super) fn due(&self, call: &Call) -> Option<Due> {
         let mut due = None;
-        for planned in self.planned().iter_mut().filter(|planned| planned.fault.fits(method, path)) {
+        for planned in self.planned().iter_mut().filter(|planned| planned.fault.fits(call)) {
             planned.seen += 1;
             let Fault { nth, times, .. } = planned.fault;
             if due.is_none() && planned.seen >= nth && (times == 0 || planned.seen - nth < times) {
@@ -168,9 +186,15 @@ impl Faults {
 }
 
 impl Fault {
-    fn fits(&self, method: &str, path: &str) -> bool {
-        (self.method == "*" || self.method.eq_ignore_ascii_case(method)) && like(&self.path, path)
+    fn fits(&self, call: &Call) -> bool {
+        let method = self.method == "*" || self.method.eq_ignore_ascii_case(&call.method);
+        method && like(&self.path, &call.path) && self.containing.as_deref().is_none_or(|text| holds(call, text))
     }
+}
+
+fn holds(call: &Call, text: &str) -> bool {
+    let asked = call.query.iter().any(|(key, value)| format!("{key}={value}").contains(text));
+    asked || String::from_utf8_lossy(&call.body).contains(text)
 }
 
 /// Whether a text fits a pattern in which `*` stands for any run of characters.
@@ -198,6 +222,12 @@ impl FaultBuilder<'_> {
     /// Strikes so many calls instead of one; 0 means all.
     pub fn times(mut self, times: u64) -> Self {
         self.fault.times = times;
+        self
+    }
+
+    /// Strikes only calls that hold this text: in the query, as `key=value` without encoding, or in the body.
+    pub fn containing(mut self, text: &str) -> Self {
+        self.fault.containing = Some(text.to_owned());
         self
     }
 
@@ -266,6 +296,7 @@ impl Due {
                 Reply::new(303, Content::Empty).with("location", place).into_response()
             }
             Action::Empty => nothing().into_response(),
+            Action::Json { status, body } => Reply::new(status, Content::Json(body)).into_response(),
             Action::Delay(_) => reply.unwrap_or_else(nothing).into_response(),
         }
     }
@@ -347,10 +378,19 @@ mod tests {
     #[test]
     fn strikes_the_second_and_third_call_only() {
         let faults = Faults::default();
-        faults.on("GET /a*").nth(2).times(2).status(503);
-        let struck: Vec<_> = (0..5).map(|_| faults.due("GET", "/ab").is_some()).collect();
+        let call = |method: &str| Call {
+            method: method.into(),
+            path: "/ab".into(),
+            query: vec![("path".into(), "/x y".into())],
+            headers: axum::http::HeaderMap::new(),
+            body: Bytes::new(),
+            form: Vec::new(),
+            caller: String::new(),
+        };
+        faults.on("GET /a*").containing("path=/x y").nth(2).times(2).status(503);
+        let struck: Vec<_> = (0..5).map(|_| faults.due(&call("GET")).is_some()).collect();
         assert_eq!(struck, [false, true, true, false, false]);
-        assert!(faults.due("POST", "/ab").is_none());
+        assert!(faults.due(&call("POST")).is_none());
         assert_eq!(faults.struck(), 2);
     }
 }

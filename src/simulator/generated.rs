@@ -5,6 +5,7 @@ use super::scim::{Kind, Principal};
 use super::tree::Node;
 use super::world::{Job, World, merge};
 use serde_json::{Map, json};
+use std::fmt::Write as _;
 use xxhash_rust::xxh64::xxh64;
 
 const LANGUAGES: [&str; 4] = ["PYTHON", "SQL", "SCALA", "R"];
@@ -63,10 +64,10 @@ pub(super) fn notebook(number: u64) -> Vec<u8> {
     let mut text = format!("{}\n", super::content::header(language));
     for cell in 0..8 + number % 8 {
         if cell > 0 {
-            text.push_str(&format!("\n\n{sign} COMMAND ----------\n\n"));
+            let _ = write!(text, "\n\n{sign} COMMAND ----------\n\n");
         }
         let salt = xxh64(&cell.to_le_bytes(), number);
-        text.push_str(&format!("{sign} step {cell} of notebook {number}: {salt:016x}\nselect_{cell} = {salt} + {number}"));
+        let _ = write!(text, "{sign} step {cell} of notebook {number}: {salt:016x}\nselect_{cell} = {salt} + {number}");
     }
     text.into_bytes()
 }

@@ -120,7 +120,7 @@ async fn serve(State(hub): State<Arc<Hub>>, ConnectInfo(switch): ConnectInfo<Swi
         return admin::answer(&hub, &call).unwrap_or_else(Problem::into_reply).into_response();
     }
     tokio::time::sleep(hub.options.latency).await;
-    let due = hub.faults.due(&call.method, &call.path);
+    let due = hub.faults.due(&call);
     let mut response = match due {
         Some(due) => faulty(&hub, &mut call, due, &switch).await,
         None => handled(&hub, &mut call).into_response(),
@@ -146,8 +146,8 @@ fn handled(hub: &Hub, call: &mut Call) -> Reply {
 }
 
 fn answer(hub: &Hub, call: &mut Call) -> Answer {
-    if call.path.starts_with("/oidc/") {
-        return oidc(hub, call);
+    if let Some(answer) = public(hub, call) {
+        return answer;
     }
     call.caller = caller(hub, call)?;
     if changes(call) {
@@ -170,20 +170,26 @@ fn caller(hub: &Hub, call: &Call) -> Result<String, Problem> {
     }
 }
 
-/// OAuth for machines: discovery and the client credentials grant (RFC 6749 section 4.4).
-fn oidc(hub: &Hub, call: &Call) -> Answer {
+/// What is told without a token: where to sign in. OAuth for machines is the client credentials grant (RFC 6749 section 4.4).
+fn public(hub: &Hub, call: &Call) -> Option<Answer> {
+    let base = format!("http://{}", call.header("host").unwrap_or("localhost"));
     match (call.method.as_str(), call.path.as_str()) {
-        ("GET", "/oidc/.well-known/oauth-authorization-server") => {
-            let base = format!("http://{}", call.header("host").unwrap_or("localhost"));
-            Reply::json(json!({
-                "issuer": format!("{base}/oidc"),
-                "authorization_endpoint": format!("{base}/oidc/v1/authorize"),
-                "token_endpoint": format!("{base}/oidc/v1/token"),
-                "grant_types_supported": ["client_credentials", "authorization_code"],
-            }))
+        ("GET", "/.well-known/databricks-config") => {
+            Some(Reply::json(json!({ "workspace_id": hub.options.workspace_id, "oidc_endpoint": format!("{base}/oidc") })))
         }
-        ("POST", "/oidc/v1/token") => token(hub, call),
-        _ => Err(Problem::no_endpoint(call)),
+        ("GET", "/oidc/.well-known/oauth-authorization-server") => Some(Reply::json(json!({
+            "issuer": format!("{base}/oidc"),
+            "authorization_endpoint": format!("{base}/oidc/v1/authorize"),
+            "token_endpoint": format!("{base}/oidc/v1/token"),
+            "grant_types_supported": ["client_credentials", "authorization_code"],
+        }))),
+        ("POST", "/oidc/v1/token") => Some(token(hub, call)),
+        ("GET", "/aad/auth") => {
+            let place = "https://login.microsoftonline.com/99999999-8888-4777-a666-555555555555/oauth2/authorize";
+            Some(Ok(Reply::new(302, Content::Empty).with("location", place)))
+        }
+        (_, path) if !path.starts_with("/api/") => Some(Err(Problem::no_endpoint(call))),
+        _ => None,
     }
 }
 
@@ -200,10 +206,13 @@ fn token(hub: &Hub, call: &Call) -> Answer {
     if id.is_empty() || secret.is_empty() || hub.options.client.as_ref().is_some_and(|good| *good != (id.clone(), secret)) {
         return refuse("Client authentication failed");
     }
+    // A client that is no service principal here stands for the caller.
+    let known = hub.world().granted("service_principal_name", &id).is_some();
+    let who = if known { id } else { hub.options.caller.clone() };
     let lifetime = hub.options.token_lifetime;
     let mut issued = hub.issued();
     let token = format!("oauth-{}-{}", issued.len() + 1, hub.options.workspace_id);
-    issued.insert(token.clone(), (id, Instant::now() + lifetime));
+    issued.insert(token.clone(), (who, Instant::now() + lifetime));
     Reply::json(json!({ "access_token": token, "token_type": "Bearer", "expires_in": lifetime.as_secs(), "scope": "all-apis" }))
 }
 

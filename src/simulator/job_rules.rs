@@ -68,10 +68,10 @@ pub(super) fn checked(world: &World, body: Map<String, Value>) -> Result<Map<Str
     }
     let tasks = job.get_mut("tasks").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
     let tasks = check_tasks(world, tasks, &clusters, &job)?;
-    if !tasks.is_empty() {
-        job.insert("tasks".into(), Value::Array(tasks));
-    } else {
+    if tasks.is_empty() {
         job.remove("tasks");
+    } else {
+        job.insert("tasks".into(), Value::Array(tasks));
     }
     fill(&mut job);
     Ok(job)
@@ -103,11 +103,11 @@ fn check_head(world: &World, job: &Map<String, Value>) -> Result<(), Problem> {
         let who = who.as_str().unwrap_or_default();
         world.granted(field, who).ok_or_else(|| Problem::invalid(format!("The principal {who} in run_as does not exist")))?;
     }
-    let hooks = job
+    let mut hooks = job
         .get("webhook_notifications")
         .into_iter()
         .chain(job.list("tasks").iter().filter_map(|task| task.get("webhook_notifications")));
-    hooks.map(|hooks| check_hooks(world, hooks)).collect()
+    hooks.try_for_each(|hooks| check_hooks(world, hooks))
 }
 
 /// Each id must be a notification destination.

@@ -99,7 +99,8 @@ pub struct Options {
     pub latency: Duration,
     /// Most entries that one page of a list shows, whatever the client asks for; 0 leaves each API its documented cap.
     pub page_cap: usize,
-    /// Whether a service principal may be created with an application id of the client's choice (Entra ID) or always gets a new one.
+    /// Whether a service principal may be created with an application id of the client's choice, as those of Entra ID are;
+    /// otherwise each gets a new one.
     pub keep_application_ids: bool,
     /// Where the state is kept between runs; `None` forgets it.
     pub folder: Option<PathBuf>,
@@ -114,7 +115,7 @@ impl Default for Options {
             workspace_id: "1111111111111111".to_owned(),
             token: None,
             client: None,
-            token_lifetime: Duration::from_secs(3600),
+            token_lifetime: Duration::from_hours(1),
             caller: "operator@northwind.example".to_owned(),
             latency: Duration::ZERO,
             page_cap: 0,
@@ -213,7 +214,9 @@ impl Server {
         if let Some(quit) = self.quit.take() {
             let _ = quit.send(());
         }
-        let _ = tokio::time::timeout(Duration::from_secs(2), &mut self.task).await;
+        if tokio::time::timeout(Duration::from_secs(2), &mut self.task).await.is_err() {
+            self.task.abort();
+        }
         let _ = persist::save(&self.hub);
     }
 }
@@ -223,6 +226,6 @@ impl Drop for Server {
         if let Some(saver) = &self.saver {
             saver.abort();
         }
-        self.task.abort();
+        // The sender that goes with us ends the accepting, and idle connections.
     }
 }

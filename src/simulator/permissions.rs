@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 /// A type of object that has grants.
 struct Type {
     /// Word in the URL.
-    word: &'static str,
+    noun: &'static str,
     /// `object_type` of the answer.
     shown: &'static str,
     /// From weak to strong.
@@ -19,26 +19,26 @@ struct Type {
 
 const TREE: &[&str] = &["CAN_READ", "CAN_RUN", "CAN_EDIT", "CAN_MANAGE"];
 const TYPES: &[Type] = &[
-    Type { word: "clusters", shown: "cluster", levels: &["CAN_ATTACH_TO", "CAN_RESTART", "CAN_MANAGE"] },
-    Type { word: "cluster-policies", shown: "cluster-policy", levels: &["CAN_USE"] },
-    Type { word: "instance-pools", shown: "instance-pool", levels: &["CAN_ATTACH_TO", "CAN_MANAGE"] },
-    Type { word: "jobs", shown: "job", levels: &["CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE", "IS_OWNER"] },
-    Type { word: "pipelines", shown: "pipelines", levels: &["CAN_VIEW", "CAN_RUN", "CAN_MANAGE", "IS_OWNER"] },
-    Type { word: "notebooks", shown: "notebook", levels: TREE },
-    Type { word: "directories", shown: "directory", levels: TREE },
-    Type { word: "files", shown: "file", levels: TREE },
-    Type { word: "repos", shown: "repo", levels: TREE },
+    Type { noun: "clusters", shown: "cluster", levels: &["CAN_ATTACH_TO", "CAN_RESTART", "CAN_MANAGE"] },
+    Type { noun: "cluster-policies", shown: "cluster-policy", levels: &["CAN_USE"] },
+    Type { noun: "instance-pools", shown: "instance-pool", levels: &["CAN_ATTACH_TO", "CAN_MANAGE"] },
+    Type { noun: "jobs", shown: "job", levels: &["CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE", "IS_OWNER"] },
+    Type { noun: "pipelines", shown: "pipelines", levels: &["CAN_VIEW", "CAN_RUN", "CAN_MANAGE", "IS_OWNER"] },
+    Type { noun: "notebooks", shown: "notebook", levels: TREE },
+    Type { noun: "directories", shown: "directory", levels: TREE },
+    Type { noun: "files", shown: "file", levels: TREE },
+    Type { noun: "repos", shown: "repo", levels: TREE },
     Type {
-        word: "sql/warehouses",
+        noun: "sql/warehouses",
         shown: "warehouses",
         levels: &["CAN_VIEW", "CAN_MONITOR", "CAN_USE", "CAN_MANAGE", "IS_OWNER"],
     },
-    Type { word: "dashboards", shown: "dashboard", levels: TREE },
-    Type { word: "sql/queries", shown: "query", levels: TREE },
-    Type { word: "sql/alerts", shown: "alert", levels: TREE },
-    Type { word: "experiments", shown: "mlflowExperiment", levels: &["CAN_READ", "CAN_EDIT", "CAN_MANAGE"] },
-    Type { word: "authorization/tokens", shown: "tokens", levels: &["CAN_USE", "CAN_MANAGE"] },
-    Type { word: "authorization/passwords", shown: "passwords", levels: &["CAN_USE"] },
+    Type { noun: "dashboards", shown: "dashboard", levels: TREE },
+    Type { noun: "sql/queries", shown: "query", levels: TREE },
+    Type { noun: "sql/alerts", shown: "alert", levels: TREE },
+    Type { noun: "experiments", shown: "mlflowExperiment", levels: &["CAN_READ", "CAN_EDIT", "CAN_MANAGE"] },
+    Type { noun: "authorization/tokens", shown: "tokens", levels: &["CAN_USE", "CAN_MANAGE"] },
+    Type { noun: "authorization/passwords", shown: "passwords", levels: &["CAN_USE"] },
 ];
 
 /// An object with grants: its type, and its key in [`World::grants`].
@@ -80,28 +80,27 @@ fn described(level: &&'static str) -> Value {
 }
 
 fn object(world: &World, call: &Call, rest: &[&str]) -> Result<Object, Problem> {
-    let (id, word) = rest.split_last().ok_or_else(|| Problem::no_endpoint(call))?;
-    let word = match word.join("/").as_str() {
+    let (id, noun) = rest.split_last().ok_or_else(|| Problem::no_endpoint(call))?;
+    let noun = match noun.join("/").as_str() {
         "warehouses" => "sql/warehouses".to_owned(),
         "queries" => "sql/queries".to_owned(),
         "alerts" => "sql/alerts".to_owned(),
         "authorization" => format!("authorization/{id}"),
         other => other.to_owned(),
     };
-    let kind = TYPES.iter().find(|kind| kind.word == word);
-    let kind = kind.ok_or_else(|| Problem::new(400, "BAD_REQUEST", format!("'{word}' is not a supported object type")))?;
-    let path = exists(world, kind.word, id)?;
-    let key = if kind.word.starts_with("authorization/") { format!("/{}", kind.word) } else { format!("/{}/{id}", kind.word) };
+    let kind = TYPES.iter().find(|kind| kind.noun == noun);
+    let kind = kind.ok_or_else(|| Problem::new(400, "BAD_REQUEST", format!("'{noun}' is not a supported object type")))?;
+    let path = exists(world, kind.noun, id)?;
+    let key = if kind.noun.starts_with("authorization/") { format!("/{}", kind.noun) } else { format!("/{}/{id}", kind.noun) };
     Ok(Object { kind, key, path })
 }
 
 /// Whether the object is there; answers its path where it lies in the tree.
-fn exists(world: &World, word: &str, id: &str) -> Result<Option<String>, Problem> {
-    let missing = || Problem::missing(format!("{word} {id} does not exist."));
+fn exists(world: &World, noun: &str, id: &str) -> Result<Option<String>, Problem> {
+    let missing = || Problem::missing(format!("{noun} {id} does not exist."));
     let listed = |list: &str, field: &str| world.shown.get(list).is_some_and(|all| all.iter().any(|one| one[field] == id));
-    let there = match word {
+    let there = match noun {
         "clusters" if !world.clusters.contains_key(id) => return Err(Problem::invalid(format!("Cannot access cluster {id}"))),
-        "clusters" => true,
         "cluster-policies" => world.policies.contains_key(id),
         "instance-pools" => world.pools.contains_key(id),
         "jobs" => id.parse().is_ok_and(|id| world.jobs.contains_key(&id)),
@@ -110,23 +109,23 @@ fn exists(world: &World, word: &str, id: &str) -> Result<Option<String>, Problem
         "dashboards" => listed("lakeview/dashboards", "dashboard_id"),
         "sql/queries" => listed("sql/queries", "id"),
         "sql/alerts" => listed("sql/alerts", "id"),
-        "authorization/tokens" | "authorization/passwords" => true,
+        "clusters" | "authorization/tokens" | "authorization/passwords" => true,
         tree => return in_tree(world, tree, id).map(Some).ok_or_else(missing),
     };
     if there { Ok(None) } else { Err(missing()) }
 }
 
-fn in_tree(world: &World, word: &str, id: &str) -> Option<String> {
-    if (word, id) == ("directories", "0") {
+fn in_tree(world: &World, noun: &str, id: &str) -> Option<String> {
+    if (noun, id) == ("directories", "0") {
         return Some("/".to_owned());
     }
     let path = world.tree.path_of(id.parse().ok()?)?;
     let node = world.tree.get(path)?;
-    (node_word(node) == word || (word == "directories" && node.git_folder)).then(|| path.to_owned())
+    (node_noun(node) == noun || (noun == "directories" && node.git_folder)).then(|| path.to_owned())
 }
 
 /// The URL's word for an object of the tree.
-fn node_word(node: &Node) -> &'static str {
+fn node_noun(node: &Node) -> &'static str {
     match node.kind.as_str() {
         "NOTEBOOK" => "notebooks",
         "FILE" => "files",
@@ -139,7 +138,7 @@ fn node_word(node: &Node) -> &'static str {
 
 /// Under which key the grants of a node are kept.
 pub(super) fn node_key(node: &Node) -> String {
-    format!("/{}/{}", node_word(node), node.id)
+    format!("/{}/{}", node_noun(node), node.id)
 }
 
 fn shown(world: &World, object: &Object) -> Value {
@@ -175,7 +174,7 @@ fn group(who: &str, level: &str) -> Grant {
 
 /// Admins manage everything; the tree hands down what its folders grant; people manage their homes.
 fn inherited(world: &World, object: &Object) -> Vec<(Grant, String)> {
-    let root = format!("/{}/", object.kind.word);
+    let root = format!("/{}/", object.kind.noun);
     let strongest = if object.kind.levels.contains(&"CAN_MANAGE") { "CAN_MANAGE" } else { "CAN_USE" };
     let Some(path) = object.path.as_deref() else {
         let direct = world.grants.get(&object.key).into_iter().flatten().any(|grant| grant.who == "admins");
@@ -238,12 +237,12 @@ fn one(world: &World, entry: &Map<String, Value>, object: &Object) -> Result<Gra
     if !object.kind.levels.contains(&level) {
         return Err(Problem::invalid(format!("Permission level {level} is not supported for {}", object.kind.shown)));
     }
-    let word = match *field {
+    let noun = match *field {
         "user_name" => "UserName",
         "group_name" => "GroupName",
         _ => "ServicePrincipalName",
     };
-    let known = world.granted(field, who).ok_or_else(|| Problem::missing(format!("Principal: {word}({who}) does not exist")))?;
+    let known = world.granted(field, who).ok_or_else(|| Problem::missing(format!("Principal: {noun}({who}) does not exist")))?;
     if level == "IS_OWNER" && known.kind == Kind::Group {
         return Err(Problem::invalid("A group cannot be the owner"));
     }
@@ -306,7 +305,7 @@ mod tests {
     fn each_type_has_words_and_levels_of_its_own() {
         for (number, kind) in TYPES.iter().enumerate() {
             assert!(!kind.levels.is_empty());
-            assert!(TYPES[..number].iter().all(|other| other.word != kind.word), "{}", kind.word);
+            assert!(TYPES[..number].iter().all(|other| other.noun != kind.noun), "{}", kind.noun);
         }
     }
 }

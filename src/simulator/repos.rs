@@ -109,7 +109,8 @@ pub(super) fn add_files(world: &mut World, path: &str, name: &str) {
 
 /// A commit id that follows from address and branch.
 pub(super) fn commit(url: &str, branch: &str) -> String {
-    (0..3).map(|part| format!("{:016x}", xxh64(format!("{url}@{branch}").as_bytes(), part))).collect::<String>()[..40].to_owned()
+    let part = |number| format!("{:016x}", xxh64(format!("{url}@{branch}").as_bytes(), number));
+    [part(0), part(1), part(2)].concat()[..40].to_owned()
 }
 
 fn update(world: &mut World, call: &Call, id: i64) -> Answer {
@@ -141,7 +142,7 @@ fn update(world: &mut World, call: &Call, id: i64) -> Answer {
 
 /// Tokens go in and never come out.
 pub(super) fn credentials(world: &mut World, call: &Call, id: Option<&str>) -> Answer {
-    let own = |one: &Value| id.is_some_and(|id| one["credential_id"].to_string() == id);
+    let own = |one: &Value| id.is_some_and(|id| one["credential_id"].as_i64() == id.parse().ok());
     let missing = || Problem::missing("Git credential does not exist.");
     match (call.method.as_str(), id) {
         ("GET", None) => Reply::list("credentials", world.git_credentials.clone()),

@@ -205,6 +205,8 @@ mod tests {
     use super::*;
     use crate::simulator::Options;
     use crate::simulator::paths;
+    use base64::Engine as _;
+    use std::collections::BTreeSet;
 
     fn world() -> World {
         let mut world = World::new(&Options::default());
@@ -231,6 +233,19 @@ mod tests {
             1,
             "a path of the grants is unknown"
         );
+    }
+
+    #[test]
+    fn the_planted_secrets_are_those_of_the_list() {
+        let listed: BTreeSet<_> = text_of("canaries.txt").lines().map(str::to_owned).collect();
+        let mut planted: String = ["clusters.json", "jobs.json", "pools.json", "repos.json"].map(text_of).join(" ");
+        for (coded, _) in world().scopes.values().flat_map(|scope| scope.secrets.values()) {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(coded).unwrap();
+            planted = [planted, String::from_utf8_lossy(&bytes).into_owned()].join(" ");
+        }
+        let letters = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+        let name = |rest: &str| format!("CANARY{}", rest.split(|letter| !letters(letter)).next().unwrap_or_default());
+        assert_eq!(planted.split("CANARY").skip(1).map(name).collect::<BTreeSet<_>>(), listed);
     }
 
     #[test]

@@ -7,6 +7,7 @@ macro_rules! files {
 }
 
 const FILES: &[(&str, &[u8])] = files![
+    "canaries.txt",
     "clusters.json",
     "files.json",
     "grants.json",

@@ -36,8 +36,8 @@ pub(super) struct Principal {
 }
 
 impl Kind {
-    fn of_word(word: &str) -> Option<Self> {
-        match word {
+    fn of_noun(noun: &str) -> Option<Self> {
+        match noun {
             "Users" => Some(Self::User),
             "Groups" => Some(Self::Group),
             "ServicePrincipals" => Some(Self::ServicePrincipal),
@@ -45,7 +45,7 @@ impl Kind {
         }
     }
 
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn noun(self) -> &'static str {
         match self {
             Self::User => "Users",
             Self::Group => "Groups",
@@ -86,13 +86,13 @@ impl Principal {
 }
 
 pub(super) fn answer(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
-    let (word, id) = match rest {
+    let (noun, id) = match rest {
         ["Me"] if call.method == "GET" => return me(world, call),
-        [word] => (*word, None),
-        [word, id] => (*word, Some(*id)),
+        [noun] => (*noun, None),
+        [noun, id] => (*noun, Some(*id)),
         _ => return Err(Problem::no_endpoint(call)),
     };
-    let kind = Kind::of_word(word).ok_or_else(|| Problem::no_endpoint(call))?;
+    let kind = Kind::of_noun(noun).ok_or_else(|| Problem::no_endpoint(call))?;
     match (call.method.as_str(), id) {
         ("GET", None) => list(world, call, kind),
         ("POST", None) => create(world, call, kind),
@@ -107,6 +107,7 @@ pub(super) fn answer(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "handlers end in it")]
 pub(super) fn sent(status: u16, value: Map<String, Value>) -> Answer {
     Ok(Reply::new(status, Content::Scim(Value::Object(value))))
 }
@@ -116,7 +117,10 @@ fn me(world: &World, call: &Call) -> Answer {
     let same = |one: &Principal| one.kind != Kind::Group && one.grant_name().eq_ignore_ascii_case(&call.caller);
     let missing = || Problem::scim(404, "", "Caller not found");
     let caller = world.principals.values().find(|one| same(one)).ok_or_else(missing)?;
-    sent(200, selected(call, caller.rendered(&Parents::of(world), world)))
+    let mut shown = caller.rendered(&Parents::of(world), world);
+    // A service principal that asks is told its application id as its user name.
+    shown.entry("userName").or_insert(json!(caller.grant_name()));
+    sent(200, selected(call, shown))
 }
 
 fn list(world: &World, call: &Call, kind: Kind) -> Answer {
@@ -155,7 +159,7 @@ fn create(world: &mut World, call: &Call, kind: Kind) -> Answer {
     let mut principal = Principal::of(kind);
     match kind {
         Kind::User => principal.user_name = required(&body, "userName")?.to_lowercase(),
-        Kind::Group => principal.display_name = required(&body, "displayName")?.to_owned(),
+        Kind::Group => required(&body, "displayName")?.clone_into(&mut principal.display_name),
         Kind::ServicePrincipal => principal.application_id = application_id(world, &body)?,
     }
     scim_edit::overlay(world, &mut principal, &body)?;
@@ -205,12 +209,12 @@ fn delete(world: &mut World, kind: Kind, id: &str) -> Answer {
 fn selected(call: &Call, mut one: Map<String, Value>) -> Map<String, Value> {
     let names =
         |query: &str| call.query(query).map(|text| text.split(',').map(|name| name.trim().to_lowercase()).collect::<Vec<_>>());
-    let named = |list: &[String], key: &str| list.iter().any(|name| name.split('.').next() == Some(key.to_lowercase().as_str()));
+    let holds = |list: &[String], key: &str| list.iter().any(|name| name.split('.').next() == Some(key.to_lowercase().as_str()));
     if let Some(wanted) = names("attributes") {
-        one.retain(|key, _| key == "id" || key == "schemas" || named(&wanted, key));
+        one.retain(|key, _| key == "id" || key == "schemas" || holds(&wanted, key));
     }
     if let Some(unwanted) = names("excludedAttributes") {
-        one.retain(|key, _| key == "id" || key == "schemas" || !named(&unwanted, key));
+        one.retain(|key, _| key == "id" || key == "schemas" || !holds(&unwanted, key));
     }
     one
 }
@@ -302,12 +306,12 @@ impl Principal {
 }
 
 fn reference(one: &Principal) -> Value {
-    json!({ "value": one.id, "display": one.shown(), "$ref": format!("{}/{}", one.kind.word(), one.id) })
+    json!({ "value": one.id, "display": one.shown(), "$ref": format!("{}/{}", one.kind.noun(), one.id) })
 }
 
 impl World {
     pub(super) fn principal(&self, kind: Kind, id: &str) -> Result<&Principal, Problem> {
-        let missing = || Problem::scim(404, "", format!("{} with id {id} not found.", kind.word().trim_end_matches('s')));
+        let missing = || Problem::scim(404, "", format!("{} with id {id} not found.", kind.noun().trim_end_matches('s')));
         self.principals.get(id).filter(|one| one.kind == kind).ok_or_else(missing)
     }
 

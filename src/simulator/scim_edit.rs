@@ -39,7 +39,7 @@ fn shown(world: &mut World, call: &Call, kind: Kind, id: &str) -> Answer {
         form: vec![],
         caller: call.caller.clone(),
     };
-    scim::answer(world, &get, &[kind.word(), id])
+    scim::answer(world, &get, &[kind.noun(), id])
 }
 
 fn store(world: &mut World, old: &Principal, new: Principal) -> Result<(), Problem> {

@@ -23,9 +23,9 @@ pub(super) fn parse(text: &str) -> Result<Filter, Problem> {
         if !matches!(operator.as_str(), "eq" | "ne" | "co" | "sw") {
             return Err(wrong());
         }
-        let test = Test { attribute: attribute.split('.').map(str::to_owned).collect(), operator, value: value.to_lowercase() };
+        let check = Test { attribute: attribute.split('.').map(str::to_owned).collect(), operator, value: value.to_lowercase() };
         if let Some(all) = any.last_mut() {
-            all.push(test);
+            all.push(check);
         }
         match words.next().map(|word| word.to_ascii_lowercase()).as_deref() {
             None => return Ok(Filter(any)),

@@ -134,7 +134,14 @@ impl World {
         let caller = self.admin.clone();
         let id = match self.user(&caller) {
             Some(user) => user.id.clone(),
-            None => self.add_principal(Principal { user_name: caller, active: true, ..Principal::of(Kind::User) }),
+            None => self.add_principal(Principal {
+                user_name: caller,
+                display_name: "Workspace Operator".to_owned(),
+                given_name: "Workspace".to_owned(),
+                family_name: "Operator".to_owned(),
+                active: true,
+                ..Principal::of(Kind::User)
+            }),
         };
         if let Some(admins) = self.group_mut("admins").filter(|admins| !admins.members.contains(&id)) {
             admins.members.push(id);

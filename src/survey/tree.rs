@@ -130,14 +130,14 @@ impl Survey {
             Err(error) if too_large(&error) => {}
             answer => return answer.map(|(bytes, _)| Captured { bytes, format: "SOURCE", degraded }),
         }
-        let blob = self.download(&export(path, "SOURCE").query("direct_download", "true")).await?;
+        let blob = self.download(&export("notebook", path, "SOURCE").query("direct_download", "true")).await?;
         let bytes = blob.bytes().map_err(|error| self.disk(path, &error))?;
         Ok(Captured { bytes, format: "SOURCE", degraded })
     }
 
     /// Exports through JSON; an answer without content is no notebook.
     async fn export_json(&self, path: &str, format: &str) -> Result<(Vec<u8>, Option<String>), ApiError> {
-        let request = export(path, format);
+        let request = export("notebook", path, format);
         let answer = self.workspace.call(&request).await?;
         let bytes = text_at(&answer, "/content").and_then(|content| STANDARD.decode(content).ok());
         let bytes = bytes.ok_or_else(|| ApiError::protocol(&request, "the export came without content"))?;
@@ -147,7 +147,7 @@ impl Survey {
     /// The bytes of a workspace file, streamed; the older download serves what the export finds too large.
     async fn file(&self, kind: &'static Kind, path: &str, info: &Value) -> Result<Object, ApiError> {
         let size = info.get("size").and_then(Value::as_u64);
-        let direct = export(path, "AUTO").query("direct_download", "true");
+        let direct = export(kind.name, path, "AUTO").query("direct_download", "true");
         let blob = match self.download(&direct).await {
             Err(error) if too_large(&error) => {
                 self.download(&Request::get("file", format!("/api/2.0/workspace-files{}", encode_path(path)))).await?
@@ -212,8 +212,8 @@ impl Survey {
     }
 }
 
-fn export(path: &str, format: &str) -> Request {
-    Request::get("notebook", "/api/2.0/workspace/export").query("path", path).query("format", format)
+fn export(label: &'static str, path: &str, format: &str) -> Request {
+    Request::get(label, "/api/2.0/workspace/export").query("path", path).query("format", format)
 }
 
 fn native(bytes: Vec<u8>, file_type: Option<&str>) -> Captured {

@@ -27,7 +27,10 @@ mod tests {
 
     #[test]
     fn sizes_are_binary() {
-        assert_eq!((size(1023), size(1024), size(1_572_864), size(1 << 40)), ("1023 B".into(), "1.0 KiB".into(), "1.5 MiB".into(), "1.0 TiB".into()));
+        assert_eq!(
+            (size(1023), size(1024), size(1_572_864), size(1 << 40)),
+            ("1023 B".into(), "1.0 KiB".into(), "1.5 MiB".into(), "1.0 TiB".into())
+        );
         assert_eq!(size((1 << 20) - 1), "1.0 MiB");
     }
 }

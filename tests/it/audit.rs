@@ -1,5 +1,7 @@
 //! Looking inside: lists, single objects, and files on disk.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use crate::golden::{fixtures, golden};
 use lifeboat::audit::{ExtractError, ShowError, extract, list, show};
 use lifeboat::bundle::{Limits, Reader};
@@ -63,7 +65,8 @@ fn what_is_extracted_is_what_is_stored() {
             .map(|member| (member.name.strip_prefix("data/").unwrap().to_owned(), reader.read(member).unwrap()))
             .collect();
         let mut found = files(&below);
-        (expected.sort(), found.sort());
+        expected.sort();
+        found.sort();
         assert_eq!(found, expected, "{name}");
         assert_eq!((extracted.files, extracted.damaged.len()), (found.len() as u64, 0));
         assert_eq!(files(folder.path()).len(), found.len(), "nothing stands outside");
@@ -92,7 +95,8 @@ fn nothing_is_overwritten() {
 fn no_link_is_followed() {
     let (reader, folder) = (open("small"), tempfile::tempdir().unwrap());
     let (inside, outside) = (folder.path().join("inside"), folder.path().join("outside"));
-    (std::fs::create_dir(&inside).unwrap(), std::fs::create_dir(&outside).unwrap());
+    std::fs::create_dir(&inside).unwrap();
+    std::fs::create_dir(&outside).unwrap();
     for target in [outside.clone(), "../outside".into(), ".".into(), "other".into()] {
         std::os::unix::fs::symlink(&target, inside.join("job")).unwrap();
         let refused = extract(&reader, &|member| &*member.kind == "job", &inside).unwrap_err();

@@ -1,12 +1,23 @@
 //! Makes bundles by hand, without the writer and its checks: a valid one, or one that lies at a chosen place. Written from
 //! the description of the format, so that it is also a second opinion on what the writer does.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+/// Lower-case hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        .collect()
+}
+
 /// SHA-256 as lower-case hex.
 pub(crate) fn hex_sha(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// One object: kind, path, name in the archive, body.
@@ -105,10 +116,10 @@ impl Forge {
         (self.lines)(&mut lines);
         let mut text: Vec<u8> = lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect();
         (self.text)(&mut text);
-        self.seal(&head, stored, sums.concat().into_bytes(), text)
+        self.seal(&head, &stored, sums.concat().into_bytes(), text)
     }
 
-    fn seal(&self, head: &Value, stored: Vec<Vec<u8>>, sums: Vec<u8>, text: Vec<u8>) -> Vec<u8> {
+    fn seal(&self, head: &Value, stored: &[Vec<u8>], sums: Vec<u8>, text: Vec<u8>) -> Vec<u8> {
         let bagit = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n".to_vec();
         let (tool, date) = (head["tool"].as_str().unwrap_or(""), &head["created"].as_str().unwrap_or("0000000000")[..10]);
         let counts = &head["counts"];
@@ -194,8 +205,11 @@ pub(crate) fn entry(name: &str, body: &[u8], mtime: u64) -> Vec<u8> {
     header.as_old_mut().name[..name.len().min(100)].copy_from_slice(&name.as_bytes()[..name.len().min(100)]);
     header.set_size(body.len() as u64);
     header.set_mode(0o644);
-    (header.set_uid(0), header.set_gid(0), header.set_mtime(mtime));
-    (header.set_device_major(0).unwrap(), header.set_device_minor(0).unwrap());
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(mtime);
+    header.set_device_major(0).unwrap();
+    header.set_device_minor(0).unwrap();
     header.set_entry_type(tar::EntryType::Regular);
     header.set_cksum();
     let mut bytes = header.as_bytes().to_vec();

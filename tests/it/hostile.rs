@@ -1,4 +1,9 @@
 //! Bundles made to deceive, one for every rule: each is refused or reported, with the code that is meant for it.
+//!
+//! With `LIFEBOAT_KEEP_HOSTILE=FOLDER` they are written there too, for readers of other makes; `whole` in a name means that
+//! nothing is wrong with it.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 use crate::forge::{Forge, entry, hex_sha, object, resum, squeeze};
 use lifeboat::audit::{Depth, verify_bytes};
@@ -15,10 +20,23 @@ fn outcome(bytes: Vec<u8>) -> String {
     }
 }
 
+fn keep(what: &str, expected: &str, bytes: &[u8]) {
+    if let Some(folder) = std::env::var_os("LIFEBOAT_KEEP_HOSTILE") {
+        let name: String = what.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(80).collect();
+        let digest = &hex_sha(what.as_bytes())[..6];
+        std::fs::write(std::path::Path::new(&folder).join(format!("{expected}-{name}-{digest}.tar.zst")), bytes).unwrap();
+    }
+}
+
 fn check(cases: Vec<(&str, &str, Forge)>) {
+    let build = |what: &str, expected: &str, forge: &Forge| {
+        let bytes = forge.build();
+        keep(what, expected, &bytes);
+        outcome(bytes)
+    };
     let wrong: Vec<String> = cases
         .into_iter()
-        .map(|(what, expected, forge)| (what, expected, outcome(forge.build())))
+        .map(|(what, expected, forge)| (what, expected, build(what, expected, &forge)))
         .filter(|(_, expected, found)| expected != found)
         .map(|(what, expected, found)| format!("{what}: expected {expected}, found {found}"))
         .collect();
@@ -88,7 +106,7 @@ fn tar_type(kind: u8) -> Forge {
 /// Another name for notebook `/b`, in the manifest and in the archive.
 fn named(name: &'static str) -> Forge {
     let mut forge = forge();
-    forge.frames[1][1].name = name.to_owned();
+    name.clone_into(&mut forge.frames[1][1].name);
     forge
 }
 

@@ -9,7 +9,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("audit", &["bundle", "event", "kinds", "object", "spool"]),
     ("bundle", &["event", "spool", "store"]),
     ("compare", &["kinds", "object", "pointer"]),
-    ("drill", &["api", "audit", "bundle", "compare", "event", "export", "import", "journal", "kinds", "object", "plan", "restore", "simulator", "survey"]),
+    (
+        "drill",
+        &[
+            "api",
+            "audit",
+            "bundle",
+            "compare",
+            "event",
+            "export",
+            "import",
+            "journal",
+            "kinds",
+            "object",
+            "plan",
+            "restore",
+            "simulator",
+            "survey",
+        ],
+    ),
     ("event", &[]),
     ("export", &["api", "bundle", "event", "kinds", "object", "pointer", "spool", "survey"]),
     ("import", &["api", "bundle", "event", "journal", "kinds", "object", "plan", "pointer", "spool"]),
@@ -35,7 +53,11 @@ fn arrows_point_down_only() {
             wrong.push(format!("{module} is not in the table"));
             continue;
         };
-        wrong.extend(used.iter().filter(|used| **used != module && !may_use.contains(&used.as_str())).map(|used| format!("{module} uses {used}")));
+        wrong.extend(
+            used.iter()
+                .filter(|used| **used != module && !may_use.contains(&used.as_str()))
+                .map(|used| format!("{module} uses {used}")),
+        );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -1,5 +1,7 @@
 //! The embedded workspace, asked over HTTP as a client would ask it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lifeboat::simulator::{Action, ErrorShape, Options, RetryAfter, Seed, Server};
@@ -295,8 +297,8 @@ async fn faults_strike_before_and_after_the_work() {
 
 #[tokio::test]
 async fn errors_come_in_every_shape() {
-    let guest = Guest::of(Options::default()).await;
     use ErrorShape::{Empty, Html, MessageOnly, NumericCode, Old, Scim, Standard, Text};
+    let guest = Guest::of(Options::default()).await;
     for shape in [Standard, NumericCode, MessageOnly, Old, Scim, Text, Html, Empty] {
         let (code, message) = ("INTERNAL_ERROR".to_owned(), "broken".to_owned());
         guest.server.faults().on("GET *").action(Action::Error { status: 500, code, message, shape });

@@ -1,5 +1,7 @@
 //! Round trips through the writer: what goes in comes out, whatever the order, the threads and the trouble on the way.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use lifeboat::audit::{Depth, verify};
 use lifeboat::bundle::{self, Gap, GapState, Head, KindLine, Member, Options, Reader, Redacted, Summary, WriteError, Writer};
 use lifeboat::event::Silent;
@@ -431,7 +433,9 @@ fn the_identity_of_the_content_is_that_of_the_canonical_bodies() {
         if order {
             members.reverse();
         }
-        members.into_iter().for_each(|member| writer.member(member).unwrap());
+        for member in members {
+            writer.member(member).unwrap();
+        }
         writer.finish(head()).unwrap().content_id
     };
     assert_eq!(id("a", "RUNNING", 9, false), id("b", "TERMINATED", 3, true));

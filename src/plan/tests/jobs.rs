@@ -318,3 +318,21 @@ fn back_into_the_same_workspace_ids_are_the_same() {
     let Action::Update { target, body, .. } = &plan.of("job", "1").action else { panic!("{:?}", plan.steps) };
     assert_eq!((&target.id, body.get("tags")), (&json!(1), None));
 }
+
+#[test]
+fn what_could_not_be_read_may_be_the_very_job() {
+    let case = Case {
+        bundle: vec![
+            job("1", json!({"name": "n"})),
+            object("instance_pool", "p", json!({"instance_pool_name": "p", "node_type_id": "n"})),
+        ],
+        unread: vec![("job".into(), "77".into()), ("instance_pool".into(), "x".into())],
+        ..Case::default()
+    };
+    let plan = case.plan();
+    assert!(matches!(&plan.of("job", "1").action, Action::Skip { reason } if reason.contains("77")));
+    assert!(
+        matches!(plan.of("instance_pool", "p").action, Action::Create { .. }),
+        "a second pool of that name is refused by itself"
+    );
+}

@@ -74,6 +74,7 @@ pub(super) struct Case {
     pub maps: &'static str,
     pub options: Options,
     pub unavailable: Vec<String>,
+    pub unread: Vec<(String, String)>,
     pub target_workspace: &'static str,
 }
 
@@ -83,7 +84,12 @@ impl Case {
         let objects: Vec<Sanitized> = self.bundle.iter().map(|object| sanitize(&rules, object)).collect();
         let workspace_id = if self.target_workspace.is_empty() { "200" } else { self.target_workspace }.to_owned();
         let target = Target { host: "https://target".into(), workspace_id, user: ME.into(), is_admin: true };
-        let inventory = Inventory { target, objects: self.target.clone(), unavailable: self.unavailable.clone() };
+        let inventory = Inventory {
+            target,
+            objects: self.target.clone(),
+            unavailable: self.unavailable.clone(),
+            unread: self.unread.clone(),
+        };
         let source = Source { workspace_id: "100".into(), host: "https://source".into(), digest: "d".into() };
         let maps = Maps::parse(self.maps).expect("maps are good");
         let plan = make(&objects, &self.recorded, &inventory, &maps, &source, &self.options);

@@ -82,9 +82,9 @@ async fn nobody_at_home_is_a_network_error_even_for_a_create() {
     assert!(notes.count(|event| matches!(event, Event::Retried { .. })) > 0);
 }
 
-async fn waited(retry_after: impl Fn() -> String + Send + Sync + 'static) -> (Duration, Arc<Notes>) {
+async fn waited(status: u16, retry_after: impl Fn() -> String + Send + Sync + 'static) -> (Duration, Arc<Notes>) {
     let mock = Mock::start(move |_, before| match before {
-        0 => with(429, &[("retry-after", &retry_after())], value!({})),
+        0 => with(status, &[("retry-after", &retry_after())], value!({})),
         _ => json(200, value!({})),
     })
     .await;
@@ -96,11 +96,13 @@ async fn waited(retry_after: impl Fn() -> String + Send + Sync + 'static) -> (Du
 
 #[tokio::test]
 async fn retry_after_is_obeyed_in_both_forms() {
-    let (by_seconds, by_date) =
-        tokio::join!(waited(|| "1".to_owned()), waited(|| httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(2))),);
-    for (waited, notes) in [by_seconds, by_date] {
+    let date = || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(2));
+    let (by_seconds, by_date, unavailable) =
+        tokio::join!(waited(429, || "1".to_owned()), waited(429, date), waited(503, || "1".to_owned()));
+    for ((waited, notes), rests) in [(by_seconds, 1), (by_date, 1), (unavailable, 0)] {
         assert!(waited >= Duration::from_millis(900) && waited < Duration::from_secs(5), "{waited:?}");
-        assert_eq!(notes.count(|event| matches!(event, Event::Throttled { family: "jobs", .. })), 1);
+        assert_eq!(notes.count(|event| matches!(event, Event::Throttled { family: "jobs", .. })), rests);
+        assert_eq!(notes.count(|event| matches!(event, Event::Retried { .. })), 1);
     }
 }
 

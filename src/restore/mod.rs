@@ -3,17 +3,25 @@
 //! Each step belongs to a module that knows nothing of the others; this one only hands things on. Carrying out the plan is
 //! [`crate::import`]'s business.
 
+mod homes;
+mod moved;
+
+pub use moved::Moved;
+
 use crate::api::{ApiError, Identity, Workspace};
 use crate::bundle::{MemberLine, ReadError, Reader};
 use crate::event::{Event, Observer};
+use crate::journal;
 use crate::kinds::{self, Kind, Shape, Tree};
-use crate::object::{Body, Object, Selection};
+use crate::object::{Body, Object, Selection, SourceId, Wanted};
 use crate::plan::{self, Inventory, Maps, Plan, Source, Target};
 use crate::rules::{self, Rules, Sanitized};
 use crate::spool::Spool;
 use crate::survey::{self, Found, GapState, Scope};
+use homes::Homes;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -30,6 +38,8 @@ pub struct Options {
     pub allow_same_workspace: bool,
     /// How many tasks read the target at once.
     pub workers: usize,
+    /// Folder of the journals of earlier imports, if there may be any.
+    pub journals: Option<PathBuf>,
 }
 
 /// Why there is no plan.
@@ -57,6 +67,9 @@ pub enum RestoreError {
         /// Id of the workspace.
         id: String,
     },
+    /// The journals of earlier imports cannot be read.
+    #[error("cannot read the journals of earlier imports")]
+    Journal(#[source] std::io::Error),
     /// Temporary files failed.
     #[error("cannot keep what the target holds in temporary files")]
     Spool(#[from] std::io::Error),
@@ -115,7 +128,9 @@ fn parent(object: &Object) -> Option<(String, String)> {
 
 fn object(reader: &Reader, member: &MemberLine, kind: &'static Kind) -> Result<Object, RestoreError> {
     let body = match kind.shape {
-        Shape::Tree(Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume) => Body::Stored { len: member.size, sha256: member.sha256 },
+        Shape::Tree(Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume) => {
+            Body::Stored { len: member.size, sha256: member.sha256 }
+        }
         _ => Body::Json(document(reader, member)?),
     };
     Ok(Object {
@@ -136,27 +151,57 @@ fn document(reader: &Reader, member: &MemberLine) -> Result<Value, RestoreError>
     serde_json::from_slice(&bytes).map_err(wrong)
 }
 
+/// A restore that is decided: the plan, and where the bytes of what moved stand in the bundle.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What will be done.
+    pub plan: Plan,
+    /// Objects that get another path in the target, with the one that they have in the bundle.
+    pub origins: HashMap<SourceId, SourceId>,
+}
+
 /// Decides everything that a restore will do. Writes nothing.
-pub async fn plan(
+pub async fn prepare(
     reader: &Reader,
     workspace: &Workspace,
     options: &Options,
     observer: &Arc<dyn Observer>,
-) -> Result<Plan, RestoreError> {
+) -> Result<Prepared, RestoreError> {
     let source = source_of(reader);
     let identity = workspace.identity().await?;
     refuse_same(&source, &identity, options)?;
-    let contents = contents(reader, &options.selection)?;
+    let mut contents = contents(reader, &options.selection)?;
     for (kind, path) in &contents.unknown {
         observer.event(&Event::Warning(format!("this version knows no kind \"{kind}\": \"{path}\" is left out")));
     }
-    let rules = Rules::standby();
-    let sanitized: Vec<Sanitized> = contents.objects.iter().map(|object| rules::sanitize(&rules, object)).collect();
     observer.event(&Event::Stage("inventory"));
-    let wanted = plan::wanted(&sanitized, &contents.recorded, &options.maps, &source.workspace_id);
-    let inventory = inventory(workspace, &identity, wanted, options.workers, observer).await?;
+    let mut gathered = Gathered::default();
+    let users = wanted(&contents, &clean(&contents), options, &source).only(&["user"]);
+    gathered.add(look(workspace, users, options, observer).await?);
+    let homes = Homes::of(&contents.objects, &gathered.objects, &options.maps);
+    let origins = if homes.is_empty() { HashMap::new() } else { homes.move_all(&mut contents) };
+    let sanitized = clean(&contents);
+    let others = wanted(&contents, &sanitized, options, &source).without(&["user"]);
+    gathered.add(look(workspace, others, options, observer).await?);
     observer.event(&Event::Stage("plan"));
-    Ok(plan::make(&sanitized, &contents.recorded, &inventory, &options.maps, &source, &options.plan))
+    let inventory = inventory(workspace, &identity, gathered);
+    let choices = plan::Options { known: known(options, &inventory.target, &source)?, ..options.plan.clone() };
+    let plan = plan::make(&sanitized, &contents.recorded, &inventory, &options.maps, &source, &choices);
+    Ok(Prepared { plan, origins })
+}
+
+fn clean(contents: &Contents) -> Vec<Sanitized> {
+    let rules = Rules::standby();
+    contents.objects.iter().map(|object| rules::sanitize(&rules, object)).collect()
+}
+
+fn wanted(contents: &Contents, sanitized: &[Sanitized], options: &Options, source: &Source) -> Wanted {
+    plan::wanted(sanitized, &contents.recorded, &options.maps, &source.workspace_id)
+}
+
+fn known(options: &Options, target: &Target, source: &Source) -> Result<BTreeMap<SourceId, String>, RestoreError> {
+    let Some(folder) = &options.journals else { return Ok(BTreeMap::new()) };
+    journal::known(folder, &target.workspace_id, &source.workspace_id).map_err(RestoreError::Journal)
 }
 
 /// Where a bundle comes from.
@@ -175,46 +220,70 @@ fn refuse_same(source: &Source, identity: &Identity, options: &Options) -> Resul
     }
 }
 
-async fn inventory(
+async fn look(
     workspace: &Workspace,
-    identity: &Identity,
-    wanted: crate::object::Wanted,
-    workers: usize,
+    wanted: Wanted,
+    options: &Options,
     observer: &Arc<dyn Observer>,
-) -> Result<Inventory, RestoreError> {
-    let scope = Scope { only: Some(wanted), max_file: u64::MAX, workers: workers.max(1), ..Scope::default() };
-    let (objects, unavailable) = gather(workspace, &scope, observer).await?;
+) -> Result<Gathered, RestoreError> {
+    let scope = Scope { only: Some(wanted), max_file: u64::MAX, workers: options.workers.max(1), ..Scope::default() };
+    gather(workspace, &scope, observer).await
+}
+
+fn inventory(workspace: &Workspace, identity: &Identity, gathered: Gathered) -> Inventory {
+    let Gathered { objects, unavailable, unread } = gathered;
     let target = Target {
         host: workspace.host().to_owned(),
         workspace_id: identity.workspace_id.clone().unwrap_or_default(),
         user: identity.user_name.clone(),
         is_admin: identity.is_admin,
     };
-    Ok(Inventory { target, objects, unavailable })
+    Inventory { target, objects, unavailable, unread }
 }
 
-/// A survey with all that it finds in memory; bytes are known by their digests. Also the kinds that are not offered.
-pub async fn gather(
-    workspace: &Workspace,
-    scope: &Scope,
-    observer: &Arc<dyn Observer>,
-) -> Result<(Vec<Object>, Vec<String>), RestoreError> {
+/// All that a survey finds, in memory; bytes are known by their digests.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    /// The objects.
+    pub objects: Vec<Object>,
+    /// Kinds that the workspace does not offer.
+    pub unavailable: Vec<String>,
+    /// What is there and could not be read: kind, and id or `*`.
+    pub unread: Vec<(String, String)>,
+}
+
+impl Gathered {
+    fn add(&mut self, more: Self) {
+        self.objects.extend(more.objects);
+        self.unavailable.extend(more.unavailable);
+        self.unread.extend(more.unread);
+    }
+}
+
+/// A survey with all that it finds in memory.
+pub async fn gather(workspace: &Workspace, scope: &Scope, observer: &Arc<dyn Observer>) -> Result<Gathered, RestoreError> {
     let spool = Spool::in_temp()?;
     let (sink, mut found) = mpsc::channel(64);
     let reading = survey::read(workspace, scope, &spool, observer, sink);
     let gathering = async {
-        let (mut objects, mut unavailable) = (Vec::new(), Vec::new());
+        let mut gathered = Gathered::default();
         while let Some(one) = found.recv().await {
             match one {
-                Found::Object(object) => objects.push(without_bytes(*object)),
-                Found::Gap(gap) if gap.state == GapState::Unavailable && gap.path == "*" => unavailable.push(gap.kind.to_owned()),
+                Found::Object(object) => gathered.objects.push(without_bytes(*object)),
+                Found::Gap(gap) if gap.state == GapState::Unavailable && gap.path == "*" => {
+                    gathered.unavailable.push(gap.kind.to_owned());
+                }
                 Found::Gap(gap) if gap.state == GapState::Missing => {
-                    observer.event(&Event::Warning(format!("cannot read {} \"{}\" of the target: {}", gap.kind, gap.path, gap.reason)));
+                    observer.event(&Event::Warning(format!(
+                        "cannot read {} \"{}\" of the target: {}",
+                        gap.kind, gap.path, gap.reason
+                    )));
+                    gathered.unread.push((gap.kind.to_owned(), gap.path));
                 }
                 Found::Gap(_) => {}
             }
         }
-        (objects, unavailable)
+        gathered
     };
     let (listed, gathered) = tokio::join!(reading, gathering);
     listed?;

@@ -1,0 +1,99 @@
+//! `lifeboat drill`
+
+use super::simulate::{duration, seed};
+use super::{Outcome, block_on, receipt};
+use crate::ui::{Progress, Ui, words};
+use clap::Args;
+use lifeboat::compare::{Account, Difference};
+use lifeboat::drill::{self, Options, Report};
+use lifeboat::simulator::Seed;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// So many differences are told; JSON has all.
+const SHOWN: usize = 40;
+
+/// Rehearse a restore on embedded workspaces, timed and compared.
+#[derive(Debug, Args)]
+pub struct Drill {
+    /// A bundle to rehearse; without one, the sample workspace is exported and restored
+    bundle: Option<PathBuf>,
+    /// What the embedded workspace holds: `sample`, `empty`, or `notebooks=N,folders=N,jobs=N[,seed=N]`
+    #[arg(long, default_value = "sample", value_parser = seed, conflicts_with = "bundle")]
+    seed: Seed,
+    /// Wait before each answer of the embedded workspaces, as `20ms`
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = duration)]
+    latency: Duration,
+    /// Keep the bundle of the drill in this folder
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+impl Drill {
+    pub fn run(self, ui: &mut Ui, quiet: bool) -> anyhow::Result<Outcome> {
+        let progress = Arc::new(Progress::new(quiet));
+        let temporary = tempfile::tempdir()?;
+        let folder = self.keep.unwrap_or_else(|| temporary.path().to_owned());
+        let options = Options { seed: self.seed, bundle: self.bundle, folder, latency: self.latency };
+        let report = block_on(async { Ok(drill::run(&options, progress.clone()).await?) });
+        progress.end();
+        let report = report?;
+        tell(ui, &report)?;
+        Ok(if report.is_good() { Outcome::Done } else { Outcome::Findings })
+    }
+}
+
+fn tell(ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
+    ui.value(&to_json(report))?;
+    let header = ["kind", "objects", "equal", "different", "absent", "by hand"];
+    ui.table(&header, report.comparison.accounts.iter().map(|(kind, account)| row(kind, account)))?;
+    for one in report.comparison.differences.iter().take(SHOWN) {
+        ui.line(difference(one))?;
+    }
+    receipt::trouble(ui, &report.receipt)?;
+    for finding in &report.findings {
+        ui.line(format!("DAMAGED: {finding}"))?;
+    }
+    for write in &report.again {
+        ui.line(format!("a second import would {write}"))?;
+    }
+    receipt::todos(ui, &report.receipt.todos)?;
+    let stages: Vec<String> = report.stages.iter().map(|(stage, time)| format!("{stage} {:.2} s", time.as_secs_f64())).collect();
+    ui.line(stages.join(" · "))?;
+    let (read, written) = report.requests;
+    ui.line(format!("bundle of {}, {read} requests to the source, {written} to the target", words::size(report.bytes)))?;
+    Ok(ui.line(if report.is_good() {
+        "equal but for ids, inertness and the stamp; a second import changes nothing"
+    } else {
+        "NOT EQUAL: see above"
+    })?)
+}
+
+fn row(kind: &str, account: &Account) -> Vec<String> {
+    let numbers = [account.objects, account.equal, account.different, account.absent, account.by_hand];
+    std::iter::once(kind.to_owned())
+        .chain(numbers.iter().map(|number| if *number == 0 { "·".to_owned() } else { number.to_string() }))
+        .collect()
+}
+
+fn difference(one: &Difference) -> String {
+    let short = |value: &Value| value.to_string().chars().take(120).collect::<String>();
+    format!("DIFFERENT {} {} {}: {} became {}", one.kind, one.object, one.at, short(&one.source), short(&one.target))
+}
+
+fn to_json(report: &Report) -> Value {
+    let stages: Vec<Value> =
+        report.stages.iter().map(|(stage, time)| json!({ "stage": stage, "seconds": time.as_secs_f64() })).collect();
+    json!({
+        "good": report.is_good(),
+        "stages": stages,
+        "bytes": report.bytes,
+        "findings": report.findings.iter().map(super::verify::finding_json).collect::<Vec<_>>(),
+        "comparison": report.comparison,
+        "receipt": report.receipt,
+        "again": report.again,
+        "requests": { "source": report.requests.0, "target": report.requests.1 },
+    })
+}

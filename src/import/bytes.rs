@@ -1,0 +1,169 @@
+//! Sends the bytes of notebooks and files. An upload whose answer was lost may be repeated: it says the same again.
+
+use super::receipt::{Done, State};
+use super::send::is_ambiguous;
+use super::tree::at;
+use super::{Hands, Ready, Trouble};
+use crate::api::{ApiError, ErrorKind, Method, Request, Upload, encode_path};
+use crate::kinds::Tree;
+use crate::plan::Action;
+use crate::spool::Blob;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::io::Read;
+
+/// The most that a block of DBFS may hold, decoded: 1 MiB (core reference §3).
+const BLOCK: u64 = 1 << 20;
+
+/// The most that an import through JSON takes: 10 MiB (core reference §2).
+const LARGEST_JSON: u64 = 10 << 20;
+
+/// How often a file of DBFS is begun again.
+const TRIES: u32 = 3;
+
+impl Hands<'_> {
+    pub(super) async fn content(&self, ready: &Ready<'_>, tree: Tree, overwrite: bool) -> Result<Done, Trouble> {
+        let blob = self.contents.content(&ready.step.source)?;
+        let object_id = match tree {
+            Tree::Dbfs => self.dbfs(ready, &blob, overwrite).await?,
+            Tree::Volume => self.volume(ready, &blob).await?,
+            _ => self.workspace_import(ready, &blob, overwrite).await?,
+        };
+        let state = if overwrite { State::Updated } else { State::Created };
+        Ok(Done::there(state, at(&ready.step.key, object_id.as_ref())))
+    }
+
+    /// `workspace/import`, with the format and language that make it what it was (core reference §2, Import).
+    async fn workspace_import(&self, ready: &Ready<'_>, blob: &Blob, overwrite: bool) -> Result<Option<Value>, Trouble> {
+        let answer = match self.multipart(ready, blob, overwrite).await {
+            // Nothing was there when the plan was made, so what is there now came from us.
+            Err(error) if is_ambiguous(&error) => self.multipart(ready, blob, true).await,
+            answer => answer,
+        };
+        match answer {
+            Ok(answer) => Ok(answer.get("object_id").cloned()),
+            Err(error) if refuses_form(&error) => match self.without_form(ready, blob, overwrite).await {
+                Ok(answer) => Ok(answer.get("object_id").cloned()),
+                Err(_) => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn multipart(&self, ready: &Ready<'_>, blob: &Blob, overwrite: bool) -> Result<Value, ApiError> {
+        let mut request = Request::new(Method::Post, ready.kind.name, "/api/2.0/workspace/import");
+        if overwrite {
+            request = request.safe();
+        }
+        let mut fields = vec![("path".to_owned(), ready.step.key.clone())];
+        fields.extend(form(&ready.step.action).into_iter().map(|(name, value)| (name.to_owned(), value)));
+        fields.push(("overwrite".to_owned(), overwrite.to_string()));
+        self.workspace.upload(&request, Upload::Multipart { fields, file: blob.clone() }).await
+    }
+
+    /// Older ways, for a workspace or a proxy that does not take a form: files raw, notebooks in JSON.
+    async fn without_form(&self, ready: &Ready<'_>, blob: &Blob, overwrite: bool) -> Result<Value, Trouble> {
+        if ready.kind.name == "file" {
+            let path = format!("/api/2.0/workspace-files/import-file{}", encode_path(&ready.step.key));
+            let request = Request::new(Method::Post, ready.kind.name, path).query("overwrite", overwrite.to_string());
+            return Ok(self.workspace.upload(&request, Upload::Raw(blob.clone())).await?);
+        }
+        if blob.len() > LARGEST_JSON {
+            return Err(Trouble::Plan("too large for the older way to import".into()));
+        }
+        let bytes = blob.bytes().map_err(|error| disk(ready, error))?;
+        let mut body = json!({ "path": ready.step.key, "overwrite": overwrite, "content": STANDARD.encode(bytes) });
+        form(&ready.step.action).into_iter().for_each(|(name, value)| body[name] = json!(value));
+        Ok(self.workspace.call(&Request::post(ready.kind.name, "/api/2.0/workspace/import", body)).await?)
+    }
+
+    /// Begin, blocks, end. A block whose answer was lost may be there or not: then from the beginning.
+    async fn dbfs(&self, ready: &Ready<'_>, blob: &Blob, overwrite: bool) -> Result<Option<Value>, Trouble> {
+        let mut overwrite = overwrite;
+        let mut attempt = 1;
+        loop {
+            match self.dbfs_once(ready, blob, overwrite).await {
+                Err(Trouble::Api(error)) if is_ambiguous(&error) && attempt < TRIES => {
+                    overwrite = true;
+                    attempt += 1;
+                }
+                other => return other.map(|()| None),
+            }
+        }
+    }
+
+    async fn dbfs_once(&self, ready: &Ready<'_>, blob: &Blob, overwrite: bool) -> Result<(), Trouble> {
+        let post = |call: &str, body: Value| Request::post(ready.kind.name, format!("/api/2.0/dbfs/{call}"), body);
+        let begun = self.workspace.call(&post("create", json!({ "path": ready.step.key, "overwrite": overwrite }))).await?;
+        let handle =
+            begun.get("handle").cloned().ok_or_else(|| Trouble::Plan("the workspace gave no handle to write to".into()))?;
+        let mut reader = blob.reader();
+        loop {
+            let mut block = Vec::new();
+            (&mut reader).take(BLOCK).read_to_end(&mut block).map_err(|error| disk(ready, error))?;
+            if block.is_empty() {
+                break;
+            }
+            self.workspace.call(&post("add-block", json!({ "handle": handle, "data": STANDARD.encode(block) }))).await?;
+        }
+        self.workspace.call(&post("close", json!({ "handle": handle }))).await?;
+        Ok(())
+    }
+
+    async fn volume(&self, ready: &Ready<'_>, blob: &Blob) -> Result<Option<Value>, Trouble> {
+        let path = &ready.step.key;
+        // The volume itself is a folder that nobody can make here: `/Volumes/catalog/schema/volume`.
+        if let Some((folder, _)) = path.rsplit_once('/').filter(|(folder, _)| folder.matches('/').count() > 4) {
+            let request = Request::new(Method::Put, ready.kind.name, format!("/api/2.0/fs/directories{}", encode_path(folder)));
+            self.workspace.call(&request.safe()).await?;
+        }
+        let request = Request::new(Method::Put, ready.kind.name, format!("/api/2.0/fs/files{}", encode_path(path)));
+        self.workspace.upload(&request.query("overwrite", "true").safe(), Upload::Raw(blob.clone())).await?;
+        Ok(None)
+    }
+}
+
+/// What tells a notebook from a file: a file is sent `RAW`, whatever its name and first line say.
+fn form(action: &Action) -> Vec<(&'static str, String)> {
+    let Action::Content { format, language, .. } = action else { return Vec::new() };
+    match (format.as_deref(), language) {
+        (None, None) => vec![("format", "RAW".to_owned())],
+        (Some("JUPYTER"), _) => vec![("format", "JUPYTER".to_owned())],
+        (format, language) => {
+            let mut fields = vec![("format", format.unwrap_or("SOURCE").to_owned())];
+            fields.extend(language.clone().map(|language| ("language", language)));
+            fields
+        }
+    }
+}
+
+/// Whether the form itself may be what is refused.
+fn refuses_form(error: &ApiError) -> bool {
+    let about_form = error.message.to_lowercase().contains("multipart") || matches!(error.status, Some(413 | 415));
+    about_form && matches!(error.kind, ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Unavailable | ErrorKind::Protocol)
+}
+
+fn disk(ready: &Ready<'_>, error: std::io::Error) -> Trouble {
+    Trouble::Content(super::ContentError::new(&ready.step.source, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(format: Option<&str>, language: Option<&str>) -> Action {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        Action::Content { overwrite: false, len: 0, format: text(format), language: text(language) }
+    }
+
+    #[test]
+    fn a_file_stays_a_file_and_a_notebook_keeps_its_language() {
+        assert_eq!(form(&content(None, None)), [("format", "RAW".to_owned())]);
+        assert_eq!(
+            form(&content(Some("SOURCE"), Some("SQL"))),
+            [("format", "SOURCE".to_owned()), ("language", "SQL".to_owned())]
+        );
+        assert_eq!(form(&content(Some("JUPYTER"), Some("PYTHON"))), [("format", "JUPYTER".to_owned())]);
+    }
+}

@@ -1,0 +1,85 @@
+//! What is known of the target while an import goes on, and how it gets into bodies.
+
+use crate::object::SourceId;
+use crate::plan::{Action, Found, Plan, Step, Unmet, fill, remove_exactly};
+use crate::pointer;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+/// Which object of the target each object of the bundle is.
+pub(super) struct Known(HashMap<SourceId, Found>);
+
+/// A body with its links filled in.
+pub(super) struct Filled {
+    pub body: Map<String, Value>,
+    pub notes: Vec<String>,
+}
+
+impl Known {
+    /// What the plan knows.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let there = |step: &Step| match &step.action {
+            Action::Update { target, .. } | Action::Adopt { target } | Action::Mark { target } => Some(target.clone()),
+            Action::Unchanged { target } | Action::Complete { target, .. } => target.clone(),
+            _ => None,
+        };
+        let parent = |step: &Step| match (&step.action, &step.parent) {
+            (Action::Attach { parent: Some(there), .. }, Some(parent)) => Some((parent.clone(), there.clone())),
+            _ => None,
+        };
+        let own = plan.steps.iter().filter_map(|step| Some((step.source.clone(), there(step)?)));
+        let mut known: HashMap<SourceId, Found> = plan.steps.iter().filter_map(parent).collect();
+        known.extend(own);
+        Self(known)
+    }
+
+    pub(super) fn get(&self, source: &SourceId) -> Option<Found> {
+        self.0.get(source).cloned()
+    }
+
+    pub(super) fn learn(&mut self, source: &SourceId, there: Found) {
+        self.0.insert(source.clone(), there);
+    }
+
+    /// The body of a step with every link filled in. Errors: the name of an object without which it cannot be sent.
+    pub(super) fn fill(&self, step: &Step) -> Result<Filled, String> {
+        let mut body = Value::Object(body(&step.action).cloned().unwrap_or_default());
+        let (mut gone, mut notes) = (Vec::new(), Vec::new());
+        for link in &step.links {
+            match (self.0.get(&link.to), link.unmet) {
+                (Some(there), _) => drop(pointer::edit(&mut body, &link.at, &mut |_, value| {
+                    let new = fill(value, there, link.key);
+                    let changed = new != *value;
+                    *value = new;
+                    changed
+                })),
+                (None, Unmet::Stop) => return Err(link.to.to_string()),
+                (None, Unmet::Keep) => {}
+                (None, Unmet::Drop) => gone.push(link.at.clone()),
+                (None, Unmet::DropParent) => gone.extend(link.at.rsplit_once('/').map(|(parent, _)| parent.to_owned())),
+            }
+            if self.0.get(&link.to).is_none() {
+                notes.push(format!("{} referred to {}, which did not come to be", link.at, link.to));
+            }
+        }
+        remove_exactly(&mut body, gone);
+        Ok(Filled { body: if let Value::Object(body) = body { body } else { Map::new() }, notes })
+    }
+}
+
+fn body(action: &Action) -> Option<&Map<String, Value>> {
+    match action {
+        Action::Create { body } | Action::Update { body, .. } | Action::Complete { body, .. } | Action::Attach { body, .. } => {
+            Some(body)
+        }
+        _ => None,
+    }
+}
+
+/// An id as text.
+pub(super) fn text(id: &Value) -> String {
+    match id {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,84 @@
+//! The parts of the README that programs print are what programs print. `LIFEBOAT_BLESS=1` renews them.
+
+use lifeboat::simulator::{Options, Seed, Server};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_shows_what_the_program_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("prod.tar.zst");
+    let (source, target) = (server(Seed::Sample, "1000000000000001").await, server(Seed::Prepared, "2000000000000002").await);
+    lifeboat(&source, folder.path(), &["export", "--unlimited", "-o", text(&bundle)]);
+    let list = lifeboat(&source, folder.path(), &["list", text(&bundle)]);
+    let import = lifeboat(&target, folder.path(), &["import", text(&bundle), "--unlimited", "--yes"]);
+    let kinds = lifeboat(&source, folder.path(), &["kinds", "--markdown"]);
+    let mut readme = std::fs::read_to_string(readme()).unwrap();
+    let before = readme.clone();
+    set(&mut readme, "list", &fenced("$ lifeboat list prod.tar.zst\n", &plain(&list, &source)));
+    set(&mut readme, "import", &fenced("", &plain(left_for_people(&import), &target)));
+    set(&mut readme, "kinds", &kinds);
+    source.stop().await;
+    target.stop().await;
+    if std::env::var_os("LIFEBOAT_BLESS").is_some() {
+        std::fs::write(self::readme(), &readme).unwrap();
+    } else {
+        assert!(before == readme, "the README is out of date: LIFEBOAT_BLESS=1 cargo test --test it readme");
+    }
+}
+
+async fn server(seed: Seed, workspace_id: &str) -> Server {
+    Server::start(Options { seed, workspace_id: workspace_id.into(), ..Options::default() }).await.unwrap()
+}
+
+fn readme() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// What the program prints, with a home of its own and a fixed clock.
+fn lifeboat(server: &Server, home: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .args(arguments)
+        .env_clear()
+        .env("HOME", home)
+        .env("DATABRICKS_HOST", server.url())
+        .env("DATABRICKS_TOKEN", server.token())
+        .env("SOURCE_DATE_EPOCH", "1787364000")
+        .output()
+        .unwrap();
+    let code = output.status.code();
+    assert!(matches!(code, Some(0 | 3)), "{arguments:?} ended with {code:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn left_for_people(import: &str) -> &str {
+    import.rfind("left for you:").map_or("", |at| &import[at..])
+}
+
+/// Without what differs from run to run: the port, digests, sizes of what is compressed, the number of requests.
+fn plain(printed: &str, server: &Server) -> String {
+    let digest = regex::Regex::new(r"[0-9a-f]{64}").unwrap();
+    let size = regex::Regex::new(r"[0-9.]+ [KM]iB stored").unwrap();
+    let requests = regex::Regex::new(r"(?m)^[0-9]+ requests sent\n").unwrap();
+    let text = printed.replace(&server.url(), "https://adb-1000000000000001.1.azuredatabricks.net");
+    let text = digest.replace_all(&text, "c5b569a4…");
+    let text = size.replace_all(&text, "… stored");
+    let text = requests.replace_all(&text, "");
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+fn fenced(command: &str, printed: &str) -> String {
+    format!("```text\n{command}{}\n```\n", printed.trim_end())
+}
+
+/// Puts a text between the marks of this name.
+fn set(page: &mut String, name: &str, text: &str) {
+    let begin = format!("<!-- generated: {name} -->\n");
+    let start = page.find(&begin).unwrap_or_else(|| panic!("the README has no place for {name}")) + begin.len();
+    let end = start + page[start..].find("<!-- end -->").unwrap();
+    page.replace_range(start..end, text);
+}
