@@ -19,7 +19,7 @@ if [ "${1:-}" != --mounted ]; then
 fi
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'umount -q "$work/small" 2>/dev/null || true; rm -rf "$work"' EXIT
 export HOME=$work/home XDG_STATE_HOME=$work/state XDG_CACHE_HOME=$work/cache
 small=$work/small
 mkdir -p "$small" "$HOME"
@@ -30,7 +30,7 @@ while [ -z "$succeeded" ]; do
     [ "$kib" -le 1048576 ] || fail "no export into a file system of 1 GiB"
     mount -t tmpfs -o "size=${kib}k" tmpfs "$small"
     code=0
-    "$lifeboat" --quiet export -o "$small/bundle.tar.zst" >"$work/said" 2>&1 || code=$?
+    timeout 120 "$lifeboat" --quiet export --unlimited -o "$small/bundle.tar.zst" >"$work/said" 2>&1 || code=$?
     if [ "$code" = 0 ] || [ "$code" = 3 ]; then
         "$lifeboat" --quiet verify --full "$small/bundle.tar.zst" >"$work/said" 2>&1 || [ "$?" = 3 ] || fail "the bundle on ${kib} KiB is not whole"
         succeeded=$kib

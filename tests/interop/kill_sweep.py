@@ -44,7 +44,7 @@ class Sweep:
 
     def export(self, folder, wrapper=()):
         """Runs an export into a folder, under a tracer if told. Gives its exit code, negative for a signal, and what it said."""
-        command = [*wrapper, harness.program(), "--quiet", "export", "--threads", "1", "-o", folder / NAME]
+        command = [*wrapper, harness.program(), "--quiet", "export", "--unlimited", "--threads", "1", "-o", folder / NAME]
         environment = self.lifeboat.environment(self.workspace["url"], self.workspace["token"]) | STEADY
         done = subprocess.run([str(word) for word in command], env=environment, capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
         return done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace")
