@@ -94,7 +94,7 @@ pub fn known(folder: &Path, target: &str, source: &str) -> io::Result<BTreeMap<S
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&format!("{}-", plain(target))) && name.ends_with(".jsonl") {
+        if name.starts_with(&format!("{}-", plain(target))) && name.strip_suffix(".jsonl").is_some() {
             files.push((entry.metadata()?.modified()?, entry.path()));
         }
     }

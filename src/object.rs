@@ -63,6 +63,7 @@ pub struct Wanted {
     source_workspace: String,
     keys: HashMap<&'static str, HashSet<String>>,
     sources: HashMap<&'static str, HashSet<String>>,
+    ids: HashMap<&'static str, HashSet<String>>,
     folders: HashSet<String>,
 }
 
@@ -82,6 +83,17 @@ impl Wanted {
         self.folders.extend(with_parents(key).skip(1).map(str::to_owned));
     }
 
+    /// Asks for what the target calls by this id, whatever its name is now.
+    pub fn add_id(&mut self, kind: &'static Kind, id: &str) {
+        self.ids.entry(kind.name).or_default().insert(id.to_owned());
+        self.keys.entry(kind.name).or_default();
+    }
+
+    /// Whether the object of this id in the target is asked for.
+    pub fn wants_id(&self, kind: &'static Kind, id: &str) -> bool {
+        self.ids.get(kind.name).is_some_and(|ids| ids.contains(id))
+    }
+
     /// Whether something below this folder is asked for.
     pub fn wants_folder(&self, path: &str) -> bool {
         self.folders.contains(path)
@@ -92,22 +104,6 @@ impl Wanted {
         let mut keys: Vec<&str> = self.keys.get(kind).into_iter().flatten().map(String::as_str).collect();
         keys.sort_unstable();
         keys
-    }
-
-    /// The part that is about these kinds.
-    #[must_use]
-    pub fn only(mut self, kinds: &[&str]) -> Self {
-        self.keys.retain(|kind, _| kinds.contains(kind));
-        self.sources.retain(|kind, _| kinds.contains(kind));
-        self
-    }
-
-    /// The part that is about all other kinds.
-    #[must_use]
-    pub fn without(mut self, kinds: &[&str]) -> Self {
-        self.keys.retain(|kind, _| !kinds.contains(kind));
-        self.sources.retain(|kind, _| !kinds.contains(kind));
-        self
     }
 
     /// Whether anything of the kind is asked for.

@@ -31,7 +31,7 @@ impl Hands<'_> {
             _ => self.workspace_import(ready, &blob, overwrite).await?,
         };
         let state = if overwrite { State::Updated } else { State::Created };
-        Ok(Done::there(state, at(&ready.step.key, object_id.as_ref())))
+        Ok(Done::there(state, at(&ready.path, object_id.as_ref())))
     }
 
     /// `workspace/import`, with the format and language that make it what it was (core reference §2, Import).
@@ -56,7 +56,7 @@ impl Hands<'_> {
         if overwrite {
             request = request.safe();
         }
-        let mut fields = vec![("path".to_owned(), ready.step.key.clone())];
+        let mut fields = vec![("path".to_owned(), ready.path.clone())];
         fields.extend(form(&ready.step.action).into_iter().map(|(name, value)| (name.to_owned(), value)));
         fields.push(("overwrite".to_owned(), overwrite.to_string()));
         self.workspace.upload(&request, Upload::Multipart { fields, file: blob.clone() }).await
@@ -65,7 +65,7 @@ impl Hands<'_> {
     /// Older ways, for a workspace or a proxy that does not take a form: files raw, notebooks in JSON.
     async fn without_form(&self, ready: &Ready<'_>, blob: &Blob, overwrite: bool) -> Result<Value, Trouble> {
         if ready.kind.name == "file" {
-            let path = format!("/api/2.0/workspace-files/import-file{}", encode_path(&ready.step.key));
+            let path = format!("/api/2.0/workspace-files/import-file{}", encode_path(&ready.path));
             let request = Request::new(Method::Post, ready.kind.name, path).query("overwrite", overwrite.to_string());
             return Ok(self.workspace.upload(&request, Upload::Raw(blob.clone())).await?);
         }
@@ -73,8 +73,10 @@ impl Hands<'_> {
             return Err(Trouble::Plan("too large for the older way to import".into()));
         }
         let bytes = blob.bytes().map_err(|error| disk(ready, error))?;
-        let mut body = json!({ "path": ready.step.key, "overwrite": overwrite, "content": STANDARD.encode(bytes) });
-        form(&ready.step.action).into_iter().for_each(|(name, value)| body[name] = json!(value));
+        let mut body = json!({ "path": ready.path, "overwrite": overwrite, "content": STANDARD.encode(bytes) });
+        for (name, value) in form(&ready.step.action) {
+            body[name] = json!(value);
+        }
         Ok(self.workspace.call(&Request::post(ready.kind.name, "/api/2.0/workspace/import", body)).await?)
     }
 
@@ -95,7 +97,7 @@ impl Hands<'_> {
 
     async fn dbfs_once(&self, ready: &Ready<'_>, blob: &Blob, overwrite: bool) -> Result<(), Trouble> {
         let post = |call: &str, body: Value| Request::post(ready.kind.name, format!("/api/2.0/dbfs/{call}"), body);
-        let begun = self.workspace.call(&post("create", json!({ "path": ready.step.key, "overwrite": overwrite }))).await?;
+        let begun = self.workspace.call(&post("create", json!({ "path": ready.path, "overwrite": overwrite }))).await?;
         let handle =
             begun.get("handle").cloned().ok_or_else(|| Trouble::Plan("the workspace gave no handle to write to".into()))?;
         let mut reader = blob.reader();
@@ -112,7 +114,7 @@ impl Hands<'_> {
     }
 
     async fn volume(&self, ready: &Ready<'_>, blob: &Blob) -> Result<Option<Value>, Trouble> {
-        let path = &ready.step.key;
+        let path = &ready.path;
         // The volume itself is a folder that nobody can make here: `/Volumes/catalog/schema/volume`.
         if let Some((folder, _)) = path.rsplit_once('/').filter(|(folder, _)| folder.matches('/').count() > 4) {
             let request = Request::new(Method::Put, ready.kind.name, format!("/api/2.0/fs/directories{}", encode_path(folder)));

@@ -45,19 +45,19 @@ impl Hands<'_> {
     async fn create(&self, ready: &Ready<'_>, collection: &'static Collection) -> Result<Done, Trouble> {
         let sent = Value::Object(renamed(ready.kind, &ready.body));
         let call = request(ready.kind, &collection.create.call, &[], Some(sent));
-        let mut last = None;
+        let mut trouble = None;
         for attempt in 0..TRIES {
             match self.workspace.call(&call).await {
                 Ok(answer) => match made(ready, collection, &answer) {
                     Some(target) => return self.made_inert(ready, collection, Done::there(State::Created, target)).await,
-                    None => last = Some(Trouble::Plan("the answer to the create names no id".into())),
+                    None => trouble = Some(Trouble::Plan("the answer to the create names no id".into())),
                 },
                 Err(error) if look_first(&error) => {
                     let lost = is_ambiguous(&error);
-                    last = Some(Trouble::Api(error));
+                    trouble = Some(Trouble::Api(error));
                     if !lost {
                         // It was there before us, or an earlier try made it: either way it is not made again.
-                        return self.adopt(ready, collection, State::Adopted, last).await;
+                        return self.adopt(ready, collection, State::Adopted, trouble).await;
                     }
                 }
                 Err(error) => return Err(refused(ready, error)),
@@ -67,7 +67,7 @@ impl Hands<'_> {
                 return self.made_inert(ready, collection, found_again(target)).await;
             }
         }
-        Err(last.unwrap_or_else(|| Trouble::Plan("it was not tried".into())))
+        Err(trouble.unwrap_or_else(|| Trouble::Plan("it was not tried".into())))
     }
 
     async fn adopt(
@@ -211,13 +211,11 @@ fn look_first(error: &ApiError) -> bool {
 /// A vault's scope wants a person who is signed in to Entra ID (core reference §12).
 fn refused(ready: &Ready<'_>, error: ApiError) -> Trouble {
     let vault = ready.body.get("backend_type") == Some(&json!("AZURE_KEYVAULT"));
-    match vault && matches!(error.kind, ErrorKind::Invalid | ErrorKind::Denied) {
-        true => {
-            let todo = "create this Key Vault scope while signed in to Entra ID, with the vault of this region".to_owned();
-            Trouble::Person(What::Look, todo, Box::new(error.into()))
-        }
-        false => error.into(),
+    if vault && matches!(error.kind, ErrorKind::Invalid | ErrorKind::Denied) {
+        let todo = "create this Key Vault scope while signed in to Entra ID, with the vault of this region".to_owned();
+        return Trouble::Person(What::Look, todo, Box::new(error.into()));
     }
+    error.into()
 }
 
 /// `{"job_id": 1, "new_settings": {…}}`, as the table says.

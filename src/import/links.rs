@@ -1,7 +1,7 @@
 //! What is known of the target while an import goes on, and how it gets into bodies.
 
 use crate::object::SourceId;
-use crate::plan::{Action, Found, Plan, Step, Unmet, fill, remove_exactly};
+use crate::plan::{Action, Found, Plan, Step, Unmet, fill_link, remove_exactly};
 use crate::pointer;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -37,6 +37,15 @@ impl Known {
         self.0.get(source).cloned()
     }
 
+    /// Where a path of the plan lies, now that the home that it lies in has its name.
+    pub(super) fn path(&self, path: &str) -> String {
+        let Some(below) = path.strip_prefix("/Users/") else { return path.to_owned() };
+        let owner = below.split('/').next().unwrap_or_default();
+        let (home, rest) = path.split_at("/Users/".len() + owner.len());
+        let actual = self.0.get(&SourceId { kind: "directory".into(), id: home.to_owned() });
+        actual.map_or_else(|| path.to_owned(), |actual| format!("{}{rest}", text(&actual.id)))
+    }
+
     pub(super) fn learn(&mut self, source: &SourceId, there: Found) {
         self.0.insert(source.clone(), there);
     }
@@ -48,7 +57,7 @@ impl Known {
         for link in &step.links {
             match (self.0.get(&link.to), link.unmet) {
                 (Some(there), _) => drop(pointer::edit(&mut body, &link.at, &mut |_, value| {
-                    let new = fill(value, there, link.key);
+                    let new = fill_link(value, link, there);
                     let changed = new != *value;
                     *value = new;
                     changed
@@ -58,7 +67,7 @@ impl Known {
                 (None, Unmet::Drop) => gone.push(link.at.clone()),
                 (None, Unmet::DropParent) => gone.extend(link.at.rsplit_once('/').map(|(parent, _)| parent.to_owned())),
             }
-            if self.0.get(&link.to).is_none() {
+            if !self.0.contains_key(&link.to) && link.to.kind != "directory" {
                 notes.push(format!("{} referred to {}, which did not come to be", link.at, link.to));
             }
         }

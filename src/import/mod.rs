@@ -21,7 +21,7 @@ use crate::api::{ApiError, ErrorKind, Workspace};
 use crate::event::{Event, Observer};
 use crate::journal::{Journal, Line};
 use crate::kinds::{self, Kind, Shape};
-use crate::plan::{Action, Found, Plan, Step, Todos, What};
+use crate::plan::{Action, Found, Plan, Step, Todos, What, name_of};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use links::Known;
@@ -108,6 +108,10 @@ struct Ready<'a> {
     parent: Option<Found>,
     /// What the object is in the target, for what completes it.
     target: Option<Found>,
+    /// Where it lies, for what has a path.
+    path: String,
+    /// Another name that a home may have: its owner's, as the target spells it.
+    other_home: Option<String>,
     notes: Vec<String>,
 }
 
@@ -178,7 +182,13 @@ impl<'a> Import<'a> {
         }
         let parent = step.parent.as_ref().and_then(|parent| self.known.get(parent));
         let target = self.known.get(&step.source);
-        Ok(Ok(Ready { step, kind, body: filled.body, parent, target, notes: filled.notes }))
+        let (path, other_home) = (self.known.path(&step.key), self.other_home(step));
+        Ok(Ok(Ready { step, kind, body: filled.body, parent, target, path, other_home, notes: filled.notes }))
+    }
+
+    fn other_home(&self, step: &Step) -> Option<String> {
+        let owner = step.needs.iter().map(|need| &self.plan.steps[*need].source).find(|source| source.kind != "directory")?;
+        self.known.get(owner).map(|owner| format!("/Users/{}", owner.key))
     }
 
     /// Steps in which there is nothing to do.
@@ -222,10 +232,10 @@ impl<'a> Import<'a> {
         if done.locked_out {
             self.locked_out = Some("the workspace does not let us in any more".into());
         }
-        for (what, text) in &done.todos {
-            self.todos.add(*what, text.clone(), format!("{}:{}", step.source.kind, step.key));
-        }
         if let Some(kind) = kinds::by_name(&step.source.kind) {
+            for (what, text) in &done.todos {
+                self.todos.add(*what, text.clone(), name_of(kind, &step.key, &step.source.id));
+            }
             let (object, reason) = (step.key.clone(), done.reason.clone());
             self.observer.event(&Event::Settled { kind: kind.name, object, state: done.state.name(), reason });
         }
@@ -309,6 +319,10 @@ fn api_trouble(error: &ApiError, ready: &Ready<'_>) -> Done {
         ErrorKind::Quota => {
             let todo = (What::Quota, "raise the limit or make room, then import again".to_owned());
             Done { quota: true, todos: vec![todo], ..Done::pending(reason) }
+        }
+        ErrorKind::Invalid | ErrorKind::NotFound if !ready.step.dead.is_empty() => {
+            let dead = ready.step.dead.join(", ");
+            Done::pending(format!("refers to {dead}, which was gone at the source or is not in the target: {reason}"))
         }
         ErrorKind::Conflict if attached_later => Done::pending(reason),
         ErrorKind::Unauthenticated | ErrorKind::Login => Done { locked_out: true, ..Done::failed(reason) },

@@ -41,7 +41,9 @@ impl Queue {
             if before.is_empty() {
                 queue.free.entry(kind).or_default().insert(*index);
             }
-            before.into_iter().for_each(|one| queue.waiting.entry(one).or_default().push(*index));
+            for one in before {
+                queue.waiting.entry(one).or_default().push(*index);
+            }
         }
         queue
     }
@@ -122,6 +124,7 @@ mod tests {
             changes: vec![],
             marks: vec![],
             notes: vec![],
+            dead: vec![],
             implied: false,
         }
     }

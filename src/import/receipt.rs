@@ -149,20 +149,21 @@ impl Import<'_> {
         let mut place: BTreeMap<SourceId, usize> = BTreeMap::new();
         for (step, done) in self.plan.steps.iter().zip(self.done.iter_mut()).filter(|(step, _)| !step.implied) {
             let done = done.take().unwrap_or_else(|| Done::failed("it was never begun"));
-            match place.get(&step.source) {
-                Some(at) => items[*at].join(step, done),
-                None => {
-                    place.insert(step.source.clone(), items.len());
-                    items.push(Item::new(step, done));
-                }
+            if let Some(at) = place.get(&step.source) {
+                items[*at].join(step, done);
+                continue;
             }
+            place.insert(step.source.clone(), items.len());
+            items.push(Item::new(step, done));
         }
         let mut counts: BTreeMap<String, BTreeMap<&'static str, u64>> = BTreeMap::new();
         for item in &items {
             *counts.entry(item.source.kind.clone()).or_default().entry(item.state.name()).or_default() += 1;
         }
         let mut requests = self.hands.workspace.requests();
-        requests.iter_mut().for_each(|(label, count)| *count -= before.get(label).copied().unwrap_or(0));
+        for (label, count) in &mut requests {
+            *count -= before.get(label).copied().unwrap_or(0);
+        }
         requests.retain(|_, count| *count > 0);
         let todos = self.todos.finish();
         Receipt { source: self.plan.source.clone(), target: self.plan.target.clone(), counts, items, todos, requests }

@@ -28,26 +28,24 @@ impl Hands<'_> {
     /// `mkdirs` may be repeated: a folder that is there already is no error (core reference §0.4).
     async fn folder(&self, ready: &Ready<'_>) -> Result<Done, Trouble> {
         self.mkdirs(ready).await?;
-        Ok(Done::there(State::Created, at(&ready.step.key, None)))
+        Ok(Done::there(State::Created, at(&ready.path, None)))
     }
 
     async fn mkdirs(&self, ready: &Ready<'_>) -> Result<(), ApiError> {
-        let request = Request::post(ready.kind.name, "/api/2.0/workspace/mkdirs", json!({ "path": ready.step.key })).safe();
+        let request = Request::post(ready.kind.name, "/api/2.0/workspace/mkdirs", json!({ "path": ready.path })).safe();
         self.workspace.call(&request).await.map(drop)
     }
 
     /// A home is never made: it came with its user, or it did not.
     async fn home(&self, ready: &Ready<'_>) -> Result<Done, Trouble> {
-        match self.status(ready, &ready.step.key).await? {
-            Some(status) => Ok(Done::there(State::Unchanged, at(&ready.step.key, status.get("object_id")))),
-            None => {
-                let reason = "the home did not come with its user, perhaps since the target names the user otherwise";
-                Ok(Done {
-                    todos: vec![(What::Principal, "let this person sign in once, then import again".into())],
-                    ..Done::skipped(reason)
-                })
+        for path in std::iter::once(&ready.path).chain(&ready.other_home) {
+            if let Some(status) = self.status(ready, path).await? {
+                return Ok(Done::there(State::Unchanged, at(path, status.get("object_id"))));
             }
         }
+        let reason = "the home did not come with its user";
+        let todo = (What::Principal, "let this person sign in once, then import again".to_owned());
+        Ok(Done { todos: vec![todo], ..Done::skipped(reason) })
     }
 
     /// A Git folder is cloned, and its branch chosen afterwards; without a sign-in to Git a person has to help.
@@ -55,7 +53,7 @@ impl Hands<'_> {
         let url = ready.body.get("url").and_then(Value::as_str).unwrap_or_default();
         if url.is_empty() {
             self.mkdirs(ready).await?;
-            let mut done = Done::there(State::Created, at(&ready.step.key, None));
+            let mut done = Done::there(State::Created, at(&ready.path, None));
             done.notes.push("it had no remote repository: made as a plain folder".into());
             return Ok(done);
         }
@@ -71,13 +69,13 @@ impl Hands<'_> {
     async fn clone_git(&self, ready: &Ready<'_>) -> Result<Found, Trouble> {
         let mut body = ready.body.clone();
         body.shift_remove("branch");
-        body.insert("path".into(), json!(ready.step.key));
+        body.insert("path".into(), json!(ready.path));
         let request = Request::post(ready.kind.name, "/api/2.0/repos", Value::Object(body));
         match self.workspace.call(&request).await {
-            Ok(answer) => Ok(at(&ready.step.key, answer.get("id"))),
-            Err(error) if is_ambiguous(&error) => match self.status(ready, &ready.step.key).await? {
-                Some(status) => Ok(at(&ready.step.key, status.get("object_id"))),
-                None => Ok(at(&ready.step.key, self.workspace.call(&request).await?.get("id"))),
+            Ok(answer) => Ok(at(&ready.path, answer.get("id"))),
+            Err(error) if is_ambiguous(&error) => match self.status(ready, &ready.path).await? {
+                Some(status) => Ok(at(&ready.path, status.get("object_id"))),
+                None => Ok(at(&ready.path, self.workspace.call(&request).await?.get("id"))),
             },
             Err(error) => Err(error.into()),
         }

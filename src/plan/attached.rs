@@ -28,7 +28,7 @@ impl Planner<'_> {
         }
         let place = match self.place_of(object) {
             Ok(place) => place,
-            Err(action) => return Draft::new(object, index, action),
+            Err(action) => return Draft::new(object, index, *action),
         };
         let mut draft = match &attached.write {
             Write::Never { todo } => self.draft_by_hand(index, &place, todo),
@@ -42,8 +42,8 @@ impl Planner<'_> {
         draft
     }
 
-    fn place_of(&self, object: &Sanitized) -> Result<Place, Action> {
-        let skip = |reason: String| Action::Skip { reason };
+    fn place_of(&self, object: &Sanitized) -> Result<Place, Box<Action>> {
+        let skip = |reason: String| Box::new(Action::Skip { reason });
         let (kind, id) = parent_of(object.meta()).ok_or_else(|| skip("the bundle does not say what it hangs on".into()))?;
         let kind =
             kinds::by_name(&kind).ok_or_else(|| skip(format!("it hangs on a {kind}, which this version does not know")))?;
@@ -51,7 +51,7 @@ impl Planner<'_> {
         let index = self.bundle.by_id(kind.name, &id).ok_or_else(missing)?;
         match &self.fates[index] {
             Fate::Never(reason) => Err(skip(format!("needs {}:{id}: {reason}", kind.name))),
-            Fate::There(there, How::Mapped) => Err(Action::Unchanged { target: Some(there.clone()) }),
+            Fate::There(there, How::Mapped) => Err(Box::new(Action::Unchanged { target: Some(there.clone()) })),
             Fate::There(there, _) => Ok(Place { kind, index, there: Some(there.clone()) }),
             Fate::Coming => Ok(Place { kind, index, there: None }),
         }
@@ -117,11 +117,15 @@ impl Planner<'_> {
             resolved.links.clear();
             return Some("the workspace sets who may use this folder".into());
         }
-        let owner = paths::home_of(path)?;
+        let (owner, place) = (paths::home_of(path)?, self.place(path));
+        let here = paths::home_of(&place).unwrap_or(owner);
         let own = |entry: &Value| {
-            ["user_name", "service_principal_name"]
-                .iter()
-                .any(|who| entry.get(who).and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(owner)))
+            ["user_name", "service_principal_name"].iter().any(|who| {
+                entry
+                    .get(who)
+                    .and_then(Value::as_str)
+                    .is_some_and(|name| [owner, here].iter().any(|own| name.eq_ignore_ascii_case(own)))
+            })
         };
         remove_entries(resolved, &own);
         None

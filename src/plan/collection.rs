@@ -10,6 +10,7 @@ use crate::object::Object;
 use crate::rules::{Change, Difference, Sanitized, blank, canonical, comparable, equal};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write;
 
 impl Planner<'_> {
     /// One draft for each object, and one for what is recorded only.
@@ -51,9 +52,10 @@ impl Planner<'_> {
 
     fn tell_never(&mut self, object: &Sanitized, reason: &str) {
         let name = label(object);
-        match is_principal(object.kind()) {
-            true => self.todos.add(What::Principal, "create or assign this principal in the target, then import again", name),
-            false => self.todos.add(What::Look, reason, name),
+        if is_principal(object.kind()) {
+            self.todos.add(What::Principal, "create or assign this principal in the target, then import again", name);
+        } else {
+            self.todos.add(What::Look, reason, name);
         }
     }
 
@@ -63,6 +65,7 @@ impl Planner<'_> {
         self.tell_dead(object, &resolved);
         let (later, links) = split_later(object, &mut resolved, None, self.options.restore_admins);
         let mut draft = Draft::new(object, index, Action::Create { body: Map::new() });
+        draft.step.dead = kept_dead(&resolved);
         self.tell_namesakes(object, &mut draft);
         self.put_stamp(object, &mut resolved.body, &mut draft);
         draft.step.marks = missing_marks(object, collection, None);
@@ -187,14 +190,16 @@ impl Planner<'_> {
         };
         let differences: Vec<Difference> = body.iter().map(difference).collect();
         let second = second_half(object, index, later, links, resolved, Some(&there));
-        let action = match differences.is_empty() {
-            true => Action::Unchanged { target: Some(there) },
-            false => Action::Update { target: there, body, differences },
+        let action = if differences.is_empty() {
+            Action::Unchanged { target: Some(there) }
+        } else {
+            Action::Update { target: there, body, differences }
         };
         let mut draft = Draft::new(object, index, action);
         self.tell_activity(object, resolved, actual, &mut draft);
         draft.after = self.linked(&resolved.links);
         draft.step.links = std::mem::take(&mut resolved.links);
+        draft.step.dead = kept_dead(&resolved);
         draft.second = second;
         draft
     }
@@ -236,9 +241,31 @@ impl Planner<'_> {
             );
             self.todos.add(what, text, label(object));
         }
+        self.tell_leaks(object, resolved);
         for secret in &resolved.secrets {
             let text = format!("the secret {secret} is named, and neither the bundle nor the target has it");
             self.todos.add(What::SecretValue, text, label(object));
+        }
+    }
+
+    /// Free text, and fields that the table does not know, may still name things by the ids of the source.
+    fn tell_leaks(&mut self, object: &Sanitized, resolved: &Resolved) {
+        if self.same_workspace || is_principal(object.kind()) {
+            return;
+        }
+        let mut leaks = Vec::new();
+        texts(&Value::Object(resolved.body.clone()), &mut String::new(), &mut |at, text| {
+            let linked = resolved.links.iter().any(|link| link.at == at) || resolved.dead.iter().any(|dead| dead.value == text);
+            let named = ["cluster", "instance_pool", "cluster_policy", "job"]
+                .into_iter()
+                .find(|kind| self.bundle.by_id(kind, text).is_some());
+            if let Some(kind) = named.filter(|kind| !linked && text.len() > 7 && self.present.by_id(kind, text).is_none()) {
+                leaks
+                    .push(format!("{at} holds \"{text}\", the id of a {kind} at the source: change it by hand if it means that"));
+            }
+        });
+        for leak in leaks {
+            self.todos.add(What::DeadReference, leak, label(object));
         }
     }
 
@@ -277,14 +304,45 @@ impl Planner<'_> {
     }
 }
 
+/// Every text in a value, with its pointer.
+fn texts(value: &Value, at: &mut String, visit: &mut dyn FnMut(&str, &str)) {
+    let length = at.len();
+    match value {
+        Value::String(text) => visit(at, text),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let _ = write!(at, "/{index}");
+                texts(item, at, visit);
+                at.truncate(length);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                let _ = write!(at, "/{}", crate::pointer::escape(name));
+                texts(member, at, visit);
+                at.truncate(length);
+            }
+        }
+        _ => {}
+    }
+}
+
 fn skip(reason: &str) -> Action {
     Action::Skip { reason: reason.to_owned() }
 }
 
 /// `kind:name`, as todos name objects.
 pub(super) fn label(object: &Sanitized) -> String {
-    let name = if object.key().is_empty() { object.id() } else { object.key() };
-    format!("{}:{name}", object.kind().name)
+    name_of(object.kind(), object.key(), object.id())
+}
+
+/// `kind:name`, with the id where names may repeat.
+pub(crate) fn name_of(kind: &Kind, key: &str, id: &str) -> String {
+    match (key.is_empty(), kind.key.unique || key == id) {
+        (true, _) => format!("{}:{id}", kind.name),
+        (false, true) => format!("{}:{key}", kind.name),
+        (false, false) => format!("{}:{key} ({id})", kind.name),
+    }
 }
 
 /// What a person switched on in the target stays on: an import starts nothing, and stops nothing that it did not make.
@@ -395,4 +453,10 @@ fn second_half(
     draft.step.changes.clear();
     (draft.needs, draft.after) = (resolved.needs.clone(), resolved.after.clone());
     Some(Box::new(draft))
+}
+
+/// References that lead nowhere and are sent all the same.
+fn kept_dead(resolved: &Resolved) -> Vec<String> {
+    let kept = resolved.dead.iter().filter(|dead| dead.gone == Gone::Keep);
+    kept.map(|dead| format!("{} \"{}\"", dead.to.join(" or "), dead.value)).collect()
 }

@@ -38,13 +38,12 @@ impl Maps {
 
     /// Every mapping: kind, source, target.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str, &str)> {
-        let pairs = |(kind, pairs)| -> Vec<(&str, &str, &str)> { each(kind, pairs) };
-        self.0.iter().flat_map(pairs)
+        self.0.iter().flat_map(|(kind, pairs)| each(kind, pairs))
     }
 }
 
-fn each<'a>(kind: &'a String, pairs: &'a BTreeMap<String, String>) -> Vec<(&'a str, &'a str, &'a str)> {
-    pairs.iter().map(|(from, to)| (kind.as_str(), from.as_str(), to.as_str())).collect()
+fn each<'a>(kind: &'a str, pairs: &'a BTreeMap<String, String>) -> Vec<(&'a str, &'a str, &'a str)> {
+    pairs.iter().map(|(from, to)| (kind, from.as_str(), to.as_str())).collect()
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]

@@ -137,8 +137,10 @@ impl Planner<'_> {
             let open = matches!(self.fates[index], Fate::Coming) && matches!(object.kind().shape, Shape::Collection(_));
             if open && !object.kind().key.unique {
                 let one = self.only_namesake(object).filter(|one| self.is_equal(index, one)).map(found);
-                more |= one.is_some();
-                one.into_iter().for_each(|one| self.fates[index] = Fate::There(one, How::Equal));
+                if let Some(one) = one {
+                    self.fates[index] = Fate::There(one, How::Equal);
+                    more = true;
+                }
             }
         }
         more
@@ -168,7 +170,8 @@ impl Planner<'_> {
     }
 
     fn match_tree(&self, object: &Sanitized, tree: Tree) -> Fate {
-        let path = object.key();
+        let place = self.place(object.key());
+        let path = place.as_str();
         if let Some(one) = self.present.by_id(object.kind().name, path) {
             return Fate::There(found(one), How::Key);
         }
@@ -186,12 +189,12 @@ impl Planner<'_> {
     fn match_new_in_tree(&self, object: &Sanitized) -> Fate {
         let path = object.key();
         let others = ["directory", "notebook", "file", "repo", "workspace_object"];
-        if let Some(other) = others.into_iter().find_map(|kind| self.present.by_id(kind, path)) {
+        let place = self.place(path);
+        if let Some(other) = others.into_iter().find_map(|kind| self.present.by_id(kind, &place)) {
             return Fate::Never(format!("the target has something else at this path: {}", other.kind.name));
         }
         let way = std::iter::once(path).chain(paths::parents(path));
-        let blocked = way.filter_map(|folder| self.blocked(folder, path)).next();
-        blocked.map_or(Fate::Coming, Fate::Never)
+        way.into_iter().find_map(|folder| self.blocked(folder, path)).map_or(Fate::Coming, Fate::Never)
     }
 
     /// Why nothing can be made at or below this folder.
@@ -204,7 +207,7 @@ impl Planner<'_> {
             return Some(reason.clone());
         }
         let owner = paths::home_of(folder)?;
-        let there = self.present.by_id("directory", folder).is_some() || self.principal_will_be(owner);
+        let there = self.present.by_id("directory", &self.place(folder)).is_some() || self.principal_will_be(owner);
         (!there).then(|| format!("{folder} is the home of \"{owner}\", who is not in the target"))
     }
 

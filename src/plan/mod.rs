@@ -6,6 +6,7 @@
 
 mod attached;
 mod collection;
+mod homes;
 mod index;
 mod maps;
 mod matching;
@@ -21,10 +22,11 @@ mod tests;
 
 pub(crate) use crate::rules::remove_exactly;
 pub use crate::rules::{Change, Difference};
+pub(crate) use collection::name_of;
 pub use maps::{Maps, MapsError};
 pub(crate) use notes::Todos;
 pub use notes::{Todo, What};
-pub(crate) use refs::fill;
+pub(crate) use refs::fill_link;
 pub use wanted::wanted;
 
 use crate::object::{Object, SourceId};
@@ -139,6 +141,9 @@ pub struct Step {
     /// What a reader of the report should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What it refers to and neither bundle nor target has: a workspace may refuse it for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dead: Vec<String>,
     /// Made only because something below it needs it; no object of the bundle.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub implied: bool,
@@ -396,6 +401,7 @@ impl Draft {
             changes: object.changes().to_vec(),
             marks: Vec::new(),
             notes: Vec::new(),
+            dead: Vec::new(),
             implied: false,
         };
         Self { step, object: Some(index), needs: BTreeSet::new(), after: BTreeSet::new(), second: None }

@@ -86,10 +86,18 @@ fn order_permissions(drafts: &mut [Draft]) {
     }
 }
 
+/// A step with its needs as indexes of objects, and the step whose second half it is.
+struct Flat {
+    step: Step,
+    needs: BTreeSet<usize>,
+    after: BTreeSet<usize>,
+    first: Option<usize>,
+}
+
 /// Steps with needs as indexes of steps; an object's first half stands for it.
 fn flatten(drafts: Vec<Draft>) -> Vec<Step> {
     let mut of_object: HashMap<usize, usize> = HashMap::new();
-    let mut flat: Vec<(Step, BTreeSet<usize>, BTreeSet<usize>, Option<usize>)> = Vec::new();
+    let mut flat: Vec<Flat> = Vec::new();
     let mut implied = 0;
     for draft in drafts {
         let first = flat.len();
@@ -98,13 +106,13 @@ fn flatten(drafts: Vec<Draft>) -> Vec<Step> {
             implied += 1;
         }
         draft.object.map(|object| of_object.insert(object, first));
-        flat.push((draft.step, draft.needs, draft.after, None));
+        flat.push(Flat { step: draft.step, needs: draft.needs, after: draft.after, first: None });
         if let Some(second) = draft.second {
-            flat.push((second.step, second.needs, second.after, Some(first)));
+            flat.push(Flat { step: second.step, needs: second.needs, after: second.after, first: Some(first) });
         }
     }
     let steps = |objects: BTreeSet<usize>| objects.iter().filter_map(|one| of_object.get(one).copied()).collect::<BTreeSet<_>>();
-    let finish = |(mut step, needs, after, first): (Step, BTreeSet<usize>, BTreeSet<usize>, Option<usize>)| {
+    let finish = |Flat { mut step, needs, after, first }: Flat| {
         step.needs = steps(needs).into_iter().chain(first).collect::<BTreeSet<_>>().into_iter().collect();
         step.after = steps(after).into_iter().filter(|one| !step.needs.contains(one)).collect();
         step
@@ -144,7 +152,9 @@ fn renumbered(steps: Vec<Step>, order: &[usize]) -> Vec<Step> {
     let moved = |old: &usize| {
         let mut step = slots[*old].take()?;
         for list in [&mut step.needs, &mut step.after] {
-            list.iter_mut().for_each(|one| *one = new[*one]);
+            for one in list.iter_mut() {
+                *one = new[*one];
+            }
             list.sort_unstable();
         }
         Some(step)

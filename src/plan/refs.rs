@@ -3,8 +3,9 @@
 use super::index::found;
 use super::matching::{Fate, is_principal};
 use super::paths::{self, Place};
-use super::{Found, Link, Planner, Unmet};
+use super::{Found, Link, Planner, Unmet, homes};
 use crate::kinds::{self, By, Gone, Kind, Ref, Shape};
+use crate::object::SourceId;
 use crate::pointer;
 use crate::rules::{below_body, remove_exactly};
 use serde_json::{Map, Value, json};
@@ -40,8 +41,9 @@ pub(super) struct Dead {
 enum Lead {
     /// It is no reference.
     Nobody,
-    /// The value stays; these objects come first if they come.
-    Same(Vec<usize>),
+    /// A path: these objects come first if they come; the text that stands there, if another; the home that may be named
+    /// otherwise once it is there.
+    Path(Vec<usize>, Option<String>, Option<String>),
     /// This stands there in the target.
     Is(Value),
     /// An object that is not made yet.
@@ -100,7 +102,11 @@ impl Planner<'_> {
                     return self.secrets(value, resolved);
                 }
                 match self.lead(reference, value) {
-                    Lead::Same(after) => resolved.after.extend(after),
+                    Lead::Path(after, text, home) => {
+                        resolved.after.extend(after);
+                        values.extend(text.map(|text| (place.to_owned(), json!(text))));
+                        resolved.links.extend(home.map(|home| home_link(place, home)));
+                    }
                     Lead::Is(new) if new != *value => values.push((place.to_owned(), new)),
                     Lead::To(index) => self.link(place, reference, index, resolved),
                     Lead::Is(_) | Lead::Nobody | Lead::Gone(_) => {}
@@ -198,12 +204,18 @@ impl Planner<'_> {
         let there = places.iter().any(|kind| self.present.by_id(kind, &path).is_some())
             || paths::parents(&path).any(|folder| self.present.by_id("repo", folder).is_some())
             || paths::always_there(&path);
+        let moved = self.place(&path);
+        let there = there || (moved != path && places.iter().any(|kind| self.present.by_id(kind, &moved).is_some()));
+        let text = (moved != path).then(|| homes::rewritten(text, &path, &moved)).flatten();
         // What is not in the bundle may be in storage that nobody asked the target for: only the tree is known.
         let known = places.len() > 1 && reference.gone != Gone::Silent;
         match (at_path.is_empty() && around.is_empty(), there || !known) {
             (true, false) => Lead::Gone(None),
-            (true, true) => Lead::Nobody,
-            (false, _) => Lead::Same(at_path.into_iter().chain(around).collect()),
+            (true, true) if text.is_none() => Lead::Nobody,
+            _ => {
+                let home = self.home_may_move(&path).filter(|_| places.len() > 1);
+                Lead::Path(at_path.into_iter().chain(around).collect(), text, home)
+            }
         }
     }
 
@@ -237,6 +249,11 @@ impl Planner<'_> {
     }
 }
 
+/// The home's own path stands at the beginning of the value, and is replaced by what the home is called in the end.
+fn home_link(place: &str, home: String) -> Link {
+    Link { at: place.to_owned(), to: SourceId { kind: "directory".into(), id: home }, key: false, unmet: Unmet::Keep }
+}
+
 /// Changes texts by the name of the member that holds them, at any depth.
 fn edit_members(value: &mut Value, change: &mut dyn FnMut(&str, &str) -> Option<String>) {
     match value {
@@ -259,8 +276,17 @@ pub(super) fn references(kind: &'static Kind) -> Vec<(String, &'static Ref)> {
     kind.references().filter_map(|(at, reference)| Some((below_body(kind, &at)?, reference))).collect()
 }
 
+/// What a link puts in the place of the source's value.
+pub(crate) fn fill_link(like: &Value, link: &Link, there: &Found) -> Value {
+    if link.to.kind != "directory" {
+        return fill(like, there, link.key);
+    }
+    let moved = |text: &str| homes::rewritten_home(text, &link.to.id, &self::text(&there.id));
+    like.as_str().and_then(moved).map_or_else(|| like.clone(), Value::String)
+}
+
 /// An id or key in the JSON type that the source's value has.
-pub(crate) fn fill(like: &Value, there: &Found, key: bool) -> Value {
+fn fill(like: &Value, there: &Found, key: bool) -> Value {
     let new = if key { json!(there.key) } else { there.id.clone() };
     match (like, &new) {
         (Value::Number(_), Value::String(text)) => text.parse::<i64>().map_or(new.clone(), Value::from),

@@ -21,6 +21,9 @@ impl Planner<'_> {
             Fate::There(there, _) => self.draft_there(index, tree, there),
             Fate::Coming => Draft::new(object, index, made(object, tree)),
         };
+        if !matches!(tree, Tree::Dbfs | Tree::Volume) {
+            draft.step.key = self.place(object.key());
+        }
         if draft.step.action.writes() || draft.step.action == Action::Home {
             self.hang_in_folder(object, tree, &mut draft);
         }
@@ -35,7 +38,7 @@ impl Planner<'_> {
 
     fn draft_there(&mut self, index: usize, tree: Tree, there: Found) -> Draft {
         let object = self.bundle.objects[index];
-        let target = self.present.by_id(object.kind().name, object.key());
+        let target = self.present.by_id(object.kind().name, &there.key);
         match (tree, target) {
             (Tree::Repo, Some(target)) => self.draft_repo(index, there, target),
             (Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume, Some(target)) if !same_content(object, target) => {
@@ -91,7 +94,7 @@ impl Planner<'_> {
             if !tree || !drafts[index].step.action.writes() {
                 continue;
             }
-            let path = drafts[index].step.key.clone();
+            let path = drafts[index].step.source.id.clone();
             let missing: Vec<&str> = paths::parents(&path).take_while(|folder| self.is_missing(folder)).collect();
             for folder in missing.iter().rev() {
                 self.imply(folder, &mut implied, drafts);
@@ -102,7 +105,8 @@ impl Planner<'_> {
     }
 
     fn is_missing(&self, folder: &str) -> bool {
-        let there = self.bundle.by_id("directory", folder).is_some() || self.present.by_id("directory", folder).is_some();
+        let there =
+            self.bundle.by_id("directory", folder).is_some() || self.present.by_id("directory", &self.place(folder)).is_some();
         !there && !paths::always_there(folder)
     }
 
@@ -119,7 +123,7 @@ impl Planner<'_> {
             };
         let owner = paths::home_of(folder);
         let action = if owner.is_some() { Action::Home } else { Action::Folder };
-        let mut draft = implied_draft(folder, action);
+        let mut draft = implied_draft(folder, self.place(folder), action);
         draft.needs = needs.into_iter().chain(owner.and_then(|owner| self.coming_principal(owner))).collect();
         implied.insert(folder.to_owned(), implied.len());
         drafts.push(draft);
@@ -129,10 +133,10 @@ impl Planner<'_> {
 /// Implied folders are counted from here on in needs, apart from the objects of the bundle.
 pub(super) const IMPLIED: usize = usize::MAX / 2;
 
-fn implied_draft(folder: &str, action: Action) -> Draft {
+fn implied_draft(folder: &str, place: String, action: Action) -> Draft {
     let step = super::Step {
         source: SourceId { kind: "directory".into(), id: folder.to_owned() },
-        key: folder.to_owned(),
+        key: place,
         action,
         links: Vec::new(),
         parent: None,
@@ -141,6 +145,7 @@ fn implied_draft(folder: &str, action: Action) -> Draft {
         changes: Vec::new(),
         marks: Vec::new(),
         notes: vec!["only what lies below it is in the bundle".into()],
+        dead: Vec::new(),
         implied: true,
     };
     Draft { step, object: None, needs: BTreeSet::new(), after: BTreeSet::new(), second: None }

@@ -1,7 +1,7 @@
 //! What a plan must know of the target: all that the bundle would meet there.
 
 use super::paths::{self, Place};
-use super::{Maps, refs};
+use super::{Maps, homes, refs};
 use crate::kinds::{self, By, Kind};
 use crate::object::{Object, Wanted};
 use crate::pointer;
@@ -14,17 +14,24 @@ pub fn wanted(objects: &[Sanitized], recorded: &[Object], maps: &Maps, source_wo
     let mut wanted = Wanted::from_workspace(source_workspace);
     for object in objects {
         wanted.add(object.kind(), object.id(), object.key());
+        for path in homes::other_names(object.key(), maps) {
+            wanted.add(object.kind(), object.id(), &path);
+            add_way(&mut wanted, &path);
+        }
         object.key().starts_with('/').then(|| add_way(&mut wanted, object.key()));
         if let Some(body) = object.json() {
             let body = Value::Object(body.clone());
-            add_references(&mut wanted, object.kind(), &body);
+            add_references(&mut wanted, object.kind(), &body, maps);
         }
     }
     for object in recorded {
         wanted.add(object.kind, &object.id, &object.key);
     }
     for (kind, _, to) in maps.all() {
-        kinds::by_name(kind).into_iter().for_each(|kind| wanted.add(kind, to, to));
+        if let Some(kind) = kinds::by_name(kind) {
+            wanted.add(kind, to, to);
+            wanted.add_id(kind, to);
+        }
     }
     wanted
 }
@@ -38,18 +45,22 @@ fn add_way(wanted: &mut Wanted, path: &str) {
     }
 }
 
-fn add_references(wanted: &mut Wanted, kind: &'static Kind, body: &Value) {
+fn add_references(wanted: &mut Wanted, kind: &'static Kind, body: &Value, maps: &Maps) {
     for (at, reference) in refs::references(kind) {
         pointer::each(body, &at, &mut |_, value| {
             let text = refs::text(value);
             let to = reference.to.iter().filter_map(|to| kinds::by_name(to));
             match (reference.by, paths::place(&text)) {
                 (By::Key, _) => to.for_each(|kind| wanted.add(kind, &text, &text)),
-                (By::Path, Place::Workspace(path)) => add_way(wanted, &path),
+                (By::Path, Place::Workspace(path)) => {
+                    homes::other_names(&path, maps).iter().chain([&path]).for_each(|path| add_way(wanted, path));
+                }
                 (By::Secrets, _) => {
-                    let scope = kinds::by_name("secret_scope");
-                    let named = paths::secrets(&text);
-                    scope.into_iter().for_each(|kind| named.iter().for_each(|(scope, _)| wanted.add(kind, scope, scope)));
+                    for (scope, _) in paths::secrets(&text) {
+                        if let Some(kind) = kinds::by_name("secret_scope") {
+                            wanted.add(kind, &scope, &scope);
+                        }
+                    }
                 }
                 // An id of the source says nothing in the target, unless it is the same workspace or a stamp holds it.
                 (By::Id, _) => to.for_each(|kind| wanted.add(kind, &text, &text)),

@@ -33,9 +33,11 @@ pub fn equal(kind: &'static Kind, wanted: &Map<String, Value>, actual: &Map<Stri
     }
     let defaults = drop_defaults(kind, &mut want, &mut have);
     let mut found = Vec::new();
-    compare(Some(&want), Some(&have), &mut String::new(), &defaults, &mut found);
+    compare(Some(&want), Some(&have), &mut At { path: String::new(), policy: false }, &defaults, &mut found);
     found.retain(|one| class_of(kind, &one.at) != Some(Class::WriteOnly));
-    found.iter_mut().for_each(|one| one.fixed = class_of(kind, &one.at) == Some(Class::FixedAtCreate));
+    for one in &mut found {
+        one.fixed = class_of(kind, &one.at) == Some(Class::FixedAtCreate);
+    }
     found
 }
 
@@ -72,13 +74,14 @@ fn fold_references(kind: &'static Kind, side: &mut Value) {
         match reference.by {
             By::Key if folds => edit_text(side, &at, &|text| text.to_lowercase()),
             By::Path => {
-                edit_text(side, &at, &|text| text.strip_prefix("/Workspace/").map_or(text.into(), |rest| format!("/{rest}")))
+                edit_text(side, &at, &|text| text.strip_prefix("/Workspace/").map_or(text.into(), |rest| format!("/{rest}")));
             }
             _ => {}
         }
     }
-    if kind.key.fold && !kind.key.at.is_empty() {
-        below_body(kind, kind.key.at).into_iter().for_each(|at| edit_text(side, &at, &|text| text.to_lowercase()));
+    let own = below_body(kind, kind.key.at).filter(|_| kind.key.fold);
+    if let Some(at) = own {
+        edit_text(side, &at, &|text| text.to_lowercase());
     }
 }
 
@@ -162,13 +165,23 @@ fn drop_unasked(want: &Value, have: &mut Value, at: &str) {
     super::project::remove_exactly(have, unasked.map(|(at, _)| at).collect());
 }
 
-fn compare(want: Option<&Value>, have: Option<&Value>, at: &mut String, loud: &[String], found: &mut Vec<Difference>) {
+/// Where a comparison stands.
+struct At {
+    path: String,
+    /// Inside a cluster that a policy governs: the policy fills in what nobody asked for.
+    policy: bool,
+}
+
+fn compare(want: Option<&Value>, have: Option<&Value>, at: &mut At, loud: &[String], found: &mut Vec<Difference>) {
     match (want, have) {
         (Some(Value::Object(want)), Some(Value::Object(have))) => {
+            let outside = at.policy;
+            at.policy |= want.get("policy_id").is_some_and(|policy| !blank(policy));
             let more = have.keys().filter(|name| !want.contains_key(*name));
             for name in want.keys().chain(more) {
                 below(at, &pointer::escape(name), |at| compare(want.get(name), have.get(name), at, loud, found));
             }
+            at.policy = outside;
         }
         (Some(Value::Array(want)), Some(Value::Array(have))) if want.len() == have.len() => {
             for (index, (want, have)) in want.iter().zip(have).enumerate() {
@@ -176,8 +189,9 @@ fn compare(want: Option<&Value>, have: Option<&Value>, at: &mut String, loud: &[
             }
         }
         (Some(want), Some(have)) if want == have => {}
-        _ if means_nothing(want, at, loud) && means_nothing(have, at, loud) => {}
-        _ => found.push(Difference { at: at.clone(), want: want.cloned(), have: have.cloned(), fixed: false }),
+        (None, Some(_)) if at.policy => {}
+        _ if means_nothing(want, &at.path, loud) && means_nothing(have, &at.path, loud) => {}
+        _ => found.push(Difference { at: at.path.clone(), want: want.cloned(), have: have.cloned(), fixed: false }),
     }
 }
 
@@ -193,12 +207,12 @@ fn matches(pattern: &str, at: &str) -> bool {
     pattern.len() == at.len() && pattern.iter().zip(at).all(|(pattern, segment)| *pattern == "*" || *pattern == segment)
 }
 
-fn below(at: &mut String, segment: &str, then: impl FnOnce(&mut String)) {
-    let length = at.len();
-    at.push('/');
-    at.push_str(segment);
+fn below(at: &mut At, segment: &str, then: impl FnOnce(&mut At)) {
+    let length = at.path.len();
+    at.path.push('/');
+    at.path.push_str(segment);
     then(at);
-    at.truncate(length);
+    at.path.truncate(length);
 }
 
 #[cfg(test)]
@@ -238,6 +252,17 @@ mod tests {
         );
         assert_eq!(differ("cluster", &json!({"node_type_id": "a"}), &json!({"node_type_id": "b"})), ["/node_type_id"]);
         assert_eq!(differ("cluster", &json!({"num_workers": 0}), &json!({"num_workers": 4})), ["/num_workers"]);
+    }
+
+    #[test]
+    fn what_a_policy_fills_in_is_no_difference() {
+        let have = json!({"num_workers": 1, "policy_id": "p", "spark_conf": {"set": "by policy"}});
+        assert_eq!(differ("cluster", &json!({"num_workers": 1, "policy_id": "p"}), &have), Vec::<String>::new());
+        assert_eq!(
+            differ("cluster", &json!({"num_workers": 1}), &json!({"num_workers": 1, "spark_conf": {"a": "b"}})),
+            ["/spark_conf"]
+        );
+        assert_eq!(differ("cluster", &json!({"num_workers": 2, "policy_id": "p"}), &have), ["/num_workers"]);
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Survey {
             return None;
         };
         let key = key_of(kind, &item, &id);
-        if !self.wants_item(kind, &item, &key) {
+        if !self.wants_item(kind, &item, &id, &key) {
             let reason = if self.scope.only.is_none() { "not asked for" } else { "" };
             self.leave(kind, &id, reason).await;
             return None;
@@ -100,9 +100,9 @@ impl Survey {
         Some((id, key))
     }
 
-    fn wants_item(&self, kind: &'static Kind, item: &Value, key: &str) -> bool {
+    fn wants_item(&self, kind: &'static Kind, item: &Value, id: &str, key: &str) -> bool {
         let Some(only) = &self.scope.only else { return self.scope.selection.wants(kind.name, key) };
-        only.wants(kind, key, stamp_of(kind, item).as_deref())
+        only.wants_id(kind, id) || only.wants(kind, key, stamp_of(kind, item).as_deref())
     }
 
     async fn leave(&self, kind: &'static Kind, id: &str, reason: &str) {

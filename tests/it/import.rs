@@ -1,19 +1,22 @@
 //! Imports into the embedded workspace: whole, a second time, and with answers that get lost.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 use lifeboat::api::{Config, Options, Workspace};
 use lifeboat::bundle::{self, Reader};
-use lifeboat::compare;
-use lifeboat::event::{Observer, Silent};
+use lifeboat::event::{Event, Observer, Silent};
 use lifeboat::export;
-use lifeboat::import::{self, BundleContents, Receipt, State};
+use lifeboat::import::{self, BundleContents, ImportError, Receipt, State};
 use lifeboat::journal::{self, Journal};
-use lifeboat::plan::Plan;
+use lifeboat::object::Object;
+use lifeboat::plan::{Plan, Step, What};
 use lifeboat::restore;
-use lifeboat::simulator::{self, Action, Seed, Server};
-use lifeboat::spool::Spool;
+use lifeboat::simulator::{self, Seed, Server};
+use lifeboat::spool::{Sha, Spool};
 use lifeboat::survey::Scope;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const SOURCE: &str = "1111111111111111";
@@ -55,7 +58,7 @@ fn options() -> restore::Options {
     restore::Options { workers: 8, ..restore::Options::default() }
 }
 
-async fn plan(bundled: &Bundled, target: &Server, options: &restore::Options) -> Plan {
+async fn prepare(bundled: &Bundled, target: &Server, options: &restore::Options) -> Plan {
     let reader = Reader::open(&bundled.path).unwrap();
     restore::plan(&reader, &connect(target), options, &silent()).await.unwrap()
 }
@@ -66,27 +69,267 @@ async fn apply(bundled: &Bundled, plan: &Plan, target: &Server, journal: &mut Jo
     import::run(plan, &contents, &connect(target), journal, &silent()).await.unwrap()
 }
 
-fn troubles(receipt: &Receipt) -> Vec<String> {
-    let bad = receipt.items.iter().filter(|item| !item.state.is_there());
-    bad.map(|item| format!("{} {} {:?}: {}", item.source, item.key, item.state, item.reason.as_deref().unwrap_or("-"))).collect()
+/// Tells when so many objects were made.
+struct Watch {
+    left: AtomicU64,
+    over: tokio::sync::Notify,
+}
+
+impl Observer for Watch {
+    fn event(&self, event: &Event) {
+        if matches!(event, Event::Settled { state: "created", .. }) && self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.over.notify_one();
+        }
+    }
+}
+
+/// All that a workspace holds, as documents.
+async fn everything(server: &Server) -> Vec<Object> {
+    restore::gather(&connect(server), &Scope::default(), &silent()).await.unwrap().objects
+}
+
+fn ids(objects: &[Object], kind: &str) -> BTreeMap<String, u64> {
+    let mut count = BTreeMap::new();
+    for object in objects.iter().filter(|object| object.kind.name == kind) {
+        *count.entry(object.key.clone()).or_default() += 1;
+    }
+    count
+}
+
+/// What the sample holds that no import can bring into the prepared target, by kind and reason.
+fn expected_trouble(item: &import::Item) -> bool {
+    let reason = item.reason.as_deref().unwrap_or_default();
+    match item.source.kind.as_str() {
+        "secret" => item.state == State::Pending,
+        "secret_scope" | "secret_acl" => item.key == "kv-northwind" && item.state == State::Pending,
+        "workspace_object" | "git_credential" => item.state == State::Skipped,
+        "job" => item.key == "on a cluster that is gone" && reason.contains("does not exist"),
+        "permissions" => item.key.ends_with("on a cluster that is gone"),
+        _ => false,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sample_is_restored_and_a_second_import_writes_nothing() {
     let bundled = bundle_of(Seed::Sample).await;
     let target = start(Seed::Prepared, TARGET).await;
-    let first = plan(&bundled, &target, &options()).await;
+    let first = prepare(&bundled, &target, &options()).await;
     let receipt = apply(&bundled, &first, &target, &mut Journal::none()).await;
-    for line in troubles(&receipt) {
-        println!("{line}");
+    let surprises: Vec<_> = receipt.items.iter().filter(|item| !item.state.is_there() && !expected_trouble(item)).collect();
+    assert!(surprises.is_empty(), "{surprises:#?}");
+    assert!(receipt.count(State::Created) > 150 && receipt.requests["job"] > 0);
+
+    let second = prepare(&bundled, &target, &options()).await;
+    let there = |step: &&Step| receipt.items.iter().any(|item| item.source == step.source && item.state.is_there());
+    let again: Vec<_> = second.steps.iter().filter(|step| step.action.writes()).filter(there).collect();
+    assert!(again.is_empty(), "{again:#?}");
+    let writes = target.writes();
+    let receipt = apply(&bundled, &second, &target, &mut Journal::none()).await;
+    assert!(
+        receipt.items.iter().all(|item| item.state != State::Created && item.state != State::Updated),
+        "{:?}",
+        receipt.counts
+    );
+    assert!(target.writes() - writes <= 2, "only what failed before is tried again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_restored_is_inert_and_means_the_same() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let source = start(Seed::Sample, SOURCE).await;
+    let target = start(Seed::Prepared, TARGET).await;
+    let planned = prepare(&bundled, &target, &options()).await;
+    apply(&bundled, &planned, &target, &mut Journal::none()).await;
+    let objects = everything(&target).await;
+    for object in objects.iter().filter(|object| object.stamp().is_some()) {
+        let text = object.document().map(ToString::to_string).unwrap_or_default();
+        assert!(!text.contains("UNPAUSED"), "{} is active", object.key);
+        let state = object.document().and_then(|document| document.get("state")).and_then(|state| state.as_str());
+        assert!(matches!(state, None | Some("TERMINATED" | "TERMINATING" | "ACTIVE")), "{} is {state:?}", object.key);
     }
-    println!("{:#?}", receipt.counts);
-    for todo in &receipt.todos {
-        println!("{todo:?}");
+    let scripts = objects.iter().filter(|object| object.kind.name == "global_init_script");
+    assert!(scripts.filter_map(Object::document).all(|script| script["enabled"] == false));
+    let wanted = bytes(&everything(&source).await);
+    assert!(wanted.len() > 50);
+    assert_eq!(bytes(&objects), wanted, "every notebook and file, byte for byte");
+}
+
+/// Length and digest of everything that has bytes, by kind and path.
+fn bytes(objects: &[Object]) -> BTreeMap<String, (u64, Sha)> {
+    let named = |object: &Object| Some((format!("{}:{}", object.kind.name, homely(&object.key)), object.body.digest()?));
+    objects.iter().filter_map(named).collect()
+}
+
+/// A path whose home is spelled as a new workspace spells it.
+fn homely(path: &str) -> String {
+    let owner = path.strip_prefix("/Users/").and_then(|below| below.split('/').next());
+    owner.map_or_else(|| path.to_owned(), |owner| path.replacen(owner, &owner.to_lowercase(), 1))
+}
+
+/// Every create is done and its answer lost, in one way or another: nothing is made twice.
+async fn without_duplicates(lose: impl Fn(&Server)) {
+    let bundled = bundle_of(Seed::Sample).await;
+    let calm = start(Seed::Prepared, TARGET).await;
+    let planned = prepare(&bundled, &calm, &options()).await;
+    apply(&bundled, &planned, &calm, &mut Journal::none()).await;
+    let rough = start(Seed::Prepared, TARGET).await;
+    lose(&rough);
+    let planned = prepare(&bundled, &rough, &options()).await;
+    let receipt = apply(&bundled, &planned, &rough, &mut Journal::none()).await;
+    assert!(rough.faults().struck() > 10, "the faults struck {} times", rough.faults().struck());
+    rough.faults().clear();
+    let surprises: Vec<_> = receipt.items.iter().filter(|item| !item.state.is_there() && !expected_trouble(item)).collect();
+    assert!(surprises.is_empty(), "{surprises:#?}");
+    let (wanted, actual) = (everything(&calm).await, everything(&rough).await);
+    for kind in lifeboat::kinds::all() {
+        assert_eq!(ids(&actual, kind.name), ids(&wanted, kind.name), "{}", kind.name);
     }
-    let second = plan(&bundled, &target, &options()).await;
-    for step in second.steps.iter().filter(|step| step.action.writes()) {
-        println!("AGAIN {} {} {:?}", step.source, step.key, step.action);
+}
+
+const CREATES: &[&str] = &[
+    "POST /api/2.2/jobs/create",
+    "POST /api/2.1/clusters/create",
+    "POST /api/2.0/instance-pools/create",
+    "POST /api/2.0/policies/clusters/create",
+    "POST /api/2.0/global-init-scripts",
+    "POST /api/2.0/preview/scim/v2/Users",
+    "POST /api/2.0/preview/scim/v2/Groups",
+    "POST /api/2.0/preview/scim/v2/ServicePrincipals",
+    "POST /api/2.0/secrets/scopes/create",
+    "POST /api/2.0/repos",
+    "POST /api/2.0/workspace/import",
+    "POST /api/2.0/dbfs/add-block",
+    "POST /api/2.0/dbfs/close",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn done_and_then_500_makes_no_twin() {
+    without_duplicates(|server| CREATES.iter().for_each(|call| server.faults().on(call).times(2).after_handler().status(500)))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn done_and_then_silence_makes_no_twin() {
+    without_duplicates(|server| CREATES.iter().for_each(|call| server.faults().on(call).times(2).after_handler().close())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn not_done_and_500_is_tried_again() {
+    without_duplicates(|server| CREATES.iter().for_each(|call| server.faults().on(call).times(2).status(504))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_was_cut_off_goes_on_where_it_stopped() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let target = start(Seed::Prepared, TARGET).await;
+    let state = tempfile::tempdir().unwrap();
+    let planned = prepare(&bundled, &target, &options()).await;
+    let mut journal = Journal::open(state.path(), TARGET, SOURCE, &planned.source.digest).unwrap();
+    let watch = Arc::new(Watch { left: AtomicU64::new(60), over: tokio::sync::Notify::new() });
+    {
+        let reader = Reader::open(&bundled.path).unwrap();
+        let contents = BundleContents::new(&reader, Spool::in_temp().unwrap());
+        let (workspace, observer) = (connect(&target), watch.clone() as Arc<dyn Observer>);
+        tokio::select! {
+            () = watch.over.notified() => {}
+            done = import::run(&planned, &contents, &workspace, &mut journal, &observer) => panic!("was to be cut off: {done:?}"),
+        }
     }
-    assert_eq!(second.writes(), 0);
+    assert!(!journal::known(state.path(), TARGET, SOURCE).unwrap().is_empty());
+    drop(journal);
+    let mut again = options();
+    again.journals = Some(state.path().to_owned());
+    let planned = prepare(&bundled, &target, &again).await;
+    let mut journal = Journal::open(state.path(), TARGET, SOURCE, &planned.source.digest).unwrap();
+    let receipt = apply(&bundled, &planned, &target, &mut journal).await;
+    let surprises: Vec<_> = receipt.items.iter().filter(|item| !item.state.is_there() && !expected_trouble(item)).collect();
+    assert!(surprises.is_empty(), "{surprises:#?}");
+    let calm = start(Seed::Prepared, TARGET).await;
+    let fresh = prepare(&bundled, &calm, &options()).await;
+    apply(&bundled, &fresh, &calm, &mut Journal::none()).await;
+    let (wanted, actual) = (everything(&calm).await, everything(&target).await);
+    for kind in lifeboat::kinds::all() {
+        assert_eq!(ids(&actual, kind.name), ids(&wanted, kind.name), "{}", kind.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_leaves_the_rest_alone_and_is_tried_again_at_the_end() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let target = start(Seed::Prepared, TARGET).await;
+    let call = "POST /api/2.1/clusters/create";
+    target.faults().on(call).times(0).error(400, "QUOTA_EXCEEDED", "no cores are left in this region");
+    let planned = prepare(&bundled, &target, &options()).await;
+    let receipt = apply(&bundled, &planned, &target, &mut Journal::none()).await;
+    let clusters: Vec<_> = receipt.items.iter().filter(|item| item.source.kind == "cluster").collect();
+    assert!(clusters.iter().all(|item| item.state == State::Pending), "{clusters:#?}");
+    assert_eq!(target.faults().struck(), 2 * clusters.len() as u64, "once, and once more at the end");
+    assert!(receipt.todos.iter().any(|todo| todo.what == What::Quota && todo.objects.len() == clusters.len()));
+    assert!(receipt.counts["notebook"]["created"] > 30);
+    target.faults().clear();
+    let planned = prepare(&bundled, &target, &options()).await;
+    let receipt = apply(&bundled, &planned, &target, &mut Journal::none()).await;
+    assert_eq!(receipt.counts["cluster"].keys().copied().collect::<Vec<_>>(), ["created"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_failure_stops_only_what_needs_it() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let target = start(Seed::Prepared, TARGET).await;
+    target.faults().on("POST /api/2.0/instance-pools/create").times(0).error(403, "PERMISSION_DENIED", "not you");
+    let planned = prepare(&bundled, &target, &options()).await;
+    let receipt = apply(&bundled, &planned, &target, &mut Journal::none()).await;
+    let counts = &receipt.counts;
+    assert_eq!(counts["instance_pool"].keys().copied().collect::<Vec<_>>(), ["failed"]);
+    let needs_pool = receipt.items.iter().filter(|item| item.state == State::Skipped);
+    assert!(
+        needs_pool.clone().any(|item| item.reason.as_deref().is_some_and(|reason| reason.starts_with("needs instance_pool:")))
+    );
+    assert!(counts["notebook"]["created"] > 30 && counts["job"]["created"] > 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_for_one_workspace_and_can_wait_in_a_file() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let target = start(Seed::Prepared, TARGET).await;
+    let planned = prepare(&bundled, &target, &options()).await;
+    let plan = Plan::from_json(&planned.to_json().unwrap()).unwrap();
+    let saved = plan;
+    let other = start(Seed::Empty, "3333333333333333").await;
+    let reader = Reader::open(&bundled.path).unwrap();
+    let contents = BundleContents::new(&reader, Spool::in_temp().unwrap());
+    let refused = import::run(&saved.plan, &contents, &connect(&other), &mut Journal::none(), &silent()).await;
+    assert!(matches!(refused, Err(ImportError::WrongTarget { .. })));
+    assert_eq!(other.writes(), 0);
+    let receipt = apply(&bundled, &saved, &target, &mut Journal::none()).await;
+    assert!(receipt.count(State::Created) > 150);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn service_principals_may_get_new_application_ids() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let options_of = |keep| simulator::Options {
+        seed: Seed::Prepared,
+        workspace_id: TARGET.into(),
+        keep_application_ids: keep,
+        ..simulator::Options::default()
+    };
+    let target = Server::start(options_of(false)).await.unwrap();
+    let planned = prepare(&bundled, &target, &options()).await;
+    let state = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(state.path(), TARGET, SOURCE, "d").unwrap();
+    let receipt = apply(&bundled, &planned, &target, &mut journal).await;
+    let surprises: Vec<_> = receipt.items.iter().filter(|item| !item.state.is_there() && !expected_trouble(item)).collect();
+    assert!(surprises.is_empty(), "{surprises:#?}");
+    let old: Vec<String> =
+        planned.steps.iter().filter(|step| step.source.kind == "service_principal").map(|step| step.key.clone()).collect();
+    for object in everything(&target).await.iter().filter(|object| object.kind.name == "job" || object.kind.name == "permissions")
+    {
+        let text = object.document().map(ToString::to_string).unwrap_or_default();
+        assert!(old.iter().all(|id| !text.contains(id.as_str())), "{} names an old application id", object.key);
+    }
+    let mut again = options();
+    again.journals = Some(state.path().to_owned());
+    let second = prepare(&bundled, &target, &again).await;
+    assert!(second.steps.iter().filter(|step| step.source.kind == "service_principal").all(|step| !step.action.writes()));
 }

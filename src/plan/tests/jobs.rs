@@ -4,6 +4,7 @@ use super::{Case, ME, acl, body, content, hanging, object};
 use crate::plan::{Action, Options, Unmet, What};
 use serde_json::{Value, json};
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn job(id: &str, settings: Value) -> crate::object::Object {
     let name = settings["name"].as_str().expect("a name").to_owned();
     crate::object::Object { key: name, ..object("job", id, json!({ "settings": settings })) }
@@ -335,4 +336,15 @@ fn what_could_not_be_read_may_be_the_very_job() {
         matches!(plan.of("instance_pool", "p").action, Action::Create { .. }),
         "a second pool of that name is refused by itself"
     );
+}
+
+#[test]
+fn an_id_in_free_text_is_told() {
+    let settings = json!({"name": "n", "parameters": [{"name": "cluster", "default": "0101-000000-abcd1234"}]});
+    let plan = Case {
+        bundle: vec![cluster("0101-000000-abcd1234", json!({"cluster_name": "c", "num_workers": 1})), job("1", settings)],
+        ..Case::default()
+    }
+    .plan();
+    assert!(plan.says("/parameters/0/default holds \"0101-000000-abcd1234\""), "{:#?}", plan.todos);
 }

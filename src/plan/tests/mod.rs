@@ -101,7 +101,7 @@ impl Case {
 /// What holds for every plan: needs come before, it can be saved, and no secret text survives.
 fn check(plan: &Plan) {
     for (index, step) in plan.steps.iter().enumerate() {
-        assert!(step.needs.iter().chain(&step.after).all(|one| *one < index), "{}: {step:?}", index);
+        assert!(step.needs.iter().chain(&step.after).all(|one| *one < index), "{index}: {step:?}");
     }
     let text = plan.to_json().expect("a plan is JSON");
     assert!(!text.contains(crate::object::REDACTED));

@@ -43,8 +43,8 @@ fn a_key_vault_scope_stays_one() {
     let body = plan.body_of("secret_scope", "kv");
     assert_eq!((&body["backend_type"], &body["keyvault_metadata"]["resource_id"]), (&json!("AZURE_KEYVAULT"), &json!("/new")));
     assert!(matches!(plan.of("secret", "kv/k").action, Action::Unchanged { .. }), "its values live in the vault");
-    let plain = Case { bundle: vec![scope("kv", &vault)], target: vec![scope("KV", &json!({}))], ..Case::default() }.plan();
-    assert!(matches!(&plain.of("secret_scope", "kv").action, Action::Skip { reason } if reason.contains("backend")));
+    let databricks = Case { bundle: vec![scope("kv", &vault)], target: vec![scope("KV", &json!({}))], ..Case::default() }.plan();
+    assert!(matches!(&databricks.of("secret_scope", "kv").action, Action::Skip { reason } if reason.contains("backend")));
 }
 
 #[test]
@@ -72,7 +72,9 @@ fn default_policies_are_matched_and_only_overridden() {
     let policy = |id: &str, overrides: Option<&str>| {
         let mut document =
             json!({"name": "Personal Compute", "policy_family_id": "personal-vm", "is_default": true, "definition": "{\"a\":1}"});
-        overrides.into_iter().for_each(|text| document["policy_family_definition_overrides"] = json!(text));
+        if let Some(text) = overrides {
+            document["policy_family_definition_overrides"] = json!(text);
+        }
         object("cluster_policy", id, document)
     };
     let case =
@@ -161,7 +163,7 @@ fn what_is_only_recorded_is_told() {
     .plan();
     assert!(matches!(plan.of("pipeline", "p").action, Action::Skip { .. }));
     assert!(!matches!(plan.of("policy_family", "f").action, Action::Skip { .. }));
-    assert!(plan.todos.iter().any(|todo| todo.what == What::NotRestored && todo.objects == ["pipeline:dlt"]));
+    assert!(plan.todos.iter().any(|todo| todo.what == What::NotRestored && todo.objects == ["pipeline:dlt (p)"]));
 }
 
 #[test]

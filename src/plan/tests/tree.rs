@@ -144,3 +144,67 @@ fn the_right_to_the_own_home_is_not_written_and_guests_are() {
         [("/access_control_list/0/user_name", "2")]
     );
 }
+
+#[test]
+fn a_home_follows_its_person() {
+    let python = |path: &str| {
+        object(
+            "job",
+            "1",
+            json!({"settings": {"name": "n", "tasks": [{"task_key": "a", "notebook_task": {"notebook_path": path}}]}}),
+        )
+    };
+    let case = |target: Vec<crate::object::Object>, maps| Case {
+        bundle: vec![
+            object("user", "1", json!({"userName": "ada@old.com"})),
+            folder("directory", "/Users/ada@old.com"),
+            folder("directory", "/Users/ada@old.com/deep"),
+            notebook("/Users/ada@old.com/deep/n", "1"),
+            python("/Workspace/Users/ada@old.com/deep/n"),
+        ],
+        target,
+        maps,
+        ..Case::default()
+    };
+    let there = vec![object("user", "9", json!({"userName": "ada@new.com"})), folder("directory", "/Users/ada@new.com")];
+    let plan = case(there, "user: {ada@old.com: ada@new.com}").plan();
+    assert!(
+        matches!(&plan.of("directory", "/Users/ada@old.com").action, Action::Unchanged { target: Some(one) } if one.id == json!("/Users/ada@new.com"))
+    );
+    assert_eq!(plan.of("notebook", "/Users/ada@old.com/deep/n").key, "/Users/ada@new.com/deep/n");
+    assert_eq!(plan.body_of("job", "1")["tasks"][0]["notebook_task"]["notebook_path"], "/Workspace/Users/ada@new.com/deep/n");
+    assert!(plan.steps.iter().all(|step| !step.implied), "{:#?}", plan.steps);
+    let again = vec![
+        object("user", "9", json!({"userName": "ada@new.com"})),
+        folder("directory", "/Users/ada@new.com"),
+        folder("directory", "/Users/ada@new.com/deep"),
+        notebook("/Users/ada@new.com/deep/n", "1"),
+    ];
+    let plan = case(again, "user: {ada@old.com: ada@new.com}").plan();
+    assert_eq!(plan.writes(), 1, "only the job is new");
+}
+
+#[test]
+fn a_home_that_is_still_to_come_may_be_spelled_otherwise() {
+    let settings = json!({"name": "n", "tasks": [{"task_key": "a", "notebook_task": {"notebook_path": "/Users/Ada@x.com/n"}}]});
+    let case = Case {
+        bundle: vec![
+            object("user", "1", json!({"userName": "Ada@x.com"})),
+            folder("directory", "/Users/Ada@x.com"),
+            notebook("/Users/Ada@x.com/n", "1"),
+            object("job", "1", json!({ "settings": settings })),
+        ],
+        ..Case::default()
+    };
+    let plan = case.plan();
+    let link = plan.of("job", "1").links.iter().find(|link| link.to.kind == "directory").expect("a link to the home");
+    assert_eq!((link.at.as_str(), link.to.id.as_str()), ("/tasks/0/notebook_task/notebook_path", "/Users/Ada@x.com"));
+    let home = crate::plan::Found { id: json!("/Users/ada@x.com"), key: String::new(), object_id: None };
+    for (text, wanted) in [
+        ("/Users/Ada@x.com/n", "/Users/ada@x.com/n"),
+        ("/Workspace/Users/Ada@x.com", "/Workspace/Users/ada@x.com"),
+        ("/Users/Ada@x.community/n", "/Users/Ada@x.community/n"),
+    ] {
+        assert_eq!(crate::plan::fill_link(&json!(text), link, &home), json!(wanted));
+    }
+}
