@@ -12,7 +12,7 @@ use crate::import::{self, BundleContents, ImportError, Receipt, State};
 use crate::journal::Journal;
 use crate::object::Object;
 use crate::plan::{self, Plan};
-use crate::restore::{self, Moved, Prepared, RestoreError};
+use crate::restore::{self, RestoreError};
 use crate::simulator::{self, Seed, Server, SimulatorError};
 use crate::spool::Spool;
 use crate::survey::Scope;
@@ -127,15 +127,15 @@ async fn rehearse(
     };
     let requests = from.total_requests();
     clock.stage("plan");
-    let prepared = restore::prepare(&reader, &to, &choices(), observer).await?;
+    let plan = restore::plan(&reader, &to, &choices(), observer).await?;
     clock.stage("import");
-    let receipt = carry_out(&prepared, &reader, &to, observer).await?;
+    let receipt = carry_out(&plan, &reader, &to, observer).await?;
     let written = to.total_requests();
     clock.stage("compare");
     let after = survey(&to, observer).await?;
-    let comparison = compare::compare(&before, &after, &prepared.plan.source.workspace_id, &prepared.plan.target.user);
+    let comparison = compare::compare(&before, &after, &plan.source.workspace_id, &plan.target.user);
     clock.stage("import again");
-    let again = restore::prepare(&reader, &to, &choices(), observer).await?.plan;
+    let again = restore::plan(&reader, &to, &choices(), observer).await?;
     clock.end();
     Ok(Report {
         stages: std::mem::take(&mut clock.stages),
@@ -207,14 +207,9 @@ async fn survey(workspace: &Workspace, observer: &Arc<dyn Observer>) -> Result<V
     Ok(restore::gather(workspace, &Scope::default(), observer).await?.objects)
 }
 
-async fn carry_out(
-    prepared: &Prepared,
-    reader: &Reader,
-    to: &Workspace,
-    observer: &Arc<dyn Observer>,
-) -> Result<Receipt, DrillError> {
-    let bytes = Moved::new(BundleContents::new(reader, Spool::in_temp()?), &prepared.origins);
-    Ok(import::run(&prepared.plan, &bytes, to, &mut Journal::none(), observer).await?)
+async fn carry_out(plan: &Plan, reader: &Reader, to: &Workspace, observer: &Arc<dyn Observer>) -> Result<Receipt, DrillError> {
+    let bytes = BundleContents::new(reader, Spool::in_temp()?);
+    Ok(import::run(plan, &bytes, to, &mut Journal::none(), observer).await?)
 }
 
 /// What a second import would write, but for what the first could not: that is tried again.

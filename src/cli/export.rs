@@ -109,8 +109,7 @@ fn default_name(host: &str, created: jiff::Timestamp) -> PathBuf {
 
 fn report(ui: &mut Ui, exported: &Exported) -> anyhow::Result<()> {
     ui.value(&to_json(exported))?;
-    let header = ["kind", "listed", "captured", "degraded", "missing", "excluded", "unavailable", "requests"];
-    ui.table(&header, exported.kinds.iter().map(row))?;
+    super::list::accounts(ui, &exported.kinds)?;
     super::list::gaps(ui, &exported.gaps)?;
     super::list::degraded(
         ui,
@@ -127,11 +126,6 @@ fn report(ui: &mut Ui, exported: &Exported) -> anyhow::Result<()> {
     ui.line(format!("{} objects in {}, {size}, {} requests", summary.members, summary.path.display(), exported.requests))?;
     ui.line(format!("identity {}", hex(&summary.manifest_sha256)))?;
     Ok(ui.line(if exported.is_complete() { "complete" } else { "INCOMPLETE: see above" })?)
-}
-
-fn row(line: &bundle::KindLine) -> Vec<String> {
-    let numbers = [line.listed, line.captured, line.degraded, line.missing, line.excluded, line.unavailable, line.requests];
-    std::iter::once(line.kind.clone()).chain(numbers.iter().map(u64::to_string)).collect()
 }
 
 /// A digest as `sha256sum` prints it.

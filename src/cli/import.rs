@@ -13,7 +13,7 @@ use lifeboat::event::Observer;
 use lifeboat::import::{self, BundleContents, Receipt};
 use lifeboat::journal::Journal;
 use lifeboat::plan::{Action, Maps, Plan, Step};
-use lifeboat::restore::{self, Moved, Prepared, RestoreError};
+use lifeboat::restore::{self, RestoreError};
 use lifeboat::spool::Spool;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,17 +75,20 @@ impl Import {
         let observer: Arc<dyn Observer> = progress.clone();
         let workspace = self.connect.workspace(observer.clone()).await?;
         let options = self.options()?;
-        let prepared = interruptible(restore::prepare(&reader, &workspace, &options, &observer)).await?.map_err(refused)?;
+        let plan = interruptible(restore::plan(&reader, &workspace, &options, &observer)).await?.map_err(refused)?;
         progress.end();
-        self.save(&prepared.plan)?;
-        show(ui, &prepared.plan)?;
+        self.save(&plan)?;
+        show(ui, &plan)?;
+        if !self.yes {
+            receipt::todos(ui, &plan.todos)?;
+        }
         if self.plan_only {
-            ui.value(&prepared.plan)?;
+            ui.value(&plan)?;
             return Ok(Outcome::Done);
         }
-        self.agree(&prepared.plan)?;
+        self.agree(&plan)?;
         ui.flush()?;
-        let receipt = self.apply(&prepared, &reader, &workspace, &observer).await?;
+        let receipt = self.apply(&plan, &reader, &workspace, &observer).await?;
         progress.end();
         self.tell(ui, &receipt)
     }
@@ -145,17 +148,16 @@ impl Import {
 
     async fn apply(
         &self,
-        prepared: &Prepared,
+        plan: &Plan,
         reader: &Reader,
         workspace: &Workspace,
         observer: &Arc<dyn Observer>,
     ) -> anyhow::Result<Receipt> {
         let folder = self.state_folder()?;
-        let plan = &prepared.plan;
         let (source, target) = (&plan.source, &plan.target);
         let mut journal = Journal::open(&folder, &target.workspace_id, &source.workspace_id, &source.digest)
             .with_context(|| format!("cannot open the journal in {}", folder.display()))?;
-        let bytes = Moved::new(BundleContents::new(reader, Spool::in_temp()?), &prepared.origins);
+        let bytes = BundleContents::new(reader, Spool::in_temp()?);
         Ok(import::run(plan, &bytes, workspace, &mut journal, observer).await?)
     }
 
@@ -223,16 +225,15 @@ fn show(ui: &mut Ui, plan: &Plan) -> anyhow::Result<()> {
             ui.line(format!("  {sign} {word:<7} and {} more", steps.len() - SHOWN))?;
         }
     }
-    let columns = ["create", "complete", "attach", "update", "adopt", "unchanged", "skip", "wait"];
+    let columns = ["create", "attach", "update", "adopt", "unchanged", "skip", "wait"];
     let header: Vec<&str> = std::iter::once("kind").chain(columns).collect();
     let rows = plan.summary();
     let row = |(kind, numbers): (&&str, &std::collections::BTreeMap<&'static str, u64>)| {
-        let number = |word: &&str| numbers.get(word).map_or_else(|| "·".to_owned(), u64::to_string);
+        let number = |word: &&str| numbers.get(word).copied().unwrap_or_default().to_string();
         std::iter::once((*kind).to_owned()).chain(columns.iter().map(number)).collect()
     };
     ui.table(&header, rows.iter().map(row))?;
-    ui.line(format!("{} of {} steps write something", plan.writes(), plan.steps.len()))?;
-    receipt::todos(ui, &plan.todos)
+    Ok(ui.line(format!("{} of {} steps write something", plan.writes(), plan.steps.len()))?)
 }
 
 /// Why a step is what it is.

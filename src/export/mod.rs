@@ -124,7 +124,8 @@ impl Book {
         let (sink, mut found) = mpsc::channel(64);
         let spool = writer.spool().clone();
         let reading = survey::read(workspace, scope, &spool, observer, sink);
-        let writing = async {
+        // Moved in, so that a failing writer closes the channel: else the survey would wait for it for ever.
+        let writing = async move {
             while let Some(found) = found.recv().await {
                 self.write(writer, found, observer)?;
             }

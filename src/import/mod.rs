@@ -320,6 +320,10 @@ fn api_trouble(error: &ApiError, ready: &Ready<'_>) -> Done {
             let todo = (What::Quota, "raise the limit or make room, then import again".to_owned());
             Done { quota: true, todos: vec![todo], ..Done::pending(reason) }
         }
+        ErrorKind::Invalid | ErrorKind::NotFound if !ready.step.dead.is_empty() => {
+            let dead = ready.step.dead.join(", ");
+            Done::pending(format!("refers to {dead}, which was gone at the source or is not in the target: {reason}"))
+        }
         ErrorKind::Conflict if attached_later => Done::pending(reason),
         ErrorKind::Unauthenticated | ErrorKind::Login => Done { locked_out: true, ..Done::failed(reason) },
         _ => Done::failed(reason),

@@ -124,6 +124,7 @@ mod tests {
             changes: vec![],
             marks: vec![],
             notes: vec![],
+            dead: vec![],
             implied: false,
         }
     }

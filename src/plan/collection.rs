@@ -65,6 +65,7 @@ impl Planner<'_> {
         self.tell_dead(object, &resolved);
         let (later, links) = split_later(object, &mut resolved, None, self.options.restore_admins);
         let mut draft = Draft::new(object, index, Action::Create { body: Map::new() });
+        draft.step.dead = kept_dead(&resolved);
         self.tell_namesakes(object, &mut draft);
         self.put_stamp(object, &mut resolved.body, &mut draft);
         draft.step.marks = missing_marks(object, collection, None);
@@ -198,6 +199,7 @@ impl Planner<'_> {
         self.tell_activity(object, resolved, actual, &mut draft);
         draft.after = self.linked(&resolved.links);
         draft.step.links = std::mem::take(&mut resolved.links);
+        draft.step.dead = kept_dead(&resolved);
         draft.second = second;
         draft
     }
@@ -451,4 +453,10 @@ fn second_half(
     draft.step.changes.clear();
     (draft.needs, draft.after) = (resolved.needs.clone(), resolved.after.clone());
     Some(Box::new(draft))
+}
+
+/// References that lead nowhere and are sent all the same.
+fn kept_dead(resolved: &Resolved) -> Vec<String> {
+    let kept = resolved.dead.iter().filter(|dead| dead.gone == Gone::Keep);
+    kept.map(|dead| format!("{} \"{}\"", dead.to.join(" or "), dead.value)).collect()
 }

@@ -141,6 +141,9 @@ pub struct Step {
     /// What a reader of the report should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What it refers to and neither bundle nor target has: a workspace may refuse it for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dead: Vec<String>,
     /// Made only because something below it needs it; no object of the bundle.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub implied: bool,
@@ -398,6 +401,7 @@ impl Draft {
             changes: object.changes().to_vec(),
             marks: Vec::new(),
             notes: Vec::new(),
+            dead: Vec::new(),
             implied: false,
         };
         Self { step, object: Some(index), needs: BTreeSet::new(), after: BTreeSet::new(), second: None }

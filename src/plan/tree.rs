@@ -145,6 +145,7 @@ fn implied_draft(folder: &str, place: String, action: Action) -> Draft {
         changes: Vec::new(),
         marks: Vec::new(),
         notes: vec!["only what lies below it is in the bundle".into()],
+        dead: Vec::new(),
         implied: true,
     };
     Draft { step, object: None, needs: BTreeSet::new(), after: BTreeSet::new(), second: None }

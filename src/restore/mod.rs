@@ -3,11 +3,6 @@
 //! Each step belongs to a module that knows nothing of the others; this one only hands things on. Carrying out the plan is
 //! [`crate::import`]'s business.
 
-mod homes;
-mod moved;
-
-pub use moved::Moved;
-
 use crate::api::{ApiError, Identity, Workspace};
 use crate::bundle::{MemberLine, ReadError, Reader};
 use crate::event::{Event, Observer};
@@ -18,9 +13,8 @@ use crate::plan::{self, Inventory, Maps, Plan, Source, Target};
 use crate::rules::{self, Rules, Sanitized};
 use crate::spool::Spool;
 use crate::survey::{self, Found, GapState, Scope};
-use homes::Homes;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -116,7 +110,7 @@ fn select(objects: &mut Vec<Object>, selection: &Selection) {
         .map(|object| (object.kind.name.to_owned(), object.id.clone()))
         .collect();
     objects.retain(|object| match parent(object) {
-        Some(parent) => selection.wants_kind(object.kind.name) && chosen.contains(&parent),
+        Some(parent) => selection.wants_attached(object.kind.name) && chosen.contains(&parent),
         None => own(object),
     });
 }
@@ -151,58 +145,36 @@ fn document(reader: &Reader, member: &MemberLine) -> Result<Value, RestoreError>
     serde_json::from_slice(&bytes).map_err(wrong)
 }
 
-/// A restore that is decided: the plan, and where the bytes of what moved stand in the bundle.
-#[derive(Debug)]
-pub struct Prepared {
-    /// What will be done.
-    pub plan: Plan,
-    /// Objects that get another path in the target, with the one that they have in the bundle.
-    pub origins: HashMap<SourceId, SourceId>,
-}
-
 /// Decides everything that a restore will do. Writes nothing.
-pub async fn prepare(
+pub async fn plan(
     reader: &Reader,
     workspace: &Workspace,
     options: &Options,
     observer: &Arc<dyn Observer>,
-) -> Result<Prepared, RestoreError> {
+) -> Result<Plan, RestoreError> {
     let source = source_of(reader);
     let identity = workspace.identity().await?;
     refuse_same(&source, &identity, options)?;
-    let mut contents = contents(reader, &options.selection)?;
+    let contents = contents(reader, &options.selection)?;
     for (kind, path) in &contents.unknown {
         observer.event(&Event::Warning(format!("this version knows no kind \"{kind}\": \"{path}\" is left out")));
     }
     observer.event(&Event::Stage("inventory"));
-    let mut gathered = Gathered::default();
-    let users = wanted(&contents, &clean(&contents), options, &source).only(&["user"]);
-    gathered.add(look(workspace, users, options, observer).await?);
-    let homes = Homes::of(&contents.objects, &gathered.objects, &options.maps);
-    let origins = if homes.is_empty() { HashMap::new() } else { homes.move_all(&mut contents) };
     let sanitized = clean(&contents);
     let known = known(options, identity.workspace_id.as_deref().unwrap_or_default(), &source)?;
-    let mut others = wanted(&contents, &sanitized, options, &source).without(&["user"]);
+    let mut wanted = plan::wanted(&sanitized, &contents.recorded, &options.maps, &source.workspace_id);
     for (object, id) in &known {
-        if let Some(kind) = kinds::by_name(&object.kind) {
-            others.add_id(kind, id);
-        }
+        kinds::by_name(&object.kind).into_iter().for_each(|kind| wanted.add_id(kind, id));
     }
-    gathered.add(look(workspace, others, options, observer).await?);
+    let inventory = inventory(workspace, &identity, look(workspace, wanted, options, observer).await?);
     observer.event(&Event::Stage("plan"));
-    let inventory = inventory(workspace, &identity, gathered);
     let choices = plan::Options { known, ..options.plan.clone() };
-    let plan = plan::make(&sanitized, &contents.recorded, &inventory, &options.maps, &source, &choices);
-    Ok(Prepared { plan, origins })
+    Ok(plan::make(&sanitized, &contents.recorded, &inventory, &options.maps, &source, &choices))
 }
 
 fn clean(contents: &Contents) -> Vec<Sanitized> {
     let rules = Rules::standby();
     contents.objects.iter().map(|object| rules::sanitize(&rules, object)).collect()
-}
-
-fn wanted(contents: &Contents, sanitized: &[Sanitized], options: &Options, source: &Source) -> Wanted {
-    plan::wanted(sanitized, &contents.recorded, &options.maps, &source.workspace_id)
 }
 
 fn known(options: &Options, target: &str, source: &Source) -> Result<BTreeMap<SourceId, String>, RestoreError> {
@@ -256,14 +228,6 @@ pub struct Gathered {
     pub unavailable: Vec<String>,
     /// What is there and could not be read: kind, and id or `*`.
     pub unread: Vec<(String, String)>,
-}
-
-impl Gathered {
-    fn add(&mut self, more: Self) {
-        self.objects.extend(more.objects);
-        self.unavailable.extend(more.unavailable);
-        self.unread.extend(more.unread);
-    }
 }
 
 /// A survey with all that it finds in memory.

@@ -121,7 +121,7 @@ mod tests {
     fn every_activation_of_the_table_is_a_rule() {
         let rules = Rules::standby();
         let job: Vec<&str> = rules.of("job").map(|rule| rule.at.as_str()).collect();
-        assert!(job.contains(&"/schedule/pause_status") && job.contains(&"/triggers/*/continuous/pause_status"), "{job:?}");
+        assert!(job.contains(&"/schedule/pause_status") && job.contains(&"/triggers/*/pause_status"), "{job:?}");
         let pool: Vec<_> = rules.of("instance_pool").map(|rule| rule.act.clone()).collect();
         assert_eq!(pool, [Act::Set(json!(0))]);
         let policy: Vec<_> = rules.of("cluster_policy").map(|rule| rule.act.clone()).collect();

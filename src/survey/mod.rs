@@ -92,7 +92,7 @@ impl GapState {
 
 /// Reads the workspace into `sink`, and answers how many objects of each kind its listings showed.
 ///
-/// Errors: only when the caller is not let in. Everything else becomes a [`Gap`].
+/// Errors: only when the caller is not let in, or this machine fails (a full disk). Everything else becomes a [`Gap`].
 pub async fn read(
     workspace: &Workspace,
     scope: &Scope,
@@ -202,6 +202,9 @@ impl Survey {
     }
 
     fn asks_for(&self, kind: &Kind) -> bool {
+        if matches!(kind.shape, Shape::Attached(_)) {
+            return self.asks_for_attached(kind);
+        }
         self.scope.selection.wants_kind(kind.name) && self.scope.only.as_ref().is_none_or(|only| only.wants_kind(kind.name))
     }
 
@@ -249,9 +252,10 @@ impl Survey {
         self.send(Found::Gap(Gap { state, kind: kind.name, path: path.to_owned(), reason: reason.to_owned(), http })).await;
     }
 
-    /// What a failed call makes of something that a listing counted: a gap, or the end when nobody is let in.
+    /// What a failed call makes of something that a listing counted: a gap, or the end when nobody is let in, or when this
+    /// machine fails: a full disk here says nothing of the workspace.
     async fn failed(&self, kind: &'static Kind, path: &str, error: ApiError) -> Result<(), ApiError> {
-        if matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::Login) {
+        if matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::Login | ErrorKind::Local) {
             return Err(error);
         }
         let state = if error.is_unavailable() { GapState::Unavailable } else { GapState::Missing };

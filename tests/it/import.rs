@@ -9,7 +9,7 @@ use lifeboat::import::{self, BundleContents, ImportError, Receipt, State};
 use lifeboat::journal::{self, Journal};
 use lifeboat::object::Object;
 use lifeboat::plan::{Plan, Step, What};
-use lifeboat::restore::{self, Moved, Prepared};
+use lifeboat::restore;
 use lifeboat::simulator::{self, Seed, Server};
 use lifeboat::spool::{Sha, Spool};
 use lifeboat::survey::Scope;
@@ -58,15 +58,15 @@ fn options() -> restore::Options {
     restore::Options { workers: 8, ..restore::Options::default() }
 }
 
-async fn prepare(bundled: &Bundled, target: &Server, options: &restore::Options) -> Prepared {
+async fn prepare(bundled: &Bundled, target: &Server, options: &restore::Options) -> Plan {
     let reader = Reader::open(&bundled.path).unwrap();
-    restore::prepare(&reader, &connect(target), options, &silent()).await.unwrap()
+    restore::plan(&reader, &connect(target), options, &silent()).await.unwrap()
 }
 
-async fn apply(bundled: &Bundled, prepared: &Prepared, target: &Server, journal: &mut Journal) -> Receipt {
+async fn apply(bundled: &Bundled, plan: &Plan, target: &Server, journal: &mut Journal) -> Receipt {
     let reader = Reader::open(&bundled.path).unwrap();
-    let contents = Moved::new(BundleContents::new(&reader, Spool::in_temp().unwrap()), &prepared.origins);
-    import::run(&prepared.plan, &contents, &connect(target), journal, &silent()).await.unwrap()
+    let contents = BundleContents::new(&reader, Spool::in_temp().unwrap());
+    import::run(plan, &contents, &connect(target), journal, &silent()).await.unwrap()
 }
 
 /// Tells when so many objects were made.
@@ -121,7 +121,7 @@ async fn the_sample_is_restored_and_a_second_import_writes_nothing() {
 
     let second = prepare(&bundled, &target, &options()).await;
     let there = |step: &&Step| receipt.items.iter().any(|item| item.source == step.source && item.state.is_there());
-    let again: Vec<_> = second.plan.steps.iter().filter(|step| step.action.writes()).filter(there).collect();
+    let again: Vec<_> = second.steps.iter().filter(|step| step.action.writes()).filter(there).collect();
     assert!(again.is_empty(), "{again:#?}");
     let writes = target.writes();
     let receipt = apply(&bundled, &second, &target, &mut Journal::none()).await;
@@ -224,15 +224,15 @@ async fn an_import_that_was_cut_off_goes_on_where_it_stopped() {
     let target = start(Seed::Prepared, TARGET).await;
     let state = tempfile::tempdir().unwrap();
     let planned = prepare(&bundled, &target, &options()).await;
-    let mut journal = Journal::open(state.path(), TARGET, SOURCE, &planned.plan.source.digest).unwrap();
+    let mut journal = Journal::open(state.path(), TARGET, SOURCE, &planned.source.digest).unwrap();
     let watch = Arc::new(Watch { left: AtomicU64::new(60), over: tokio::sync::Notify::new() });
     {
         let reader = Reader::open(&bundled.path).unwrap();
-        let contents = Moved::new(BundleContents::new(&reader, Spool::in_temp().unwrap()), &planned.origins);
+        let contents = BundleContents::new(&reader, Spool::in_temp().unwrap());
         let (workspace, observer) = (connect(&target), watch.clone() as Arc<dyn Observer>);
         tokio::select! {
             () = watch.over.notified() => {}
-            done = import::run(&planned.plan, &contents, &workspace, &mut journal, &observer) => panic!("was to be cut off: {done:?}"),
+            done = import::run(&planned, &contents, &workspace, &mut journal, &observer) => panic!("was to be cut off: {done:?}"),
         }
     }
     assert!(!journal::known(state.path(), TARGET, SOURCE).unwrap().is_empty());
@@ -240,7 +240,7 @@ async fn an_import_that_was_cut_off_goes_on_where_it_stopped() {
     let mut again = options();
     again.journals = Some(state.path().to_owned());
     let planned = prepare(&bundled, &target, &again).await;
-    let mut journal = Journal::open(state.path(), TARGET, SOURCE, &planned.plan.source.digest).unwrap();
+    let mut journal = Journal::open(state.path(), TARGET, SOURCE, &planned.source.digest).unwrap();
     let receipt = apply(&bundled, &planned, &target, &mut journal).await;
     let surprises: Vec<_> = receipt.items.iter().filter(|item| !item.state.is_there() && !expected_trouble(item)).collect();
     assert!(surprises.is_empty(), "{surprises:#?}");
@@ -293,12 +293,12 @@ async fn a_plan_is_for_one_workspace_and_can_wait_in_a_file() {
     let bundled = bundle_of(Seed::Sample).await;
     let target = start(Seed::Prepared, TARGET).await;
     let planned = prepare(&bundled, &target, &options()).await;
-    let plan = Plan::from_json(&planned.plan.to_json().unwrap()).unwrap();
-    let saved = Prepared { plan, origins: planned.origins };
+    let plan = Plan::from_json(&planned.to_json().unwrap()).unwrap();
+    let saved = plan;
     let other = start(Seed::Empty, "3333333333333333").await;
     let reader = Reader::open(&bundled.path).unwrap();
     let contents = BundleContents::new(&reader, Spool::in_temp().unwrap());
-    let refused = import::run(&saved.plan, &contents, &connect(&other), &mut Journal::none(), &silent()).await;
+    let refused = import::run(&saved, &contents, &connect(&other), &mut Journal::none(), &silent()).await;
     assert!(matches!(refused, Err(ImportError::WrongTarget { .. })));
     assert_eq!(other.writes(), 0);
     let receipt = apply(&bundled, &saved, &target, &mut Journal::none()).await;
@@ -322,7 +322,7 @@ async fn service_principals_may_get_new_application_ids() {
     let surprises: Vec<_> = receipt.items.iter().filter(|item| !item.state.is_there() && !expected_trouble(item)).collect();
     assert!(surprises.is_empty(), "{surprises:#?}");
     let old: Vec<String> =
-        planned.plan.steps.iter().filter(|step| step.source.kind == "service_principal").map(|step| step.key.clone()).collect();
+        planned.steps.iter().filter(|step| step.source.kind == "service_principal").map(|step| step.key.clone()).collect();
     for object in everything(&target).await.iter().filter(|object| object.kind.name == "job" || object.kind.name == "permissions")
     {
         let text = object.document().map(ToString::to_string).unwrap_or_default();
@@ -331,7 +331,7 @@ async fn service_principals_may_get_new_application_ids() {
     let mut again = options();
     again.journals = Some(state.path().to_owned());
     let second = prepare(&bundled, &target, &again).await;
-    assert!(second.plan.steps.iter().filter(|step| step.source.kind == "service_principal").all(|step| !step.action.writes()));
+    assert!(second.steps.iter().filter(|step| step.source.kind == "service_principal").all(|step| !step.action.writes()));
 }
 
 /// Imports the sample with faults on the way.

@@ -36,7 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("object", &["kinds", "spool"]),
     ("plan", &["kinds", "object", "pointer", "rules", "spool"]),
     ("pointer", &[]),
-    ("restore", &["api", "bundle", "event", "kinds", "object", "plan", "rules", "spool", "survey"]),
+    ("restore", &["api", "bundle", "event", "journal", "kinds", "object", "plan", "rules", "spool", "survey"]),
     ("rules", &["kinds", "object", "pointer", "spool"]),
     ("simulator", &[]),
     ("spool", &[]),
