@@ -210,6 +210,7 @@ fn differences(object: &Object, image: &Object, here: &Names, there: &Names, res
             forget_restorer(&source, &mut target, restorer);
             forget_default_branch(object.kind, &source, &mut target);
             forget_news(object.kind, &source, &mut target);
+            forget_defaults(object.kind, &source, &mut target);
             let mut found = inertness(object.kind, &source, &mut target);
             differ(&source, &target, &mut String::new(), &mut found);
             found.extend(marks(object, image));
@@ -327,6 +328,20 @@ fn forget_news(kind: &Kind, source: &Value, target: &mut Value) {
     }
     if source.pointer("/settings").is_some() && source.pointer("/settings/edit_mode").is_none() {
         pointer::remove(target, "/settings/edit_mode");
+    }
+}
+
+/// What a server fills in where nothing was said.
+fn forget_defaults(kind: &Kind, source: &Value, target: &mut Value) {
+    let root = kind.body.iter().find(|root| target.pointer(root).is_some()).copied().unwrap_or_default();
+    for (at, default) in kind.server_defaults() {
+        let filled_in =
+            |value: &Value| default.is_none_or(|text| serde_json::from_str::<Value>(text).is_ok_and(|default| default == *value));
+        for (place, value) in pointer::find(target, &format!("{root}{at}")) {
+            if source.pointer(&place).is_none() && filled_in(&value) {
+                pointer::remove(target, &place);
+            }
+        }
     }
 }
 
