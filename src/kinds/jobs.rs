@@ -271,6 +271,12 @@ pub(super) static JOB: Kind = Kind {
         ("/job_clusters", "job_cluster_key"),
         ("/environments", "environment_key"),
         ("/parameters", "name"),
+        ("/email_notifications/*", ""),
+        ("/webhook_notifications/*", "id"),
+        ("/tasks/*/email_notifications/*", ""),
+        ("/tasks/*/webhook_notifications/*", "id"),
+        ("/tasks/*/for_each_task/task/email_notifications/*", ""),
+        ("/tasks/*/for_each_task/task/webhook_notifications/*", "id"),
     ],
     defaults: &[
         Defaults {
