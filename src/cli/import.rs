@@ -80,6 +80,9 @@ impl Import {
         progress.end();
         self.save(&plan)?;
         show(ui, &plan)?;
+        if !self.yes {
+            receipt::todos(ui, &plan.todos)?;
+        }
         if self.plan_only {
             ui.value(&plan)?;
             return Ok(Outcome::Done);
@@ -231,8 +234,7 @@ fn show(ui: &mut Ui, plan: &Plan) -> anyhow::Result<()> {
         std::iter::once((*kind).to_owned()).chain(columns.iter().map(number)).collect()
     };
     ui.table(&header, rows.iter().map(row))?;
-    ui.line(format!("{} of {} steps write something", plan.writes(), plan.steps.len()))?;
-    receipt::todos(ui, &plan.todos)
+    Ok(ui.line(format!("{} of {} steps write something", plan.writes(), plan.steps.len()))?)
 }
 
 /// Why a step is what it is.
