@@ -450,7 +450,7 @@ fn inertness(kind: &'static Kind, source: &Value, target: &mut Value) -> Vec<Fou
 /// A field that is left out to be inert, or that a server leaves out at its inert value, is as good as inert.
 fn restore_removed(source: &Value, target: &mut Value, at: &str, wanted: &Value) {
     for (place, value) in pointer::find(source, at) {
-        let may_be_absent = wanted.is_null() || *wanted == Value::from(0) || *wanted == Value::from(false);
+        let may_be_absent = wanted.is_null() || wanted == 0 || wanted == false;
         if may_be_absent && target.pointer(&place).is_none() {
             pointer::set(target, &place, &value);
         }
@@ -498,7 +498,7 @@ fn is_nothing(value: &Value) -> bool {
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Object(members) => members.values().all(is_nothing),
-        _ => false,
+        Value::Bool(true) => false,
     }
 }
 
