@@ -458,5 +458,6 @@ fn second_half(
 /// References that lead nowhere and are sent all the same.
 fn kept_dead(resolved: &Resolved) -> Vec<String> {
     let kept = resolved.dead.iter().filter(|dead| dead.gone == Gone::Keep);
-    kept.map(|dead| format!("{} \"{}\"", dead.to.join(" or "), dead.value)).collect()
+    let names: BTreeSet<String> = kept.map(|dead| format!("{} \"{}\"", dead.to.join(" or "), dead.value)).collect();
+    names.into_iter().collect()
 }
