@@ -354,7 +354,7 @@ async fn a_git_folder_without_a_sign_in_waits_for_a_person() {
     assert_eq!(states(&receipt, "repo"), ["pending"]);
     assert!(receipt.todos.iter().any(|todo| todo.what == What::GitToken && todo.objects.len() == 5), "{:#?}", receipt.todos);
     let branch = under(|target| {
-        target.faults().on("PATCH /api/2.0/repos/*").times(0).error(400, "INVALID_PARAMETER_VALUE", "no such branch")
+        target.faults().on("PATCH /api/2.0/repos/*").times(0).error(400, "INVALID_PARAMETER_VALUE", "no such branch");
     })
     .await;
     let half = branch.items.iter().find(|item| item.source.kind == "repo" && item.state == State::Pending).unwrap();
@@ -373,7 +373,7 @@ async fn what_could_not_be_stopped_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workspace_without_forms_takes_files_another_way() {
     let refuse = |target: &Server| {
-        target.faults().on("POST /api/2.0/workspace/import").times(3).error(415, "BAD_REQUEST", "multipart is not supported")
+        target.faults().on("POST /api/2.0/workspace/import").times(3).error(415, "BAD_REQUEST", "multipart is not supported");
     };
     let receipt = under(refuse).await;
     assert_eq!((states(&receipt, "file"), states(&receipt, "notebook")), (vec!["created"], vec!["created"]));
@@ -386,7 +386,7 @@ async fn a_token_that_ends_ends_the_import_and_loses_nothing() {
             401,
             "UNAUTHENTICATED",
             "the token has expired",
-        )
+        );
     })
     .await;
     assert_eq!(receipt.items.iter().filter(|item| item.state == State::Failed).count(), 1);
@@ -398,7 +398,7 @@ async fn a_token_that_ends_ends_the_import_and_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_for_someone_who_did_not_come_is_withheld() {
     let receipt = under(|target| {
-        target.faults().on("POST /api/2.0/preview/scim/v2/Users").times(0).error(403, "PERMISSION_DENIED", "not you")
+        target.faults().on("POST /api/2.0/preview/scim/v2/Users").times(0).error(403, "PERMISSION_DENIED", "not you");
     })
     .await;
     let written: Vec<_> =
