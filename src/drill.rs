@@ -10,13 +10,15 @@ use crate::event::{Event, Observer};
 use crate::export::{self, ExportError};
 use crate::import::{self, BundleContents, ImportError, Receipt, State};
 use crate::journal::Journal;
-use crate::object::Object;
+use crate::kinds::Shape;
+use crate::object::{Object, Selection};
 use crate::plan::{self, Plan};
-use crate::restore::{self, RestoreError};
+use crate::restore::{self, Contents, RestoreError};
 use crate::simulator::{self, Seed, Server, SimulatorError};
 use crate::spool::Spool;
 use crate::survey::Scope;
-use std::collections::HashSet;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -100,7 +102,7 @@ pub enum DrillError {
 pub async fn run(options: &Options, observer: Arc<dyn Observer>) -> Result<Report, DrillError> {
     let mut clock = Clock { observer: observer.clone(), stages: Vec::new(), since: Instant::now(), name: "start" };
     let source = start(options, options.seed.clone(), "1000000000000001").await?;
-    let target = start(options, prepared_for(options), "2000000000000002").await?;
+    let target = start(options, prepared_for(options)?, "2000000000000002").await?;
     let outcome = rehearse(options, &observer, &mut clock, &source, &target).await;
     source.stop().await;
     target.stop().await;
@@ -160,12 +162,28 @@ async fn start(options: &Options, seed: Seed, workspace_id: &str) -> Result<Serv
     Server::start(simulator::Options { seed, workspace_id, latency: options.latency, ..simulator::Options::default() }).await
 }
 
-/// The sample goes into a workspace where people made beforehand what this version does not restore: warehouses, volumes.
-fn prepared_for(options: &Options) -> Seed {
+/// A restore goes into a workspace where people made beforehand what this version does not restore, under the same names:
+/// warehouses, volumes and the like.
+fn prepared_for(options: &Options) -> Result<Seed, DrillError> {
     match (&options.bundle, &options.seed) {
-        (None, Seed::Sample) => Seed::Prepared,
-        _ => Seed::Empty,
+        (None, Seed::Sample) => Ok(Seed::Prepared),
+        (None, _) => Ok(Seed::Empty),
+        (Some(path), _) => {
+            let reader = Reader::open(path).map_err(|source| DrillError::Open { path: path.clone(), source })?;
+            Ok(furnished(&restore::contents(&reader, &Selection::default())?))
+        }
     }
+}
+
+fn furnished(contents: &Contents) -> Seed {
+    let mut lists: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for object in &contents.recorded {
+        let Shape::Recorded(recorded) = &object.kind.shape else { continue };
+        let path = recorded.list.path.trim_start_matches("/api/2.0/").split('?').next().unwrap_or_default();
+        lists.entry(path.to_owned()).or_default().extend(object.document().cloned());
+    }
+    let files = contents.objects.iter().filter(|object| object.kind.name == "volume_file").map(|object| object.id.clone());
+    Seed::Furnished { lists, files: files.collect() }
 }
 
 /// The target is entered as a service principal by OAuth: a Key Vault scope cannot be made with a personal access token.
@@ -199,7 +217,7 @@ async fn bundle_of(options: &Options, from: &Workspace, observer: &Arc<dyn Obser
 }
 
 fn restored_objects(reader: &Reader) -> Result<Vec<Object>, RestoreError> {
-    let contents = restore::contents(reader, &crate::object::Selection::default())?;
+    let contents = restore::contents(reader, &Selection::default())?;
     Ok(contents.objects.into_iter().chain(contents.recorded).collect())
 }
 

@@ -212,6 +212,11 @@ impl Selection {
         included && !self.exclude.iter().any(|pattern| pattern.name.is_none() && pattern.kind.is_match(kind))
     }
 
+    /// Whether documents of this kind are asked for where the object that they hang on is: unless the kind is excluded.
+    pub fn wants_attached(&self, kind: &str) -> bool {
+        !self.exclude.iter().any(|pattern| pattern.name.is_none() && pattern.kind.is_match(kind))
+    }
+
     /// Whether the object is asked for. `name` is its path, or its natural key.
     pub fn wants(&self, kind: &str, name: &str) -> bool {
         let included = self.include.is_empty() || self.include.iter().any(|pattern| pattern.covers(kind, name));
@@ -302,6 +307,12 @@ mod tests {
         let one = selection(&[], &["job", "*:/Users/**/tmp"]);
         assert!(!one.wants_kind("job") && one.wants_kind("notebook"));
         assert!(!one.may_want_below("/Users/a/tmp") && !one.wants("file", "/Users/a/tmp/x") && one.wants("file", "/Users/a/x"));
+    }
+
+    #[test]
+    fn what_hangs_on_an_object_goes_with_it() {
+        assert!(selection(&["job:nightly"], &[]).wants_attached("permissions"));
+        assert!(!selection(&["job:nightly"], &["permissions"]).wants_attached("permissions"));
     }
 
     #[test]

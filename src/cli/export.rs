@@ -109,8 +109,7 @@ fn default_name(host: &str, created: jiff::Timestamp) -> PathBuf {
 
 fn report(ui: &mut Ui, exported: &Exported) -> anyhow::Result<()> {
     ui.value(&to_json(exported))?;
-    let header = ["kind", "listed", "captured", "degraded", "missing", "excluded", "unavailable", "requests"];
-    ui.table(&header, exported.kinds.iter().map(row))?;
+    super::list::accounts(ui, &exported.kinds)?;
     super::list::gaps(ui, &exported.gaps)?;
     super::list::degraded(
         ui,
@@ -125,18 +124,8 @@ fn report(ui: &mut Ui, exported: &Exported) -> anyhow::Result<()> {
     let summary = &exported.summary;
     let size = words::size(summary.bytes);
     ui.line(format!("{} objects in {}, {size}, {} requests", summary.members, summary.path.display(), exported.requests))?;
-    ui.line(format!("identity {}", hex(&summary.manifest_sha256)))?;
+    ui.line(format!("identity {}", bundle::hex(&summary.manifest_sha256)))?;
     Ok(ui.line(if exported.is_complete() { "complete" } else { "INCOMPLETE: see above" })?)
-}
-
-fn row(line: &bundle::KindLine) -> Vec<String> {
-    let numbers = [line.listed, line.captured, line.degraded, line.missing, line.excluded, line.unavailable, line.requests];
-    std::iter::once(line.kind.clone()).chain(numbers.iter().map(u64::to_string)).collect()
-}
-
-/// A digest as `sha256sum` prints it.
-pub fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn to_json(exported: &Exported) -> Value {
@@ -146,8 +135,8 @@ fn to_json(exported: &Exported) -> Value {
         "bundle": summary.path,
         "bytes": summary.bytes,
         "objects": summary.members,
-        "content_id": hex(&summary.content_id),
-        "manifest_sha256": hex(&summary.manifest_sha256),
+        "content_id": bundle::hex(&summary.content_id),
+        "manifest_sha256": bundle::hex(&summary.manifest_sha256),
         "complete": exported.is_complete(),
         "caller_is_admin": exported.identity.is_admin,
         "requests": exported.requests,

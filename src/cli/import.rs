@@ -23,6 +23,7 @@ const SHOWN: usize = 12;
 
 /// Restore a bundle into a workspace: plan, then apply; everything arrives inert.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Import {
     /// The bundle
     bundle: PathBuf,
@@ -45,7 +46,7 @@ pub struct Import {
     /// Write the report as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Folder for journals; without it $XDG_STATE_HOME/lifeboat, or ~/.local/state/lifeboat
+    /// Folder for journals; without it `$XDG_STATE_HOME/lifeboat`, or ~/.local/state/lifeboat
     #[arg(long, value_name = "DIR", env = "LIFEBOAT_STATE")]
     state: Option<PathBuf>,
     /// Let the target be the workspace that the bundle comes from
@@ -79,6 +80,9 @@ impl Import {
         progress.end();
         self.save(&plan)?;
         show(ui, &plan)?;
+        if !self.yes {
+            receipt::todos(ui, &plan.todos)?;
+        }
         if self.plan_only {
             ui.value(&plan)?;
             return Ok(Outcome::Done);
@@ -222,16 +226,15 @@ fn show(ui: &mut Ui, plan: &Plan) -> anyhow::Result<()> {
             ui.line(format!("  {sign} {word:<7} and {} more", steps.len() - SHOWN))?;
         }
     }
-    let columns = ["create", "complete", "attach", "update", "adopt", "unchanged", "skip", "wait"];
+    let columns = ["create", "attach", "update", "adopt", "unchanged", "skip", "wait"];
     let header: Vec<&str> = std::iter::once("kind").chain(columns).collect();
     let rows = plan.summary();
     let row = |(kind, numbers): (&&str, &std::collections::BTreeMap<&'static str, u64>)| {
-        let number = |word: &&str| numbers.get(word).map_or_else(|| "·".to_owned(), u64::to_string);
+        let number = |word: &&str| numbers.get(word).copied().unwrap_or_default().to_string();
         std::iter::once((*kind).to_owned()).chain(columns.iter().map(number)).collect()
     };
     ui.table(&header, rows.iter().map(row))?;
-    ui.line(format!("{} of {} steps write something", plan.writes(), plan.steps.len()))?;
-    receipt::todos(ui, &plan.todos)
+    Ok(ui.line(format!("{} of {} steps write something", plan.writes(), plan.steps.len()))?)
 }
 
 /// Why a step is what it is.

@@ -1,10 +1,10 @@
 //! `lifeboat list`
 
 use super::Outcome;
-use super::export::{Select, hex};
+use super::export::Select;
 use crate::ui::{Ui, words};
 use clap::Args;
-use lifeboat::bundle::{Gap, GapState, KindLine, Manifest, MemberLine, Reader};
+use lifeboat::bundle::{Gap, GapState, KindLine, Manifest, MemberLine, Reader, hex};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -91,14 +91,19 @@ fn kinds(ui: &mut Ui, reader: &Reader) -> anyhow::Result<()> {
     if let Some(selection) = &head.selection {
         ui.line(format!("asked for: {selection}"))?;
     }
-    let header = ["kind", "listed", "captured", "degraded", "missing", "excluded", "unavailable"];
-    ui.table(&header, manifest.kinds.iter().map(row))?;
+    accounts(ui, &manifest.kinds)?;
     gaps(ui, &manifest.gaps)?;
     let hurt = manifest.members.iter().filter_map(|member| Some((&*member.kind, &*member.path, member.degraded.as_deref()?)));
     degraded(ui, hurt)?;
     let (bytes, stored) = (words::size(head.counts.bytes), words::size(reader.size()));
     ui.line(format!("{} objects, {bytes}, {stored} stored; identity {}", head.counts.members, hex(&manifest.sha256)))?;
     Ok(())
+}
+
+/// What became of the objects of each kind.
+pub fn accounts(ui: &mut Ui, lines: &[KindLine]) -> anyhow::Result<()> {
+    let header = ["kind", "listed", "captured", "degraded", "missing", "excluded", "unavailable"];
+    Ok(ui.table(&header, lines.iter().map(row))?)
 }
 
 fn row(line: &KindLine) -> Vec<String> {

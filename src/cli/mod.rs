@@ -15,6 +15,8 @@ mod verify;
 
 use crate::ui::{self, Ui};
 use clap::{Args, Parser, Subcommand};
+use lifeboat::object::PatternError;
+use lifeboat::plan::MapsError;
 use lifeboat::{api, bundle};
 use serde_json::json;
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ pub enum Outcome {
     Done = 0,
     /// Failed, nothing usable came of it.
     Failed = 1,
+    /// Wrong usage.
+    Usage = 2,
     /// Done, but incomplete or degraded.
     Incomplete = 3,
     /// Differences or findings.
@@ -175,6 +179,9 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
         matches!(cause.downcast_ref::<bundle::WriteError>(), Some(bundle::WriteError::AlreadyExists { .. }))
             || cause.is::<Refusal>()
     };
+    if error.chain().any(|cause| cause.is::<PatternError>() || cause.is::<MapsError>()) {
+        return Outcome::Usage;
+    }
     if error.chain().any(taken) { Outcome::Refused } else { Outcome::Failed }
 }
 

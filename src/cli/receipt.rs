@@ -11,9 +11,9 @@ const NAMED: usize = 5;
 /// The report: per kind, then what went wrong, then what is left for people.
 pub fn show(ui: &mut Ui, receipt: &Receipt) -> anyhow::Result<()> {
     let columns = ["created", "updated", "adopted", "unchanged", "skipped", "pending", "failed"];
-    let header: Vec<&str> = std::iter::once("kind").chain(columns).collect();
+    let header = ["kind", "created", "updated", "adopted", "same", "skipped", "pending", "failed"];
     let rows = receipt.counts.iter().map(|(kind, states)| {
-        let number = |state: &&str| states.get(*state).map_or_else(|| "·".to_owned(), u64::to_string);
+        let number = |state: &&str| states.get(*state).copied().unwrap_or_default().to_string();
         std::iter::once(kind.clone()).chain(columns.iter().map(number)).collect()
     });
     ui.table(&header, rows)?;

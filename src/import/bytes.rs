@@ -140,10 +140,14 @@ fn form(action: &Action) -> Vec<(&'static str, String)> {
     }
 }
 
-/// Whether the form itself may be what is refused.
+/// Whether the form itself may be what is refused: who expects JSON calls it malformed, in words that nobody can know.
+/// Sent again in the older way, what is really wrong is refused again.
 fn refuses_form(error: &ApiError) -> bool {
-    let about_form = error.message.to_lowercase().contains("multipart") || matches!(error.status, Some(413 | 415));
-    about_form && matches!(error.kind, ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Unavailable | ErrorKind::Protocol)
+    let said = error.message.to_lowercase().contains("multipart") || matches!(error.status, Some(413 | 415));
+    let unread = error.status == Some(400)
+        && matches!(error.code.as_deref(), None | Some("INVALID_PARAMETER_VALUE" | "MALFORMED_REQUEST"));
+    (said || unread)
+        && matches!(error.kind, ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Unavailable | ErrorKind::Protocol)
 }
 
 fn disk(ready: &Ready<'_>, error: std::io::Error) -> Trouble {

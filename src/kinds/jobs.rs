@@ -18,7 +18,7 @@ const CLUSTERS: &[&str] = &[
 const NOTIFIERS: &[&str] = &["/settings", "/settings/tasks/*", "/settings/tasks/*/for_each_task/task"];
 
 /// Where something starts a job.
-const STARTERS: &[&str] = &["/settings/schedule", "/settings/trigger", "/settings/triggers/*", "/settings/triggers/*/schedule"];
+const STARTERS: &[&str] = &["/settings/schedule", "/settings/trigger", "/settings/triggers/*"];
 
 const JOB_FIELDS: &[(&str, Class)] = &[
     ("/budget_policy_id", Class::EnvironmentBound),
@@ -28,10 +28,10 @@ const JOB_FIELDS: &[(&str, Class)] = &[
     ("/edit_mode", Class::Sent),
     ("/email_notifications", Class::Sent),
     ("/environment_variables", Class::Sent),
-    ("/environment_variables/*/variables/*TOKEN*", Class::Secret),
-    ("/environment_variables/*/variables/*SECRET*", Class::Secret),
-    ("/environment_variables/*/variables/*PASSWORD*", Class::Secret),
-    ("/environment_variables/*/variables/*_KEY", Class::Secret),
+    ("/environment_variables/*/spec/variables/*TOKEN*", Class::Secret),
+    ("/environment_variables/*/spec/variables/*SECRET*", Class::Secret),
+    ("/environment_variables/*/spec/variables/*PASSWORD*", Class::Secret),
+    ("/environment_variables/*/spec/variables/*_KEY", Class::Secret),
     ("/environments", Class::Sent),
     ("/git_source", Class::Sent),
     ("/git_source/git_snapshot", Class::ServerSet),
@@ -55,8 +55,6 @@ const JOB_FIELDS: &[(&str, Class)] = &[
     ("/trigger/pause_status", Class::Activation("\"PAUSED\"")),
     ("/triggers", Class::Sent),
     ("/triggers/*/pause_status", Class::Activation("\"PAUSED\"")),
-    ("/triggers/*/schedule/pause_status", Class::Activation("\"PAUSED\"")),
-    ("/triggers/*/continuous/pause_status", Class::Activation("\"PAUSED\"")),
     ("/usage_policy_id", Class::EnvironmentBound),
     ("/webhook_notifications", Class::Sent),
     ("/format", Class::ServerSet),
@@ -151,8 +149,8 @@ const JOB_REFS: &[Ref] = &[
         by: By::Path,
         gone: Gone::Silent,
     },
-    Ref { at: "/environment_variables/*/files/*", to: &["file", "volume_file"], by: By::Path, gone: Gone::Keep },
-    Ref { at: "/environment_variables/*/variables/*", to: &["secret"], by: By::Secrets, gone: Gone::Keep },
+    Ref { at: "/environment_variables/*/spec/files/*", to: &["file", "volume_file"], by: By::Path, gone: Gone::Keep },
+    Ref { at: "/environment_variables/*/spec/variables/*", to: &["secret"], by: By::Secrets, gone: Gone::Keep },
     Ref { at: "/parent_path", to: &["directory", "repo"], by: By::Path, gone: Gone::Keep },
     Ref { at: "/parameters/*/default", to: &["secret"], by: By::Secrets, gone: Gone::Silent },
 ];
@@ -273,6 +271,12 @@ pub(super) static JOB: Kind = Kind {
         ("/job_clusters", "job_cluster_key"),
         ("/environments", "environment_key"),
         ("/parameters", "name"),
+        ("/email_notifications/*", ""),
+        ("/webhook_notifications/*", "id"),
+        ("/tasks/*/email_notifications/*", ""),
+        ("/tasks/*/webhook_notifications/*", "id"),
+        ("/tasks/*/for_each_task/task/email_notifications/*", ""),
+        ("/tasks/*/for_each_task/task/webhook_notifications/*", "id"),
     ],
     defaults: &[
         Defaults {
@@ -336,6 +340,6 @@ mod tests {
     #[test]
     fn only_paused_or_gone_survives_of_what_starts_a_job() {
         let starters = JOB_FIELDS.iter().filter(|(_, class)| matches!(class, Class::Activation(_)));
-        assert_eq!(starters.count(), 6);
+        assert_eq!(starters.count(), 4);
     }
 }

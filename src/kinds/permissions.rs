@@ -13,7 +13,9 @@ fn direct_entries(document: &Value, body: &mut Map<String, Value>) {
 }
 
 fn direct_entry(entry: &Value) -> Option<Value> {
-    let name = PRINCIPALS.iter().find(|name| entry.get(**name).is_some())?;
+    // A workspace may answer with all three names, those that do not apply being null.
+    let named = |name: &&&str| entry.get(**name).is_some_and(|principal| !principal.is_null());
+    let name = PRINCIPALS.iter().find(named)?;
     let principal = entry.get(*name).filter(|principal| **principal != "admins")?;
     let level = match entry.get("all_permissions").and_then(Value::as_array) {
         Some(all) => all.iter().find(|one| one.get("inherited") != Some(&json!(true)))?.get("permission_level")?,
@@ -65,3 +67,16 @@ pub(super) static PERMISSIONS: Kind = Kind {
     stamp: None,
     lanes: 8,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_null_do_not_count() {
+        let entry = json!({"user_name": null, "group_name": "grid", "service_principal_name": null,
+            "all_permissions": [{"permission_level": "CAN_VIEW", "inherited": null}]});
+        assert_eq!(direct_entry(&entry), Some(json!({"group_name": "grid", "permission_level": "CAN_VIEW"})));
+        assert_eq!(direct_entry(&json!({"user_name": null, "permission_level": "CAN_VIEW"})), None);
+    }
+}

@@ -199,7 +199,7 @@ impl Planner<'_> {
         self.tell_activity(object, resolved, actual, &mut draft);
         draft.after = self.linked(&resolved.links);
         draft.step.links = std::mem::take(&mut resolved.links);
-        draft.step.dead = kept_dead(&resolved);
+        draft.step.dead = kept_dead(resolved);
         draft.second = second;
         draft
     }
@@ -458,5 +458,6 @@ fn second_half(
 /// References that lead nowhere and are sent all the same.
 fn kept_dead(resolved: &Resolved) -> Vec<String> {
     let kept = resolved.dead.iter().filter(|dead| dead.gone == Gone::Keep);
-    kept.map(|dead| format!("{} \"{}\"", dead.to.join(" or "), dead.value)).collect()
+    let names: BTreeSet<String> = kept.map(|dead| format!("{} \"{}\"", dead.to.join(" or "), dead.value)).collect();
+    names.into_iter().collect()
 }

@@ -111,7 +111,7 @@ impl Planner<'_> {
     /// The same object, or one that an earlier import made.
     fn ours(&mut self, object: &Sanitized) -> Option<Fate> {
         let kind = object.kind();
-        let same = self.same_workspace.then(|| self.present.by_id(kind.name, object.id())).flatten();
+        let same = self.same_id(object);
         let known = || self.options.known.get(&object.source()).and_then(|id| self.present.by_id(kind.name, id));
         if let Some(one) = same.or_else(known) {
             return Some(Fate::There(found(one), How::Ours));
@@ -127,6 +127,15 @@ impl Planner<'_> {
                 Some(Fate::Never(format!("ambiguous: {} objects of the target carry its mark", stamped.len())))
             }
         }
+    }
+
+    /// In the same workspace an id says enough, but for what an earlier import made of another object of this bundle: a
+    /// workspace that lost everything may count from the beginning again.
+    fn same_id(&self, object: &Sanitized) -> Option<&Object> {
+        let kind = object.kind().name;
+        let one = self.same_workspace.then(|| self.present.by_id(kind, object.id())).flatten()?;
+        let marked = super::index::stamped(one, &self.source.workspace_id).filter(|id| *id != object.id());
+        marked.is_none_or(|id| self.bundle.by_id(kind, id).is_none()).then_some(one)
     }
 
     /// Where names may repeat: exactly one of that name on both sides, and equal. Answers whether one was found.

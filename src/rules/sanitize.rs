@@ -161,6 +161,12 @@ fn apply(rule: &Rule, body: &mut Value, changes: &mut Vec<Change>) {
             let removed = pointer::remove(body, &rule.at);
             changes.extend(removed.into_iter().map(|(at, was)| note(at, Some(was), None)));
         }
+        Act::SetWhereThere(now) => {
+            let field = rule.at.rsplit('/').next().unwrap_or_default();
+            set_everywhere(body, field, now, &mut String::new(), &mut |at, was| {
+                changes.push(note(at, Some(was), Some(now.clone())))
+            });
+        }
         Act::Set(now) => set_each(body, &rule.at, now, &mut |at, was| changes.push(note(at, was, Some(now.clone())))),
     }
 }
@@ -177,6 +183,25 @@ fn set_each(body: &mut Value, at: &str, now: &Value, told: &mut dyn FnMut(String
         }
         true
     });
+}
+
+/// Sets a member of this name wherever one stands, at any depth; tells of real changes.
+fn set_everywhere(value: &mut Value, field: &str, now: &Value, at: &mut String, told: &mut dyn FnMut(String, Value)) {
+    let length = at.len();
+    let mut below = |name: &str, value: &mut Value, told: &mut dyn FnMut(String, Value)| {
+        at.push('/');
+        at.push_str(&pointer::escape(name));
+        if name == field && value.is_string() && value != now {
+            told(at.clone(), std::mem::replace(value, now.clone()));
+        }
+        set_everywhere(value, field, now, at, told);
+        at.truncate(length);
+    };
+    match value {
+        Value::Object(members) => members.iter_mut().for_each(|(name, value)| below(name, value, told)),
+        Value::Array(items) => items.iter_mut().enumerate().for_each(|(index, value)| below(&index.to_string(), value, told)),
+        _ => {}
+    }
 }
 
 /// Takes out every value that was blanked, and what makes no sense without it.
@@ -240,6 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn a_status_in_an_unheard_of_place_is_paused_as_well() {
+        let settings = json!({"name": "x", "triggers": [{"pause_status": "UNPAUSED", "schedule": {"pause_status": "UNPAUSED"}}]});
+        let job = object("job", json!({"job_id": 1, "settings": settings}));
+        let clean = sanitize(&Rules::standby(), &job);
+        let body = Value::Object(clean.json().cloned().unwrap_or_default());
+        assert_eq!(body.pointer("/triggers/0/schedule/pause_status"), Some(&json!("PAUSED")));
+        assert_eq!(clean.changes().len(), 2, "{:?}", clean.changes());
+    }
+
+    #[test]
     fn whatever_starts_a_job_is_paused_and_remembered() {
         let job = clean(
             "job",
@@ -248,11 +283,13 @@ mod tests {
                 "triggers": [{"schedule": {"quartz_cron_expression": "y"}}, {"table_update": {}, "pause_status": "UNPAUSED"}]}}),
         );
         let body = Value::Object(job.json().expect("a document").clone());
-        for at in ["/schedule", "/continuous", "/trigger", "/triggers/0", "/triggers/0/schedule", "/triggers/1"] {
+        for at in ["/schedule", "/continuous", "/trigger", "/triggers/0", "/triggers/1"] {
             assert_eq!(body.pointer(&format!("{at}/pause_status")), Some(&json!("PAUSED")), "{at}");
         }
         let was: Vec<_> = job.changes().iter().map(|change| (change.at.as_str(), change.was.clone())).collect();
-        assert_eq!(was.len(), 5, "what was paused already is no change: {was:?}");
+        let below = body.pointer("/triggers/0/schedule/pause_status");
+        assert_eq!(below, None, "below `triggers` only the entry has a status");
+        assert_eq!(was.len(), 4, "what was paused already is no change: {was:?}");
         assert!(
             was.contains(&("/trigger/pause_status", Some(json!("UNPAUSED")))) && was.contains(&("/schedule/pause_status", None))
         );

@@ -67,6 +67,13 @@ pub enum Seed {
     /// An empty target beside the sample: what an import cannot make (warehouses, pipelines, queries, alerts, dashboards,
     /// notification destinations, volumes) is there under the sample's names and other ids.
     Prepared,
+    /// The same for any other workspace: empty, but with these.
+    Furnished {
+        /// Objects that can only be listed, by the path of their list below `/api/2.0/`; they get ids of their own.
+        lists: std::collections::BTreeMap<String, Vec<serde_json::Value>>,
+        /// Files of volumes: the volumes are made, the files are not.
+        files: Vec<String>,
+    },
     /// As much as a test needs, the same for the same numbers.
     Generated {
         /// How many notebooks, spread over the folders.

@@ -32,6 +32,7 @@ pub(super) fn seeded(options: &Options) -> Result<World, SimulatorError> {
         Seed::Empty => {}
         Seed::Sample => sample::fill(&mut world)?,
         Seed::Prepared => sample::prepare(&mut world)?,
+        Seed::Furnished { lists, files } => sample::furnish(&mut world, lists, files)?,
         Seed::Generated { notebooks, folders, jobs, seed } => generated::fill(&mut world, *notebooks, *folders, *jobs, *seed),
     }
     Ok(world)

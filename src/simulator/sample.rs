@@ -73,19 +73,25 @@ pub(super) fn fill(world: &mut World) -> Result<(), SimulatorError> {
 /// Fills a new workspace as the target of a restore finds it: empty, but with what cannot be restored (warehouses,
 /// pipelines, queries, alerts, dashboards, notification destinations, volumes) under the same names and other ids.
 pub(super) fn prepare(world: &mut World) -> Result<(), SimulatorError> {
-    let mut text = text_of("shown.json").to_owned();
-    let lists: BTreeMap<String, Vec<Value>> = json_of("shown.json")?;
+    let Places { volumes, .. } = json_of("files.json")?;
+    let paths: Vec<String> = volumes.into_iter().map(|place| place.path).collect();
+    furnish(world, &json_of("shown.json")?, &paths)
+}
+
+/// The same with what another workspace has: lists by their path below `/api/2.0/`, and files whose volumes must be there.
+pub(super) fn furnish(world: &mut World, lists: &BTreeMap<String, Vec<Value>>, files: &[String]) -> Result<(), SimulatorError> {
+    let source = |source| SimulatorError::State { place: "what a workspace is furnished with".to_owned(), source };
+    let mut text = serde_json::to_string(lists).map_err(source)?;
     for one in lists.values().flatten() {
         let own = ["id", "pipeline_id", "dashboard_id"].into_iter().find_map(|key| one[key].as_str());
-        if let Some(old) = own {
-            let new = if old.contains('-') { world.uuid() } else { [world.hex(), world.hex()].concat()[..old.len()].to_owned() };
+        if let Some(old) = own.filter(|old| old.len() >= 16) {
+            let new = if old.contains('-') { world.uuid() } else { [world.hex(), world.hex()].concat()[..16].to_owned() };
             text = text.replace(old, &new);
         }
     }
-    world.shown = parsed("shown.json", &text)?;
-    let Places { volumes, .. } = json_of("files.json")?;
-    for place in volumes {
-        let volume: Vec<_> = place.path.split('/').take(5).collect();
+    world.shown = serde_json::from_str(&text).map_err(source)?;
+    for file in files {
+        let volume: Vec<_> = file.split('/').take(5).collect();
         volumes::make_folder(world, &volume.join("/"));
     }
     Ok(())

@@ -150,7 +150,7 @@ impl Survey {
     }
 
     pub(super) fn asks_for_attached(&self, kind: &Kind) -> bool {
-        self.scope.selection.wants_kind(kind.name)
+        self.scope.selection.wants_attached(kind.name)
     }
 }
 

@@ -174,19 +174,19 @@ impl Survey {
         act(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The first tasks: one for each collection, one for each root of a tree.
+    /// The first tasks. Collections are pushed last and so begin first: their pages follow one another, and a walk through a
+    /// tree keeps everybody busy meanwhile.
     async fn begin(&self) {
+        self.begin_trees();
         for kind in kinds::all().iter().rev() {
             match (&kind.shape, self.asks_for(kind)) {
                 (Shape::Collection(_) | Shape::Recorded(_), true) => self.crew.push(Task::List(kind)),
-                (_, true) => {}
                 (_, false) if self.scope.only.is_none() => {
                     self.gap(kind, GapState::Excluded, "*", "not asked for", None).await;
                 }
-                (_, false) => {}
+                _ => {}
             }
         }
-        self.begin_trees();
     }
 
     fn begin_trees(&self) {
@@ -202,6 +202,9 @@ impl Survey {
     }
 
     fn asks_for(&self, kind: &Kind) -> bool {
+        if matches!(kind.shape, Shape::Attached(_)) {
+            return self.asks_for_attached(kind);
+        }
         self.scope.selection.wants_kind(kind.name) && self.scope.only.as_ref().is_none_or(|only| only.wants_kind(kind.name))
     }
 

@@ -58,7 +58,7 @@ fn blank_shapes(value: &mut Value, at: &mut String, blanked: &mut Vec<(String, &
             }
         }
         Value::Array(items) => {
-            items.iter_mut().enumerate().for_each(|(index, item)| below(item, &index.to_string(), at, blanked))
+            items.iter_mut().enumerate().for_each(|(index, item)| below(item, &index.to_string(), at, blanked));
         }
         Value::Object(members) => members.iter_mut().for_each(|(name, member)| below(member, name, at, blanked)),
         _ => {}

@@ -7,7 +7,7 @@ pub mod words;
 
 pub use progress::Progress;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -23,11 +23,6 @@ impl Ui {
     /// For people, or for programs.
     pub fn new(json: bool) -> Self {
         Self { json, out: io::BufWriter::new(io::stdout()) }
-    }
-
-    /// Whether a program reads.
-    pub fn is_json(&self) -> bool {
-        self.json
     }
 
     /// One line for people; nothing when a program reads.
@@ -60,9 +55,16 @@ impl Ui {
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header.to_vec());
         table.set_width(width());
         for row in rows {
-            table.add_row(row.iter().map(|cell| calm(cell)).collect::<Vec<_>>());
+            table.add_row(row.iter().map(|cell| calm(if cell == "0" { "·" } else { cell })).collect::<Vec<_>>());
         }
-        writeln!(self.out, "{table}")
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 1));
+        }
+        if let Some(names) = table.column_mut(0) {
+            names.set_constraint(ColumnConstraint::ContentWidth);
+        }
+        let lines = table.to_string();
+        lines.lines().try_for_each(|line| writeln!(self.out, "{}", line.trim_end()))
     }
 
     /// Sends out what is held back.

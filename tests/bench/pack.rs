@@ -90,7 +90,8 @@ impl Arguments {
 
 /// Walks a folder, then reads its files on some threads while the writer takes what is there.
 fn take_folder(writer: &mut Writer, folder: &Path, readers: usize) -> Result<(), Any> {
-    let files = walkdir::WalkDir::new(folder).into_iter().filter(|entry| entry.as_ref().map_or(true, |e| e.file_type().is_file()));
+    let files =
+        walkdir::WalkDir::new(folder).into_iter().filter(|entry| entry.as_ref().map_or(true, |e| e.file_type().is_file()));
     let files: Vec<PathBuf> = files.map(|entry| entry.map(walkdir::DirEntry::into_path)).collect::<Result<_, _>>()?;
     let (spool, next) = (writer.spool().clone(), AtomicUsize::new(0));
     let (sender, members) = sync_channel(256);
@@ -137,10 +138,11 @@ fn take_generated(writer: &mut Writer, number: u64) -> Result<(), WriteError> {
 /// An object as an export gives it; its path is its name without what the extension adds.
 fn member(kind: &str, name: &str, modified_at: u64, body: Blob) -> Member {
     let path = format!("/{}", name.trim_end_matches(".notebook.py"));
-    let meta: Map<String, Value> = [("format", json!("SOURCE")), ("language", json!("PYTHON")), ("object_id", json!(modified_at))]
-        .map(|(key, value)| (key.to_owned(), value))
-        .into_iter()
-        .collect();
+    let meta: Map<String, Value> =
+        [("format", json!("SOURCE")), ("language", json!("PYTHON")), ("object_id", json!(modified_at))]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into_iter()
+            .collect();
     Member {
         kind: kind.to_owned(),
         path,

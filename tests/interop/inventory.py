@@ -130,7 +130,7 @@ class Reader:
         if kind == "FILE":
             document |= {"bytes": self.content(path, "AUTO")}
         name = {"NOTEBOOK": "notebook", "FILE": "file", "DIRECTORY": "directory", "repo": "repo"}.get(kind, kind)
-        self.found.add(name, path, path, document)
+        self.found.add(name, path, folded_home(path), document)
         if name in ("notebook", "file", "directory", "repo"):
             plural = {"directory": "directories"}.get(name, f"{name}s")
             self.acl(name, path, plural, item["object_id"])
@@ -142,7 +142,7 @@ class Reader:
     def repos(self):
         for repo in self.client.repos.list():
             document = keep(repo.as_dict(), {"url", "provider", "branch", "sparse_checkout"})
-            self.found.add("repo", repo.path, repo.path, document)
+            self.found.add("repo", repo.path, folded_home(repo.path), document)
 
     def dbfs(self):
         for entry in self.client.dbfs.list("/", recursive=True):
@@ -270,6 +270,11 @@ def keep(document, keys):
     return {key: value for key, value in document.items() if key in keys}
 
 
+def folded_home(path):
+    """A path with the home in it as the user name is compared: without case. A workspace may show either."""
+    return re.sub(r"^(/Users/|/Repos/)([^/]+@[^/]+)", lambda home: home[1] + home[2].lower(), path)
+
+
 def digest(data):
     return hashlib.sha256(data).hexdigest()
 
@@ -277,14 +282,19 @@ def digest(data):
 # --- comparing ------------------------------------------------------------------------------------------------------
 
 
-def compare(first, second):
-    """All differences; ids of the second are read as those of the first."""
-    pairs = pair(first, second)
+def compare(first, second, same_ids=False):
+    """All differences; ids of the second are read as those of the first. `same_ids`: one workspace, read twice."""
+    pairs = pair_ids(first, second) if same_ids else pair(first, second)
     same = {theirs: ours for kind in pairs.values() for theirs, ours in kind.items()}
     differences = []
     for kind in sorted(set(first.documents) | set(second.documents)):
         differences += compare_kind(first, second, kind, pairs.get(kind, {}), same)
     return differences
+
+
+def pair_ids(first, second):
+    """What has the same id in both."""
+    return {kind: {one: one for one in second.of(kind) if one in first.of(kind)} for kind in second.documents}
 
 
 def pair(first, second):
@@ -349,20 +359,25 @@ def unstamped(kind, document):
     return {k: v for k, v in document.items() if k != field} | ({field: tags} if tags else {})
 
 
-def translate(value, same):
+def translate(value, same, key=None):
     """A value with ids of the second workspace read as those of the first, in keys, texts and numbers."""
     if isinstance(value, dict):
-        return {translate(key, same): translate(one, same) for key, one in value.items()}
+        return {translate(name, same): translate(one, same, name) for name, one in value.items()}
     if isinstance(value, list):
-        return [translate(one, same) for one in value]
-    if isinstance(value, int) and not isinstance(value, bool) and str(value) in same and value > 99:
-        return int(same[str(value)])
-    return translate_text(value, same) if isinstance(value, str) else value
+        return [translate(one, same, key) for one in value]
+    if isinstance(value, int) and not isinstance(value, bool) and is_id(str(value), key):
+        return int(same.get(str(value), value))
+    return translate_text(value, same, key) if isinstance(value, str) else value
 
 
-def translate_text(text, same):
+def is_id(text, key):
+    """Small numbers are ids only where one is expected."""
+    return not text.isdigit() or len(text) > 2 or key == "job_id"
+
+
+def translate_text(text, same, key):
     if text in same:
-        return same[text]
+        return same[text] if is_id(text, key) else text
     who, _, name = text.partition(":")
     return f"{who}:{same[name]}" if who == "service_principal" and name in same else text
 

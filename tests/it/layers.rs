@@ -1,5 +1,7 @@
 //! Who may know whom: the picture at the head of `src/lib.rs`, kept true by reading every `crate::` in the sources.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -36,7 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("object", &["kinds", "spool"]),
     ("plan", &["kinds", "object", "pointer", "rules", "spool"]),
     ("pointer", &[]),
-    ("restore", &["api", "bundle", "event", "kinds", "object", "plan", "rules", "spool", "survey"]),
+    ("restore", &["api", "bundle", "event", "journal", "kinds", "object", "plan", "rules", "spool", "survey"]),
     ("rules", &["kinds", "object", "pointer", "spool"]),
     ("simulator", &[]),
     ("spool", &[]),

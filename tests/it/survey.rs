@@ -31,7 +31,9 @@ async fn every_listed_object_comes_out_once() {
         count
     };
     let (listed, count) = tokio::join!(reading, counting);
-    assert_eq!(listed.unwrap(), count);
+    let mut listed = listed.unwrap();
+    listed.retain(|_, number| *number > 0);
+    assert_eq!(listed, count);
     assert!(count["notebook"] > 0 && count["user"] > 0, "{count:?}");
     server.stop().await;
 }

@@ -321,6 +321,30 @@ fn back_into_the_same_workspace_ids_are_the_same() {
 }
 
 #[test]
+fn an_id_that_was_given_anew_does_not_lead_to_another_job() {
+    let made_of = |id: &str, name: &str| json!({"name": name, "tags": {"lifeboat_source": format!("100/{id}")}});
+    let case = Case {
+        bundle: vec![job("1", json!({"name": "a"})), job("2", json!({"name": "b"}))],
+        target: vec![job("1", made_of("2", "b")), job("2", made_of("1", "a"))],
+        target_workspace: "100",
+        ..Case::default()
+    };
+    let plan = case.plan();
+    for (source, there) in [("1", 2), ("2", 1)] {
+        let Action::Unchanged { target: Some(found) } = &plan.of("job", source).action else { panic!("{:?}", plan.steps) };
+        assert_eq!(found.id, json!(there));
+    }
+    // A restored job that was itself exported later is the same job, whatever it once was made of.
+    let case = Case {
+        bundle: vec![job("9", made_of("5", "a"))],
+        target: vec![job("9", made_of("5", "a"))],
+        target_workspace: "100",
+        ..Case::default()
+    };
+    assert!(matches!(&case.plan().of("job", "9").action, Action::Unchanged { target: Some(found) } if found.id == json!(9)));
+}
+
+#[test]
 fn what_could_not_be_read_may_be_the_very_job() {
     let case = Case {
         bundle: vec![
