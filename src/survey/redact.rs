@@ -6,26 +6,8 @@
 use crate::kinds::{Class, Kind};
 use crate::object::REDACTED;
 use crate::pointer;
-use regex::Regex;
-use serde_json::Value;
-use std::sync::LazyLock;
-
-/// Tokens with a shape of their own, and what stands around them: the first group, where there is one, is blanked.
-static SHAPES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-    let shapes = [
-        r"\bdapi[0-9a-f]{32}(?:-\d)?\b",
-        r"\bdose[0-9a-f]{32}\b",
-        r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
-        r"\bgh[pousr]_[A-Za-z0-9]{36,}\b",
-        r"\bgithub_pat_[A-Za-z0-9_]{40,}\b",
-        r"\bglpat-[A-Za-z0-9_-]{20,}",
-        r"AccountKey=([A-Za-z0-9+/]{40,}={0,2})",
-        r"\b[A-Za-z0-9+/]{86}==",
-        r"[?&]sig=([A-Za-z0-9%+/]{40,}={0,2})",
-        r"://[^/\s:@]+:([^/\s@]+)@",
-    ];
-    shapes.iter().filter_map(|shape| Regex::new(shape).ok()).collect()
-});
+use crate::tokens;
+use serde_json::{Map, Value};
 
 /// Blanks every secret of a document, and says where and why.
 pub(super) fn blank(kind: &Kind, document: &mut Value) -> Vec<(String, &'static str)> {
@@ -40,9 +22,11 @@ pub(super) fn blank(kind: &Kind, document: &mut Value) -> Vec<(String, &'static 
 }
 
 fn blank_place(place: &str, value: &mut Value, blanked: &mut Vec<(String, &'static str)>) -> bool {
-    let Some(text) = value.as_str() else { return false };
-    if text.is_empty() || text.contains("{{secrets/") || text == REDACTED {
-        return false;
+    let keeps = |text: &str| text.is_empty() || text.contains("{{secrets/") || text == REDACTED;
+    match value {
+        Value::String(text) if keeps(text) => return false,
+        Value::String(_) | Value::Number(_) => {}
+        _ => return false,
     }
     *value = Value::from(REDACTED);
     blanked.push((place.to_owned(), "secret"));
@@ -52,7 +36,7 @@ fn blank_place(place: &str, value: &mut Value, blanked: &mut Vec<(String, &'stat
 fn blank_shapes(value: &mut Value, at: &mut String, blanked: &mut Vec<(String, &'static str)>) {
     match value {
         Value::String(text) => {
-            if let Some(clean) = without_tokens(text) {
+            if let Some(clean) = tokens::without(text, REDACTED) {
                 *text = clean;
                 blanked.push((at.clone(), "looks like a token"));
             }
@@ -60,33 +44,32 @@ fn blank_shapes(value: &mut Value, at: &mut String, blanked: &mut Vec<(String, &
         Value::Array(items) => {
             items.iter_mut().enumerate().for_each(|(index, item)| below(item, &index.to_string(), at, blanked))
         }
-        Value::Object(members) => members.iter_mut().for_each(|(name, member)| below(member, name, at, blanked)),
+        Value::Object(members) => {
+            members.iter_mut().for_each(|(name, member)| below(member, name, at, blanked));
+            blank_names(members, at, blanked);
+        }
         _ => {}
     }
+}
+
+/// A member may have a credential for its name, as a set of accepted tokens would.
+fn blank_names(members: &mut Map<String, Value>, at: &str, blanked: &mut Vec<(String, &'static str)>) {
+    if members.keys().all(|name| tokens::without(name, REDACTED).is_none()) {
+        return;
+    }
+    for (name, value) in std::mem::take(members) {
+        let clean = tokens::without(&name, REDACTED).unwrap_or(name);
+        members.insert(clean, value);
+    }
+    blanked.push((at.to_owned(), "a name in it looks like a token"));
 }
 
 fn below(value: &mut Value, name: &str, at: &mut String, blanked: &mut Vec<(String, &'static str)>) {
     let length = at.len();
     at.push('/');
-    at.push_str(&pointer::escape(name));
+    at.push_str(&pointer::escape(&tokens::without(name, REDACTED).unwrap_or_else(|| name.to_owned())));
     blank_shapes(value, at, blanked);
     at.truncate(length);
-}
-
-fn without_tokens(text: &str) -> Option<String> {
-    let mut clean = None;
-    for shape in SHAPES.iter() {
-        let current: &str = clean.as_deref().unwrap_or(text);
-        let Some(found) = shape.captures(current).and_then(|found| found.get(1).or(found.get(0))) else { continue };
-        if found.as_str() != REDACTED {
-            let replaced = shape.replace_all(current, |found: &regex::Captures<'_>| {
-                let whole = &found[0];
-                found.get(1).map_or(REDACTED.to_owned(), |inner| whole.replace(inner.as_str(), REDACTED))
-            });
-            clean = Some(replaced.into_owned());
-        }
-    }
-    clean
 }
 
 #[cfg(test)]
@@ -117,5 +100,16 @@ mod tests {
         assert_eq!(blank(kind, &mut job).len(), 2);
         assert!(!job.to_string().contains("hunter2") && !job.to_string().contains(&token), "{job}");
         assert_eq!(job["settings"]["parameters"][0]["default"], format!("--token {REDACTED}"));
+    }
+
+    #[test]
+    fn names_and_numbers_may_be_secret_too() {
+        let kind = kinds::by_name("cluster").expect("there is one");
+        let token = format!("dapi{}", "0123456789abcdef".repeat(2));
+        let mut cluster = json!({"spark_conf": {&token: {"deep": [&token]}, "a.password": 123_456}, "cluster_name": "x"});
+        let blanked = blank(kind, &mut cluster);
+        let all = format!("{cluster} {blanked:?}");
+        assert!(!all.contains(&token) && !all.contains("123456"), "{all}");
+        assert_eq!(blanked.len(), 3, "{blanked:?}");
     }
 }
