@@ -210,6 +210,7 @@ fn differences(object: &Object, image: &Object, here: &Names, there: &Names, res
             forget_restorer(&source, &mut target, restorer);
             forget_default_branch(object.kind, &source, &mut target);
             forget_news(object.kind, &source, &mut target);
+            forget_defaults(object.kind, &source, &mut target);
             let mut found = inertness(object.kind, &source, &mut target);
             differ(&source, &target, &mut String::new(), &mut found);
             found.extend(marks(object, image));
@@ -330,6 +331,20 @@ fn forget_news(kind: &Kind, source: &Value, target: &mut Value) {
     }
 }
 
+/// What a server fills in where nothing was said.
+fn forget_defaults(kind: &Kind, source: &Value, target: &mut Value) {
+    let root = kind.body.iter().find(|root| target.pointer(root).is_some()).copied().unwrap_or_default();
+    for (at, default) in kind.server_defaults() {
+        let filled_in =
+            |value: &Value| default.is_none_or(|text| serde_json::from_str::<Value>(text).is_ok_and(|default| default == *value));
+        for (place, value) in pointer::find(target, &format!("{root}{at}")) {
+            if source.pointer(&place).is_none() && filled_in(&value) {
+                pointer::remove(target, &place);
+            }
+        }
+    }
+}
+
 /// A workspace lets whoever makes an object manage or own it.
 fn forget_restorer(source: &Value, target: &mut Value, restorer: &str) {
     for list in ["access_control_list", "items"] {
@@ -435,7 +450,7 @@ fn inertness(kind: &'static Kind, source: &Value, target: &mut Value) -> Vec<Fou
 /// A field that is left out to be inert, or that a server leaves out at its inert value, is as good as inert.
 fn restore_removed(source: &Value, target: &mut Value, at: &str, wanted: &Value) {
     for (place, value) in pointer::find(source, at) {
-        let may_be_absent = wanted.is_null() || *wanted == Value::from(0) || *wanted == Value::from(false);
+        let may_be_absent = wanted.is_null() || wanted == 0 || wanted == false;
         if may_be_absent && target.pointer(&place).is_none() {
             pointer::set(target, &place, &value);
         }
@@ -483,7 +498,7 @@ fn is_nothing(value: &Value) -> bool {
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Object(members) => members.values().all(is_nothing),
-        _ => false,
+        Value::Bool(true) => false,
     }
 }
 

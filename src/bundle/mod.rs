@@ -27,6 +27,7 @@ mod writer;
 pub use crate::store::Source;
 pub use finding::{Fault, Finding, ObjectName};
 pub use manifest::{Counts, FrameLine, Gap, GapState, HeadLine, KindLine, Manifest, MemberLine, Previous, Redacted, States};
+pub use name::hex;
 pub use reader::{OpenError, ReadError, Reader};
 pub use tail::Signature;
 pub use trailer::{MAGIC, MAJOR, MINOR, TRAILER_LEN};

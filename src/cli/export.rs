@@ -124,13 +124,8 @@ fn report(ui: &mut Ui, exported: &Exported) -> anyhow::Result<()> {
     let summary = &exported.summary;
     let size = words::size(summary.bytes);
     ui.line(format!("{} objects in {}, {size}, {} requests", summary.members, summary.path.display(), exported.requests))?;
-    ui.line(format!("identity {}", hex(&summary.manifest_sha256)))?;
+    ui.line(format!("identity {}", bundle::hex(&summary.manifest_sha256)))?;
     Ok(ui.line(if exported.is_complete() { "complete" } else { "INCOMPLETE: see above" })?)
-}
-
-/// A digest as `sha256sum` prints it.
-pub fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn to_json(exported: &Exported) -> Value {
@@ -140,8 +135,8 @@ fn to_json(exported: &Exported) -> Value {
         "bundle": summary.path,
         "bytes": summary.bytes,
         "objects": summary.members,
-        "content_id": hex(&summary.content_id),
-        "manifest_sha256": hex(&summary.manifest_sha256),
+        "content_id": bundle::hex(&summary.content_id),
+        "manifest_sha256": bundle::hex(&summary.manifest_sha256),
         "complete": exported.is_complete(),
         "caller_is_admin": exported.identity.is_admin,
         "requests": exported.requests,

@@ -23,6 +23,7 @@ const SHOWN: usize = 12;
 
 /// Restore a bundle into a workspace: plan, then apply; everything arrives inert.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Import {
     /// The bundle
     bundle: PathBuf,
@@ -45,7 +46,7 @@ pub struct Import {
     /// Write the report as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Folder for journals; without it $XDG_STATE_HOME/lifeboat, or ~/.local/state/lifeboat
+    /// Folder for journals; without it `$XDG_STATE_HOME/lifeboat`, or ~/.local/state/lifeboat
     #[arg(long, value_name = "DIR", env = "LIFEBOAT_STATE")]
     state: Option<PathBuf>,
     /// Let the target be the workspace that the bundle comes from

@@ -1,10 +1,10 @@
 //! `lifeboat list`
 
 use super::Outcome;
-use super::export::{Select, hex};
+use super::export::Select;
 use crate::ui::{Ui, words};
 use clap::Args;
-use lifeboat::bundle::{Gap, GapState, KindLine, Manifest, MemberLine, Reader};
+use lifeboat::bundle::{Gap, GapState, KindLine, Manifest, MemberLine, Reader, hex};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

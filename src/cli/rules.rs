@@ -15,7 +15,7 @@ pub fn run(ui: &mut Ui) -> anyhow::Result<Outcome> {
     for rule in rules.all() {
         ui.value(rule)?;
         let act = match &rule.act {
-            Act::Set(value) => format!("set to {value}"),
+            Act::Set(value) | Act::SetWhereThere(value) => format!("set to {value}"),
             Act::Remove => "leave out".to_owned(),
         };
         ui.line(format!("  {:<20} {:<34} {act}", rule.kind, rule.at))?;

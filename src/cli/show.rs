@@ -61,7 +61,7 @@ fn several(ui: &mut Ui, object: &str, found: &[&MemberLine]) -> anyhow::Result<O
 fn head(ui: &mut Ui, member: &MemberLine) -> anyhow::Result<()> {
     let name = member.key.as_deref().unwrap_or(&member.path);
     ui.line(format!("{} {name}", member.kind))?;
-    ui.line(format!("id {}, {}, sha256 {}", member.path, words::size(member.size), super::export::hex(&member.sha256)))?;
+    ui.line(format!("id {}, {}, sha256 {}", member.path, words::size(member.size), lifeboat::bundle::hex(&member.sha256)))?;
     if let Some(reason) = &member.degraded {
         ui.line(format!("DEGRADED: {reason}"))?;
     }
@@ -81,7 +81,7 @@ fn body(ui: &mut Ui, bytes: &[u8]) -> anyhow::Result<Outcome> {
             ui.line(text)?;
         }
         Err(_) if std::io::stdout().is_terminal() => {
-            ui.line("bytes that are no text: `--raw` writes them to a file or a pipe")?
+            ui.line("bytes that are no text: `--raw` writes them to a file or a pipe")?;
         }
         Err(_) => ui.raw().write_all(bytes)?,
     }

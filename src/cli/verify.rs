@@ -1,11 +1,10 @@
 //! `lifeboat verify`
 
-use super::export::hex;
 use super::{Outcome, list};
 use crate::ui::{Progress, Ui, words};
 use clap::Args;
 use lifeboat::audit::{Depth, Verdict, verify};
-use lifeboat::bundle::{Finding, OpenError};
+use lifeboat::bundle::{Finding, OpenError, hex};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 

@@ -271,6 +271,12 @@ pub(super) static JOB: Kind = Kind {
         ("/job_clusters", "job_cluster_key"),
         ("/environments", "environment_key"),
         ("/parameters", "name"),
+        ("/email_notifications/*", ""),
+        ("/webhook_notifications/*", "id"),
+        ("/tasks/*/email_notifications/*", ""),
+        ("/tasks/*/webhook_notifications/*", "id"),
+        ("/tasks/*/for_each_task/task/email_notifications/*", ""),
+        ("/tasks/*/for_each_task/task/webhook_notifications/*", "id"),
     ],
     defaults: &[
         Defaults {
@@ -334,6 +340,6 @@ mod tests {
     #[test]
     fn only_paused_or_gone_survives_of_what_starts_a_job() {
         let starters = JOB_FIELDS.iter().filter(|(_, class)| matches!(class, Class::Activation(_)));
-        assert_eq!(starters.count(), 6);
+        assert_eq!(starters.count(), 4);
     }
 }

@@ -199,7 +199,7 @@ impl Planner<'_> {
         self.tell_activity(object, resolved, actual, &mut draft);
         draft.after = self.linked(&resolved.links);
         draft.step.links = std::mem::take(&mut resolved.links);
-        draft.step.dead = kept_dead(&resolved);
+        draft.step.dead = kept_dead(resolved);
         draft.second = second;
         draft
     }

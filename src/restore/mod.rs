@@ -186,7 +186,7 @@ fn known(options: &Options, target: &str, source: &Source) -> Result<BTreeMap<So
 pub fn source_of(reader: &Reader) -> Source {
     let manifest = reader.manifest();
     let text = |name: &str| manifest.head.source.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let digest = manifest.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = crate::bundle::hex(&manifest.sha256);
     Source { workspace_id: text("workspace_id"), host: text("host"), digest }
 }
 

@@ -238,6 +238,13 @@ mod tests {
     }
 
     #[test]
+    fn who_is_told_first_means_nothing() {
+        let job = |mails: [&str; 2]| json!({"email_notifications": {"on_failure": mails}, "tasks": [{"task_key": "a", "webhook_notifications": {"on_start": [{"id": mails[0]}, {"id": mails[1]}]}}]});
+        assert_eq!(differ("job", &job(["a@x", "b@x"]), &job(["b@x", "a@x"])), Vec::<String>::new());
+        assert!(!differ("job", &job(["a@x", "b@x"]), &job(["b@x", "c@x"])).is_empty());
+    }
+
+    #[test]
     fn zero_is_not_absent_where_the_default_is_another() {
         assert_eq!(differ("job", &json!({"max_concurrent_runs": 0}), &json!({})), ["/max_concurrent_runs"]);
         assert_eq!(differ("job", &json!({}), &json!({"max_concurrent_runs": 0})), ["/max_concurrent_runs"]);

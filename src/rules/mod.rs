@@ -47,6 +47,8 @@ pub struct Rule {
 pub enum Act {
     /// The field gets this value, also where it is absent, since an absent `pause_status` means running.
     Set(Value),
+    /// The field gets this value wherever it stands: `**` in the pointer is any depth.
+    SetWhereThere(Value),
     /// The field is left out.
     Remove,
 }
@@ -54,7 +56,7 @@ pub enum Act {
 impl Rules {
     /// The rules that keep a restore inert: one for each field of class [`Class::Activation`].
     pub fn standby() -> Self {
-        Self { rules: kinds::all().iter().flat_map(|kind| standby_of(kind)).collect() }
+        Self { rules: kinds::all().iter().flat_map(|kind| standby_of(kind)).chain([any_pause_status()]).collect() }
     }
 
     /// The rules for one kind.
@@ -65,6 +67,17 @@ impl Rules {
     /// All rules.
     pub fn all(&self) -> &[Rule] {
         &self.rules
+    }
+}
+
+/// Whatever else may start a job one day says so in a field of this name: it is paused wherever it stands.
+fn any_pause_status() -> Rule {
+    Rule {
+        name: "standby:job/**/pause_status".to_owned(),
+        kind: "job",
+        at: "/**/pause_status".to_owned(),
+        act: Act::SetWhereThere(Value::from("PAUSED")),
+        reason: "a status in a place that this version does not know may start runs as well".to_owned(),
     }
 }
 
@@ -106,7 +119,7 @@ impl fmt::Display for Rules {
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Set(value) => write!(f, "= {value}"),
+            Self::Set(value) | Self::SetWhereThere(value) => write!(f, "= {value}"),
             Self::Remove => f.write_str("removed"),
         }
     }
@@ -128,7 +141,7 @@ mod tests {
         assert_eq!(policy, [Act::Remove]);
         let classes =
             kinds::all().iter().flat_map(|kind| kind.fields()).filter(|(_, class)| matches!(class, Class::Activation(_)));
-        assert_eq!(rules.all().len(), classes.count());
+        assert_eq!(rules.all().len(), 1 + classes.count());
     }
 
     #[test]

@@ -161,6 +161,12 @@ fn apply(rule: &Rule, body: &mut Value, changes: &mut Vec<Change>) {
             let removed = pointer::remove(body, &rule.at);
             changes.extend(removed.into_iter().map(|(at, was)| note(at, Some(was), None)));
         }
+        Act::SetWhereThere(now) => {
+            let field = rule.at.rsplit('/').next().unwrap_or_default();
+            set_everywhere(body, field, now, &mut String::new(), &mut |at, was| {
+                changes.push(note(at, Some(was), Some(now.clone())))
+            });
+        }
         Act::Set(now) => set_each(body, &rule.at, now, &mut |at, was| changes.push(note(at, was, Some(now.clone())))),
     }
 }
@@ -177,6 +183,25 @@ fn set_each(body: &mut Value, at: &str, now: &Value, told: &mut dyn FnMut(String
         }
         true
     });
+}
+
+/// Sets a member of this name wherever one stands, at any depth; tells of real changes.
+fn set_everywhere(value: &mut Value, field: &str, now: &Value, at: &mut String, told: &mut dyn FnMut(String, Value)) {
+    let length = at.len();
+    let mut below = |name: &str, value: &mut Value, told: &mut dyn FnMut(String, Value)| {
+        at.push('/');
+        at.push_str(&pointer::escape(name));
+        if name == field && value.is_string() && value != now {
+            told(at.clone(), std::mem::replace(value, now.clone()));
+        }
+        set_everywhere(value, field, now, at, told);
+        at.truncate(length);
+    };
+    match value {
+        Value::Object(members) => members.iter_mut().for_each(|(name, value)| below(name, value, told)),
+        Value::Array(items) => items.iter_mut().enumerate().for_each(|(index, value)| below(&index.to_string(), value, told)),
+        _ => {}
+    }
 }
 
 /// Takes out every value that was blanked, and what makes no sense without it.
@@ -241,6 +266,16 @@ mod tests {
 
     fn clean(kind: &str, document: Value) -> Sanitized {
         sanitize(&Rules::standby(), &object(kind, document))
+    }
+
+    #[test]
+    fn a_status_in_an_unheard_of_place_is_paused_as_well() {
+        let settings = json!({"name": "x", "triggers": [{"pause_status": "UNPAUSED", "schedule": {"pause_status": "UNPAUSED"}}]});
+        let job = object("job", json!({"job_id": 1, "settings": settings}));
+        let clean = sanitize(&Rules::standby(), &job);
+        let body = Value::Object(clean.json().cloned().unwrap_or_default());
+        assert_eq!(body.pointer("/triggers/0/schedule/pause_status"), Some(&json!("PAUSED")));
+        assert_eq!(clean.changes().len(), 2, "{:?}", clean.changes());
     }
 
     #[test]

@@ -180,11 +180,10 @@ impl Survey {
         for kind in kinds::all().iter().rev() {
             match (&kind.shape, self.asks_for(kind)) {
                 (Shape::Collection(_) | Shape::Recorded(_), true) => self.crew.push(Task::List(kind)),
-                (_, true) => {}
                 (_, false) if self.scope.only.is_none() => {
                     self.gap(kind, GapState::Excluded, "*", "not asked for", None).await;
                 }
-                (_, false) => {}
+                _ => {}
             }
         }
         self.begin_trees();

@@ -333,3 +333,76 @@ async fn service_principals_may_get_new_application_ids() {
     let second = prepare(&bundled, &target, &again).await;
     assert!(second.steps.iter().filter(|step| step.source.kind == "service_principal").all(|step| !step.action.writes()));
 }
+
+/// Imports the sample with faults on the way.
+async fn under(strike: impl Fn(&Server)) -> Receipt {
+    let bundled = bundle_of(Seed::Sample).await;
+    let target = start(Seed::Prepared, TARGET).await;
+    let planned = prepare(&bundled, &target, &options()).await;
+    strike(&target);
+    apply(&bundled, &planned, &target, &mut Journal::none()).await
+}
+
+fn states<'a>(receipt: &'a Receipt, kind: &str) -> Vec<&'a str> {
+    receipt.counts.get(kind).map(|counts| counts.keys().copied().collect()).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_git_folder_without_a_sign_in_waits_for_a_person() {
+    let receipt =
+        under(|target| target.faults().on("POST /api/2.0/repos").times(0).error(403, "PERMISSION_DENIED", "no credential")).await;
+    assert_eq!(states(&receipt, "repo"), ["pending"]);
+    assert!(receipt.todos.iter().any(|todo| todo.what == What::GitToken && todo.objects.len() == 5), "{:#?}", receipt.todos);
+    let branch = under(|target| {
+        target.faults().on("PATCH /api/2.0/repos/*").times(0).error(400, "INVALID_PARAMETER_VALUE", "no such branch");
+    })
+    .await;
+    let half = branch.items.iter().find(|item| item.source.kind == "repo" && item.state == State::Pending).unwrap();
+    assert!(half.target_id.is_some() && half.reason.as_deref().is_some_and(|reason| reason.starts_with("it is there, but")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_stopped_is_told() {
+    let receipt =
+        under(|target| target.faults().on("POST /api/2.1/clusters/delete").times(0).error(403, "PERMISSION_DENIED", "not you"))
+            .await;
+    assert_eq!(states(&receipt, "cluster"), ["pending"]);
+    assert!(receipt.todos.iter().any(|todo| todo.text.contains("may be running")), "{:#?}", receipt.todos);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_without_forms_takes_files_another_way() {
+    let refuse = |target: &Server| {
+        target.faults().on("POST /api/2.0/workspace/import").times(3).error(415, "BAD_REQUEST", "multipart is not supported");
+    };
+    let receipt = under(refuse).await;
+    assert_eq!((states(&receipt, "file"), states(&receipt, "notebook")), (vec!["created"], vec!["created"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_ends_ends_the_import_and_loses_nothing() {
+    let receipt = under(|target| {
+        target.faults().on("POST /api/2.0/workspace/mkdirs").nth(5).times(0).error(
+            401,
+            "UNAUTHENTICATED",
+            "the token has expired",
+        );
+    })
+    .await;
+    assert_eq!(receipt.items.iter().filter(|item| item.state == State::Failed).count(), 1);
+    let reason = receipt.of("job", "9007199254755162").and_then(|item| item.reason.clone());
+    assert_eq!(reason.as_deref(), Some("the workspace does not let us in any more"));
+    assert!(receipt.count(State::Created) > 10, "users came before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_for_someone_who_did_not_come_is_withheld() {
+    let receipt = under(|target| {
+        target.faults().on("POST /api/2.0/preview/scim/v2/Users").times(0).error(403, "PERMISSION_DENIED", "not you");
+    })
+    .await;
+    let written: Vec<_> =
+        receipt.items.iter().filter(|item| item.source.kind == "permissions" && item.state == State::Created).collect();
+    assert!(!written.is_empty());
+    assert!(written.iter().any(|item| item.notes.iter().any(|note| note.contains("did not come to be"))), "{written:#?}");
+}

@@ -1,5 +1,7 @@
 //! Who may know whom: the picture at the head of `src/lib.rs`, kept true by reading every `crate::` in the sources.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

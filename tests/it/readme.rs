@@ -1,5 +1,7 @@
 //! The parts of the README that programs print are what programs print. `LIFEBOAT_BLESS=1` renews them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
+
 use lifeboat::simulator::{Options, Seed, Server};
 use std::path::{Path, PathBuf};
 use std::process::Command;
