@@ -65,7 +65,8 @@ impl Answer {
         } else {
             ErrorKind::Protocol
         };
-        let message = if place.is_empty() { "a redirect to nowhere".to_owned() } else { shorten(&format!("a redirect to {place}")) };
+        let message =
+            if place.is_empty() { "a redirect to nowhere".to_owned() } else { shorten(&format!("a redirect to {place}")) };
         self.error(request, kind, &message)
     }
 

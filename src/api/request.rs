@@ -107,7 +107,16 @@ impl Request {
     /// A request without query or body; reads are safe to repeat, all else is not until [`Request::safe`] says so.
     pub fn new(method: Method, label: &'static str, path: impl Into<String>) -> Self {
         let repeat = if method.reads() { Repeat::Safe } else { Repeat::Never };
-        Self { method, path: path.into(), query: Vec::new(), body: None, content_type: ContentType::Json, repeat, label, most: u64::MAX }
+        Self {
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+            content_type: ContentType::Json,
+            repeat,
+            label,
+            most: u64::MAX,
+        }
     }
 
     /// Reads.

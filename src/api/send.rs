@@ -138,7 +138,9 @@ impl Inner {
         let mut body = Vec::new();
         let outcome = loop {
             match timeout(self.patience(start, body.len() as u64), response.chunk()).await {
-                Ok(Ok(Some(chunk))) if body.len() + chunk.len() > most && status < 300 => break Err(too_large(request, status, most)),
+                Ok(Ok(Some(chunk))) if body.len() + chunk.len() > most && status < 300 => {
+                    break Err(too_large(request, status, most));
+                }
                 Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk[..chunk.len().min(most - body.len())]),
                 Ok(Ok(None)) => break Ok(Answer { status, headers, body }),
                 Ok(Err(error)) => break Err(self.broken(request, &error)),

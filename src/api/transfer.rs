@@ -133,7 +133,9 @@ impl Inner {
         let before = arrival.got();
         loop {
             match timeout(self.patience(start, arrival.got() - before), response.chunk()).await {
-                Ok(Ok(Some(chunk))) if arrival.got() + chunk.len() as u64 > request.most => return Err(endless(request, response)),
+                Ok(Ok(Some(chunk))) if arrival.got() + chunk.len() as u64 > request.most => {
+                    return Err(endless(request, response));
+                }
                 Ok(Ok(Some(chunk))) => arrival
                     .into
                     .write_all(&chunk)
