@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`kinds`] | every kind of workspace object, as data |
 //! | [`mod@pointer`] | paths into JSON with `*`, and JSON inside strings |
+//! | [`tokens`] | credentials, known by their shape |
 //! | [`object`] | one thing of one kind; which things are asked for |
 //! | [`spool`] | bodies on disk while a bundle is made, so that memory stays flat |
 //! | [`event`] | all that the library says while it works |
@@ -57,3 +58,4 @@ pub mod simulator;
 pub mod spool;
 pub mod store;
 pub mod survey;
+pub mod tokens;

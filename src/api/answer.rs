@@ -65,7 +65,8 @@ impl Answer {
         } else {
             ErrorKind::Protocol
         };
-        let message = if place.is_empty() { "a redirect to nowhere".to_owned() } else { format!("a redirect to {place}") };
+        let message =
+            if place.is_empty() { "a redirect to nowhere".to_owned() } else { shorten(&format!("a redirect to {place}")) };
         self.error(request, kind, &message)
     }
 
@@ -116,17 +117,18 @@ fn is_error_in_disguise(value: &Value) -> bool {
 fn from_json(value: &Value, status: u16) -> Said {
     let text = |key: &str| value[key].as_str().filter(|text| !text.is_empty());
     let code = match &value["error_code"] {
-        Value::String(code) if !code.is_empty() => Some(code.clone()),
+        Value::String(code) if !code.is_empty() => Some(shortened(code, MOST_CODE)),
         Value::Number(code) => Some(code.to_string()),
         _ => None,
     };
     let details = value["details"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let reasons = details.iter().filter_map(|detail| detail["reason"].as_str().map(str::to_owned)).collect();
+    let reason = |detail: &Value| detail["reason"].as_str().map(|reason| shortened(reason, MOST_CODE));
+    let reasons = details.iter().filter_map(reason).take(MOST_REASONS).collect();
     let retry_after = details.iter().find_map(|detail| seconds(detail["retry_delay"].as_str()?.strip_suffix('s')?));
     if let (None, Some(detail)) = (&code, text("detail")) {
         let message = [text("scimType"), Some(detail)].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        let status = text("status").map_or_else(|| status.to_string(), str::to_owned);
-        return Said { code: Some(format!("SCIM_{status}")), message, reasons, retry_after };
+        let status = text("status").map_or_else(|| status.to_string(), |status| shortened(status, MOST_CODE));
+        return Said { code: Some(format!("SCIM_{status}")), message: shorten(&message), reasons, retry_after };
     }
     let message =
         text("message").or_else(|| text("error")).or_else(|| text("error_description")).unwrap_or("no reason was given");
@@ -141,7 +143,7 @@ fn from_text(text: &str) -> Said {
 }
 
 fn is_code(text: &str) -> bool {
-    text.len() > 2 && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    (3..=MOST_CODE).contains(&text.len()) && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
 /// A gateway's page: the text of `<pre>`, else of `<title>`.
@@ -157,12 +159,21 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     Some(&text[from..to]).filter(|inside| !inside.trim().is_empty())
 }
 
+/// Characters of a code or reason that are kept; real ones have less than half of it.
+const MOST_CODE: usize = 120;
+
+/// Reasons of one answer that are kept.
+const MOST_REASONS: usize = 8;
+
 /// Messages carry whole stack traces at times; a person needs the first lines.
 fn shorten(message: &str) -> String {
-    const MOST: usize = 600;
-    match message.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message.to_owned(),
+    shortened(message, 600)
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -334,6 +345,23 @@ mod tests {
             run,
             "a payload that mentions an error is a payload"
         );
+    }
+
+    #[test]
+    fn what_is_told_is_short_however_much_is_said() {
+        let long = "LONG_".repeat(1 << 18);
+        let get = Request::get("job", "/x");
+        let bodies = [
+            json!({"error_code": &long, "message": &long, "details": vec![json!({"reason": &long}); 1000]}).to_string(),
+            json!({"detail": &long, "status": &long, "scimType": &long}).to_string(),
+            format!("{long}: {long}"),
+            format!("<html><pre>{long}</pre></html>"),
+        ];
+        for body in bodies {
+            let error = answer(400, &[], &body).into_value(&get).unwrap_err();
+            let told = format!("{error} {:?} {:?}", error.code, error.reasons);
+            assert!(told.len() < 4000, "{}", told.len());
+        }
     }
 
     #[test]

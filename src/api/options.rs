@@ -27,6 +27,12 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// Time to connect, TLS included. Default 20 s.
     pub connect_timeout: Duration,
+    /// Bytes of one JSON answer at most, unpacked: it is held in memory. Default 64 MiB; the largest that the API documents are
+    /// exports of 10 MB.
+    pub largest_answer: usize,
+    /// Bytes a second that a body must bring in the mean, once the idle timeout is over: a trickle would never end. Default
+    /// 1 KiB/s.
+    pub slowest: u64,
 }
 
 impl Default for Options {
@@ -42,6 +48,8 @@ impl Default for Options {
             longest_pause: Duration::from_mins(2),
             idle_timeout: Duration::from_mins(1),
             connect_timeout: Duration::from_secs(20),
+            largest_answer: 64 << 20,
+            slowest: 1 << 10,
         }
     }
 }

@@ -6,6 +6,12 @@ use super::request::{Paging, Request};
 use serde_json::Value;
 use std::collections::HashSet;
 
+/// Empty pages in a row, each with another token, after which a listing counts as endless. Real ones come in twos and threes.
+const MOST_EMPTY: u32 = 1000;
+
+/// Items after which a listing counts as endless: far beyond every limit of a workspace.
+const MOST_ITEMS: u64 = 2_000_000;
+
 /// Where a walk stands.
 struct Walk<'a> {
     request: &'a Request,
@@ -14,6 +20,7 @@ struct Walk<'a> {
     tokens: HashSet<String>,
     seen: u64,
     page: u64,
+    empty: u32,
     last: Vec<Value>,
 }
 
@@ -37,7 +44,7 @@ impl Workspace {
         items: &str,
         mut each: impl FnMut(Value),
     ) -> Result<u64, ApiError> {
-        let mut walk = Walk { request, paging, items, tokens: HashSet::new(), seen: 0, page: 1, last: Vec::new() };
+        let mut walk = Walk { request, paging, items, tokens: HashSet::new(), seen: 0, page: 1, empty: 0, last: Vec::new() };
         let mut query = walk.first();
         loop {
             let mut request = request.clone();
@@ -76,16 +83,20 @@ impl Walk<'_> {
 
     fn step(&mut self, answer: &Value, page: &[Value]) -> Result<Next, ApiError> {
         self.seen += page.len() as u64;
+        self.empty = if page.is_empty() { self.empty + 1 } else { 0 };
+        if self.seen > MOST_ITEMS || self.empty > MOST_EMPTY {
+            return Err(self.wrong(format!("the listing has no end: {} items, then {} empty pages", self.seen, self.empty)));
+        }
         match self.paging {
             Paging::None => Ok(Next::End),
-            Paging::Token { query, answer: key } => self.by_token(query, &answer[key]),
+            Paging::Token { query, answer: key } => self.by_token(query, &answer[key], page),
             Paging::Scim { .. } | Paging::Numbered { .. } if page.is_empty() => Ok(Next::End),
             Paging::Scim { count } => self.by_index(answer["totalResults"].as_u64(), page, count),
             Paging::Numbered { page_size } => self.by_number(answer["count"].as_u64(), page, page_size),
         }
     }
 
-    fn by_token(&mut self, query: &'static str, token: &Value) -> Result<Next, ApiError> {
+    fn by_token(&mut self, query: &'static str, token: &Value, page: &[Value]) -> Result<Next, ApiError> {
         let token = match token {
             Value::Null => return Ok(Next::End),
             Value::String(token) if token.is_empty() => return Ok(Next::End),
@@ -95,6 +106,9 @@ impl Walk<'_> {
         };
         if !self.tokens.insert(token.clone()) {
             return Err(self.wrong(format!("the listing goes in circles: a page token came again after {} items", self.seen)));
+        }
+        if self.repeats(page) && !page.is_empty() {
+            return Err(self.wrong(format!("the listing goes in circles: a page came again after {} items", self.seen)));
         }
         Ok(Next::Ask(vec![(query, token)]))
     }

@@ -1,5 +1,6 @@
 //! Takes secrets out of texts that people will read: what a workspace says may repeat what was sent to it.
 
+use crate::tokens;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -55,7 +56,7 @@ impl Redactor {
         }
     }
 
-    /// The text without secrets. One that repeats a secret too short to be cut out is withheld whole.
+    /// The text without secrets, ours or of a known shape: a workspace may repeat what others gave to it. One that repeats a secret too short to be cut out is withheld whole.
     pub(super) fn clean(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in self.secrets.iter().map(ExposeSecret::expose_secret) {
@@ -65,7 +66,7 @@ impl Redactor {
                 return "the text repeats a secret and is withheld".to_owned();
             }
         }
-        text
+        tokens::without(&text, SHOWN).unwrap_or(text)
     }
 }
 
@@ -87,6 +88,12 @@ mod tests {
         let mut redactor = Redactor::default();
         redactor.hide_fields(&json!({"a": [{"docker": {"password": "canary-1"}}], "string_value": "canary-2", "name": "kept"}));
         assert_eq!(redactor.clean("canary-1 and canary-2 for kept"), "[redacted] and [redacted] for kept");
+    }
+
+    #[test]
+    fn credentials_of_others_are_known_by_their_shape() {
+        let token = format!("dapi{}", "0123456789abcdef".repeat(2));
+        assert_eq!(Redactor::default().clean(&format!("bad value {token}")), "bad value [redacted]");
     }
 
     #[test]

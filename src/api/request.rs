@@ -92,6 +92,8 @@ pub struct Request {
     pub repeat: Repeat,
     /// Under which name it is counted: the kind of object that it serves.
     pub label: &'static str,
+    /// Bytes that a download may bring at most.
+    pub most: u64,
 }
 
 /// Says what is asked, never the body: bodies hold secrets.
@@ -105,7 +107,16 @@ impl Request {
     /// A request without query or body; reads are safe to repeat, all else is not until [`Request::safe`] says so.
     pub fn new(method: Method, label: &'static str, path: impl Into<String>) -> Self {
         let repeat = if method.reads() { Repeat::Safe } else { Repeat::Never };
-        Self { method, path: path.into(), query: Vec::new(), body: None, content_type: ContentType::Json, repeat, label }
+        Self {
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+            content_type: ContentType::Json,
+            repeat,
+            label,
+            most: u64::MAX,
+        }
     }
 
     /// Reads.
@@ -163,6 +174,13 @@ impl Request {
     #[must_use]
     pub fn safe(mut self) -> Self {
         self.repeat = Repeat::Safe;
+        self
+    }
+
+    /// Takes so many bytes of a download at most; what is larger is [`super::ErrorKind::TooLarge`].
+    #[must_use]
+    pub fn at_most(mut self, bytes: u64) -> Self {
+        self.most = bytes;
         self
     }
 

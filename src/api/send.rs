@@ -129,17 +129,25 @@ impl Inner {
         }
     }
 
-    /// The whole body in memory: JSON and refusals.
+    /// The whole body in memory: JSON and refusals. Of a refusal, the beginning is enough.
     pub(super) async fn rest(&self, request: &Request, effort: &Effort, head: Head<'_>) -> Result<Answer, Failure> {
+        const REFUSAL: usize = 1 << 20;
         let Head { mut response, permit } = head;
         let (status, headers, start) = (response.status().as_u16(), response.headers().clone(), Instant::now());
+        let most = if status < 300 { self.options.largest_answer } else { REFUSAL.min(self.options.largest_answer) };
         let mut body = Vec::new();
         let outcome = loop {
-            match timeout(self.options.idle_timeout, response.chunk()).await {
-                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+            match timeout(self.patience(start, body.len() as u64), response.chunk()).await {
+                Ok(Ok(Some(chunk))) if body.len() + chunk.len() > most && status < 300 => {
+                    break Err(too_large(request, status, most));
+                }
+                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk[..chunk.len().min(most - body.len())]),
                 Ok(Ok(None)) => break Ok(Answer { status, headers, body }),
                 Ok(Err(error)) => break Err(self.broken(request, &error)),
                 Err(_) => break Err(self.silence(request)),
+            }
+            if body.len() == most && status >= 300 {
+                break Ok(Answer { status, headers, body });
             }
         };
         effort.spend(start.elapsed());
@@ -148,6 +156,12 @@ impl Inner {
             self.pacer.succeeded(Family::of(request));
         }
         outcome.map_err(|failure| Failure { no_work: (300..500).contains(&status), ..failure })
+    }
+
+    /// How long to wait for the next bytes of a body that began at `start`: the idle timeout, or less if so far it only trickled.
+    pub(super) fn patience(&self, start: Instant, got: u64) -> Duration {
+        let earned = Duration::from_secs(got / self.options.slowest.max(1)) + 2 * self.options.idle_timeout;
+        earned.saturating_sub(start.elapsed()).min(self.options.idle_timeout)
     }
 
     /// The connection failed: before anything was sent, or nobody knows when.
@@ -171,9 +185,17 @@ impl Inner {
     }
 
     pub(super) fn silence(&self, request: &Request) -> Failure {
-        let message = format!("no answer for {} s", self.options.idle_timeout.as_secs());
+        let message = format!("no answer, or only a trickle, for {} s", self.options.idle_timeout.as_secs());
         Failure::unknown(ApiError::new(request.method, &request.path, ErrorKind::Network, message))
     }
+}
+
+/// More than memory is meant for.
+fn too_large(request: &Request, status: u16, most: usize) -> Failure {
+    let message = format!("the answer is larger than {} MiB", most >> 20);
+    let mut error = ApiError::new(request.method, &request.path, ErrorKind::TooLarge, message);
+    error.status = Some(status);
+    Failure::unknown(error)
 }
 
 /// A request on its way.

@@ -3,7 +3,8 @@
 //! - A body shorter than announced is an error, never data. A body of unknown length must at least have an end that HTTP can
 //!   tell from a cut; downloads therefore ask for bytes as they are, without compression.
 //! - A cut download from the Files API goes on where it stopped, if the file has not changed; any other starts again.
-//! - No limit on the whole, only on silence: 60 s without a byte (`idle_timeout`).
+//! - Time is limited by silence alone, 60 s without a byte (`idle_timeout`), and by a trickle that would never end (`slowest`);
+//!   size by what the request allows ([`Request::most`]).
 
 use super::error::{ApiError, ErrorKind};
 use super::pace::Family;
@@ -114,7 +115,7 @@ impl Inner {
             self.head(request, effort, make, |sending| timeout(self.options.idle_timeout, sending)).await.map_err(changed)?;
         check_head(request, &response, arrival)?;
         let start = Instant::now();
-        let outcome = self.drain(request, &mut response, arrival).await;
+        let outcome = self.drain(request, &mut response, arrival, start).await;
         effort.spend(start.elapsed());
         drop(permit);
         outcome?;
@@ -122,9 +123,19 @@ impl Inner {
         Ok(())
     }
 
-    async fn drain(&self, request: &Request, response: &mut Response, arrival: &mut Arrival<'_>) -> Result<(), Failure> {
+    async fn drain(
+        &self,
+        request: &Request,
+        response: &mut Response,
+        arrival: &mut Arrival<'_>,
+        start: Instant,
+    ) -> Result<(), Failure> {
+        let before = arrival.got();
         loop {
-            match timeout(self.options.idle_timeout, response.chunk()).await {
+            match timeout(self.patience(start, arrival.got() - before), response.chunk()).await {
+                Ok(Ok(Some(chunk))) if arrival.got() + chunk.len() as u64 > request.most => {
+                    return Err(endless(request, response));
+                }
                 Ok(Ok(Some(chunk))) => arrival
                     .into
                     .write_all(&chunk)
@@ -169,6 +180,9 @@ fn check_head(request: &Request, response: &Response, arrival: &mut Arrival<'_>)
         return Err(spoilt(ErrorKind::Protocol, "the answer does not say how long it is, so that a cut could not be seen"));
     }
     let length = response.content_length();
+    if length.is_some_and(|length| arrival.got().saturating_add(length) > request.most) {
+        return Err(endless(request, response));
+    }
     if arrival.got() == 0 {
         arrival.known = Known { modified: header(response, LAST_MODIFIED.as_str()), total: length };
         return Ok(());
@@ -178,6 +192,14 @@ fn check_head(request: &Request, response: &Response, arrival: &mut Arrival<'_>)
         return Ok(());
     }
     Err(spoilt(ErrorKind::Network, "the body was cut, and the rest that came does not fit"))
+}
+
+/// A body that goes on and on is no file; it must not fill the disk.
+fn endless(request: &Request, response: &Response) -> Failure {
+    let message = format!("more than {} bytes came, which is the limit for this file", request.most);
+    let mut error = ApiError::new(request.method, &request.path, ErrorKind::TooLarge, message);
+    error.status = Some(response.status().as_u16());
+    Failure { error, no_work: true, spoilt: true }
 }
 
 fn can_resume(request: &Request, known: &Known) -> bool {

@@ -8,12 +8,15 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 /// Writes an object down, with a line for each value that was blanked.
-pub(super) fn write(writer: &mut Writer, object: Object) -> Result<(), WriteError> {
+pub(super) fn write(writer: &mut Writer, mut object: Object) -> Result<(), WriteError> {
     let name = name_of(object.kind, &object.id, &object.meta);
-    for (pointer, reason) in &object.redacted {
-        let (kind, path) = (object.kind.name.to_owned(), object.id.clone());
-        writer.redacted(Redacted { kind, path, pointer: pointer.clone(), reason: (*reason).to_owned() })?;
-    }
+    let redacted = std::mem::take(&mut object.redacted).into_iter().map(|(pointer, reason)| Redacted {
+        kind: object.kind.name.to_owned(),
+        path: object.id.clone(),
+        pointer: within(pointer),
+        reason: reason.to_owned(),
+    });
+    let redacted: Vec<Redacted> = redacted.collect();
     let canonical = object.document().map(|document| canonical(object.kind, document));
     let body = match object.body {
         Body::Bytes(blob) => blob,
@@ -31,7 +34,18 @@ pub(super) fn write(writer: &mut Writer, object: Object) -> Result<(), WriteErro
         degraded: object.degraded,
         body,
         canonical,
-    })
+    })?;
+    redacted.into_iter().try_for_each(|line| writer.redacted(line))
+}
+
+/// A pointer, or what it begins with: names of members may be longer than a line of the manifest.
+fn within(mut pointer: String) -> String {
+    const MOST: usize = 8 << 10;
+    while pointer.len() > MOST {
+        let parent = pointer.rfind('/').unwrap_or_default();
+        pointer.truncate(parent);
+    }
+    pointer
 }
 
 /// Name below the kind's folder: a path keeps its shape and says what it is; all else is an id and `.json`.

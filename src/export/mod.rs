@@ -12,6 +12,7 @@ use crate::kinds::{self, Kind};
 use crate::object::Object;
 use crate::survey::{self, Found, Gap, Scope};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -102,6 +103,15 @@ fn head(workspace: &Workspace, identity: &Identity, scope: &Scope, created: jiff
     Head { created, tool: bundle::tool(), source, selection, previous: None, requires: Vec::new() }
 }
 
+/// A reason that fits on a line, however much a workspace said.
+fn told(reason: &str) -> String {
+    const MOST: usize = 2000;
+    match reason.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
+    }
+}
+
 /// What has been written down so far.
 #[derive(Default)]
 struct Book {
@@ -146,15 +156,41 @@ impl Book {
             Found::Object(object) => self.object(writer, *object),
             Found::Gap(gap) => self.gap(writer, gap, observer),
         };
-        if let Err(WriteError::Duplicate(object)) = &outcome {
-            observer.event(&Event::Warning(format!("a listing shows {object} twice")));
-            *self.duplicates.entry(kind).or_default() += 1;
-            return Ok(());
+        match outcome {
+            Err(WriteError::Duplicate(object)) => {
+                observer.event(&Event::Warning(format!("a listing shows {object} twice")));
+                *self.duplicates.entry(kind).or_default() += 1;
+                Ok(())
+            }
+            Err(WriteError::Unfit { what, why }) => self.unfit(writer, kind, &what, &why, observer),
+            outcome => outcome,
         }
-        outcome
+    }
+
+    /// What the format cannot hold (a name of 20 KiB, a NUL in it) is missing; it must not take all else with it.
+    fn unfit(
+        &mut self,
+        writer: &mut Writer,
+        kind: &'static str,
+        what: &str,
+        why: &str,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<(), WriteError> {
+        let digest: String = Sha256::digest(what.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let start: String = what.chars().filter(|c| !c.is_control()).take(200).collect();
+        let path = format!("{start}… ({digest})");
+        let reason = format!("a bundle cannot hold it: {why}");
+        match self.gap(writer, Gap { state: survey::GapState::Missing, kind, path, reason, http: None }, observer) {
+            Err(WriteError::Duplicate(_)) => {
+                *self.duplicates.entry(kind).or_default() += 1;
+                Ok(())
+            }
+            outcome => outcome,
+        }
     }
 
     fn object(&mut self, writer: &mut Writer, object: Object) -> Result<(), WriteError> {
+        let object = Object { degraded: object.degraded.map(|reason| told(&reason)), ..object };
         let (kind, key, degraded) = (object.kind.name, object.key.clone(), object.degraded.clone());
         let redacted = object.redacted.len() as u64;
         member::write(writer, object)?;
@@ -176,7 +212,7 @@ impl Book {
             survey::GapState::Excluded => bundle::GapState::Excluded,
             survey::GapState::Unavailable => bundle::GapState::Unavailable,
         };
-        let gap = bundle::Gap { state, kind: gap.kind.to_owned(), path: gap.path, reason: gap.reason, http: gap.http };
+        let gap = bundle::Gap { state, kind: gap.kind.to_owned(), path: gap.path, reason: told(&gap.reason), http: gap.http };
         if gap.state == bundle::GapState::Missing {
             observer.event(&Event::Warning(format!("missing {} \"{}\": {}", gap.kind, gap.path, gap.reason)));
         }

@@ -219,6 +219,10 @@ fn remove_redacted(body: &mut Value) -> Vec<Redaction> {
 fn whole(at: &str) -> &str {
     let Some((parent, _)) = at.rsplit_once('/') else { return at };
     let inside_text = at.split('/').any(|segment| segment == "#");
+    // One value of an attribute's list: without it the attribute would allow something else.
+    if let Some(attribute) = parent.strip_suffix("/values").filter(|_| inside_text) {
+        return attribute;
+    }
     if inside_text || parent.ends_with("/basic_auth") { parent } else { at }
 }
 

@@ -1,5 +1,6 @@
 //! What hangs on other objects: permissions, libraries, the keys and ACLs of secret scopes.
 
+use super::collection::is_id;
 use super::{GapState, Parent, Survey, Task, template, text_at};
 use crate::api::ApiError;
 use crate::kinds::{self, Attached, Kind, Read, Shape};
@@ -29,6 +30,11 @@ impl Survey {
             Read::Together { .. } => return Ok(()),
         };
         if self.known_unavailable(kind, &parent) {
+            return Ok(());
+        }
+        if !is_id(&parent.api_id) {
+            let path = attached_id(kind, &Parent { api_id: parent.id.clone(), ..parent.clone() });
+            self.gap(kind, GapState::Missing, &path, "the workspace gives no id to ask by", None).await;
             return Ok(());
         }
         let request =

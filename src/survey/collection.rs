@@ -11,6 +11,9 @@ use std::collections::{HashMap, HashSet};
 /// SCIM answers with at most so many; asking for more than a server gives does no harm.
 const SCIM_PAGE: u32 = 1000;
 
+/// Pages of one object, after which it counts as endless: a job has at most 1,000 tasks, 100 a page.
+const MOST_PAGES: usize = 1000;
+
 impl Survey {
     pub(super) async fn list(&self, kind: &'static Kind) -> Result<(), ApiError> {
         let items = match &kind.shape {
@@ -78,8 +81,8 @@ impl Survey {
         item: Value,
         marks: &[(&'static str, HashSet<String>)],
     ) -> Option<(String, String)> {
-        let Some(id) = id_of(kind, &item) else {
-            self.lost(kind, GapState::Missing, "*", "an item of the listing has no id", None).await;
+        let Some(id) = id_of(kind, &item).filter(|id| is_id(id)) else {
+            self.lost(kind, GapState::Missing, "*", "an item of the listing has no id, or none that can be one", None).await;
             return None;
         };
         let key = key_of(kind, &item, &id);
@@ -125,7 +128,11 @@ impl Survey {
         let request = template::get(kind.name, get.path, &[("id", id)]);
         let mut document = self.workspace.call(&request).await?;
         let mut next = take_token(&mut document);
+        let mut tokens = HashSet::new();
         while let Some(token) = next.filter(|_| !get.arrays.is_empty()) {
+            if !tokens.insert(token.clone()) || tokens.len() > MOST_PAGES {
+                return Err(ApiError::protocol(&request, "the object goes in circles: its pages have no end"));
+            }
             let mut page = self.workspace.call(&request.clone().query("page_token", token)).await?;
             next = take_token(&mut page);
             get.arrays.iter().for_each(|array| append(&mut document, &mut page, array));
@@ -160,6 +167,12 @@ fn id_of(kind: &Kind, item: &Value) -> Option<String> {
         Shape::Recorded(recorded) => text_at(item, recorded.id),
         Shape::Tree(_) | Shape::Attached(_) => None,
     }
+}
+
+/// Whether a text can be an id or a name that serves as one: not empty, not longer than any name may be, and no step to
+/// another folder, since ids stand in addresses.
+pub(super) fn is_id(id: &str) -> bool {
+    (1..=1024).contains(&id.len()) && !matches!(id, "." | "..")
 }
 
 fn left_out(kind: &Kind, item: &Value) -> Option<&'static str> {

@@ -1,6 +1,7 @@
 //! Files in DBFS and in volumes: the folders where scripts and libraries live, and whatever something refers to.
 //! Core reference §3, §4.
 
+use super::tree::{LONGEST_PATH, lies_in};
 use super::{GapState, Survey, Task, text_at};
 use crate::api::{ApiError, Request, encode_path};
 use crate::kinds::{self, By, Kind};
@@ -14,6 +15,12 @@ use std::io::Write;
 
 /// The most that one `dbfs/read` gives: 1 MiB.
 const CHUNK: u64 = 1 << 20;
+
+/// Bytes by which a file may have grown between listing and reading.
+const GROWN: u64 = 64 << 20;
+
+/// Bytes that are read of a file whose status says nothing true: some report 0 for what is being written.
+const UNLISTED: u64 = 64 << 20;
 
 /// Below `/databricks`, only these hold what people put there.
 const SCRIPT_FOLDERS: &[&str] = &["/databricks/init", "/databricks/scripts"];
@@ -58,7 +65,7 @@ impl Survey {
     }
 
     /// Pushes a task for a path that nobody met before.
-    fn meet(&self, path: &str, task: impl FnOnce(String) -> Task) {
+    pub(super) fn meet(&self, path: &str, task: impl FnOnce(String) -> Task) {
         if self.locked(|shared| shared.met.insert(path.to_owned())) {
             self.crew.push(task(path.to_owned()));
         }
@@ -109,9 +116,16 @@ impl Survey {
 
     async fn dbfs_entry(&self, kind: &'static Kind, folder: &str, entry: &Value) {
         let path = text_at(entry, "/path").unwrap_or_default();
+        if !lies_in(&path, folder) {
+            return self.misplaced(kind, &path, folder).await;
+        }
         let is_folder = entry.get("is_dir") == Some(&Value::Bool(true));
         if folder == "/databricks" && !SCRIPT_FOLDERS.iter().any(|known| path.starts_with(known)) {
             return self.gap(kind, GapState::Excluded, &path, "outside the folders where scripts live", None).await;
+        }
+        if is_folder && path.len() > LONGEST_PATH {
+            let below = format!("{path}/**");
+            return self.gap(kind, GapState::Missing, &below, "it lies too deep to be followed", None).await;
         }
         if is_folder && self.scope.selection.may_want_below(&path) {
             return self.meet_folder(&path);
@@ -176,23 +190,34 @@ impl Survey {
         format!("{size} bytes are more than the limit of {} for files of DBFS and volumes", self.scope.max_file)
     }
 
-    /// Reads chunk by chunk until the file ends (core reference §3: `bytes_read: 0` is the end).
+    /// Reads chunk by chunk until the file ends (core reference §3: `bytes_read: 0` is the end). A file may have grown since it
+    /// was listed; one that goes on and on must not fill the disk.
     async fn dbfs_bytes(&self, path: &str, size: u64) -> Result<Blob, ApiError> {
+        let most = size.saturating_add(GROWN).max(self.scope.max_file.min(UNLISTED));
         let mut incoming = self.spool.begin().map_err(|error| self.disk(path, &error))?;
         let mut chunk = self.dbfs_chunk(path, 0).await?;
         while !chunk.is_empty() {
             incoming.write_all(&chunk).map_err(|error| self.disk(path, &error))?;
+            if incoming.written() > most {
+                let message = format!("the file goes on behind {} bytes, and its status says {size}", incoming.written());
+                return Err(ApiError::protocol(&read(path, incoming.written()), &message));
+            }
             chunk = if incoming.written() == size { Vec::new() } else { self.dbfs_chunk(path, incoming.written()).await? };
         }
         incoming.finish().map_err(|error| self.disk(path, &error))
     }
 
     async fn dbfs_chunk(&self, path: &str, offset: u64) -> Result<Vec<u8>, ApiError> {
-        let request = Request::get("dbfs_file", "/api/2.0/dbfs/read").query("path", path);
-        let request = request.query("offset", offset.to_string()).query("length", CHUNK.to_string());
+        let request = read(path, offset);
         let answer = self.workspace.call(&request).await?;
+        let wrong = |message: &str| ApiError::protocol(&request, message);
         let data = text_at(&answer, "/data").unwrap_or_default();
-        STANDARD.decode(data).map_err(|_| ApiError::protocol(&request, "the chunk is not base64"))
+        let bytes = STANDARD.decode(data).map_err(|_| wrong("the chunk is not base64"))?;
+        let said = answer.get("bytes_read").and_then(Value::as_u64);
+        if bytes.len() as u64 > CHUNK || said.is_some_and(|said| said != bytes.len() as u64) {
+            return Err(wrong("the chunk is not as long as it says, or longer than asked for"));
+        }
+        Ok(bytes)
     }
 
     async fn file_object(&self, kind: &'static Kind, path: &str, blob: Blob, modified_at: Option<u64>, size: Option<u64>) {
@@ -206,10 +231,8 @@ impl Survey {
 
     pub(super) async fn volume_file(&self, path: &str, by: &str) -> Result<(), ApiError> {
         let Some(kind) = kinds::by_name("volume_file") else { return Ok(()) };
-        match self.download(&Request::get(kind.name, format!("/api/2.0/fs/files{}", encode_path(path)))).await {
-            Ok(blob) if blob.len() > self.scope.max_file => {
-                self.gap(kind, GapState::Missing, path, &self.over_limit(blob.len()), None).await;
-            }
+        let request = Request::get(kind.name, format!("/api/2.0/fs/files{}", encode_path(path)));
+        match self.download(&request.at_most(self.scope.max_file)).await {
             Ok(blob) => {
                 self.listed(kind, 1);
                 self.file_object(kind, path, blob, None, None).await;
@@ -218,6 +241,11 @@ impl Survey {
         }
         Ok(())
     }
+}
+
+fn read(path: &str, offset: u64) -> Request {
+    let request = Request::get("dbfs_file", "/api/2.0/dbfs/read").query("path", path);
+    request.query("offset", offset.to_string()).query("length", CHUNK.to_string())
 }
 
 #[cfg(test)]

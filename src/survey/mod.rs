@@ -17,8 +17,9 @@ mod tree;
 use crate::api::{ApiError, ErrorKind, Workspace};
 use crate::event::{Event, Observer};
 use crate::kinds::{self, Kind, Shape};
-use crate::object::{Object, Selection, Wanted};
+use crate::object::{Object, REDACTED, Selection, Wanted};
 use crate::spool::Spool;
+use crate::tokens;
 use crew::Crew;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -284,7 +285,9 @@ fn text_at(value: &Value, pointer: &str) -> Option<String> {
     }
 }
 
-/// The part of an object's natural key that its document holds, or its id.
+/// The part of an object's natural key that its document holds, or its id. A name may hold a token as anything else may.
 fn key_of(kind: &Kind, document: &Value, id: &str) -> String {
-    if kind.key.at.is_empty() { id.to_owned() } else { text_at(document, kind.key.at).unwrap_or_else(|| id.to_owned()) }
+    let key = Some(kind.key.at).filter(|at| !at.is_empty()).and_then(|at| text_at(document, at));
+    let key = key.unwrap_or_else(|| id.to_owned());
+    tokens::without(&key, REDACTED).unwrap_or(key)
 }

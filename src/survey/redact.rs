@@ -1,31 +1,16 @@
-//! Blanks secrets before anything leaves this module: by the place where the table of kinds expects one, and by shape
-//! wherever a known kind of token stands in a document.
+//! Blanks secrets before anything leaves this module: by the place where the table of kinds expects one, by the name under
+//! which a value stands, and by shape wherever a known kind of token stands in a document, or in JSON inside its strings.
 //!
 //! A reference such as `{{secrets/scope/key}}` is no secret and stays. What was blanked is told by its pointer.
 
 use crate::kinds::{Class, Kind};
 use crate::object::REDACTED;
 use crate::pointer;
-use regex::Regex;
-use serde_json::Value;
-use std::sync::LazyLock;
+use crate::tokens;
+use serde_json::{Map, Value};
 
-/// Tokens with a shape of their own, and what stands around them: the first group, where there is one, is blanked.
-static SHAPES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-    let shapes = [
-        r"\bdapi[0-9a-f]{32}(?:-\d)?\b",
-        r"\bdose[0-9a-f]{32}\b",
-        r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
-        r"\bgh[pousr]_[A-Za-z0-9]{36,}\b",
-        r"\bgithub_pat_[A-Za-z0-9_]{40,}\b",
-        r"\bglpat-[A-Za-z0-9_-]{20,}",
-        r"AccountKey=([A-Za-z0-9+/]{40,}={0,2})",
-        r"\b[A-Za-z0-9+/]{86}==",
-        r"[?&]sig=([A-Za-z0-9%+/]{40,}={0,2})",
-        r"://[^/\s:@]+:([^/\s@]+)@",
-    ];
-    shapes.iter().filter_map(|shape| Regex::new(shape).ok()).collect()
-});
+/// JSON may stand in a string of JSON, as in a policy; deeper than this nobody reads.
+const DEEPEST: usize = 3;
 
 /// Blanks every secret of a document, and says where and why.
 pub(super) fn blank(kind: &Kind, document: &mut Value) -> Vec<(String, &'static str)> {
@@ -35,58 +20,153 @@ pub(super) fn blank(kind: &Kind, document: &mut Value) -> Vec<(String, &'static 
             pointer::edit(document, &at, &mut |place, value| blank_place(place, value, &mut blanked));
         }
     }
-    blank_shapes(document, &mut String::new(), &mut blanked);
-    blanked
+    let mut walk = Walk { blanked, ..Walk::default() };
+    walk.value(document);
+    walk.blanked
 }
 
 fn blank_place(place: &str, value: &mut Value, blanked: &mut Vec<(String, &'static str)>) -> bool {
-    let Some(text) = value.as_str() else { return false };
-    if text.is_empty() || text.contains("{{secrets/") || text == REDACTED {
-        return false;
+    let keeps = |text: &str| text.is_empty() || refers(text) || text == REDACTED;
+    match value {
+        Value::String(text) if keeps(text) => return false,
+        Value::String(_) | Value::Number(_) => {}
+        _ => return false,
     }
     *value = Value::from(REDACTED);
     blanked.push((place.to_owned(), "secret"));
     true
 }
 
-fn blank_shapes(value: &mut Value, at: &mut String, blanked: &mut Vec<(String, &'static str)>) {
-    match value {
-        Value::String(text) => {
-            if let Some(clean) = without_tokens(text) {
-                *text = clean;
-                blanked.push((at.clone(), "looks like a token"));
+/// `{{secrets/…}}`, `{{job.parameters.…}}`, `${…}`: the value stands elsewhere.
+fn refers(text: &str) -> bool {
+    text.contains("{{secrets/")
+        || (text.starts_with("{{") && text.ends_with("}}"))
+        || (text.starts_with("${") && text.ends_with('}'))
+}
+
+/// Walks a document, and the JSON that stands in its strings.
+#[derive(Default)]
+struct Walk {
+    at: String,
+    /// How many strings of JSON are around.
+    inside: usize,
+    blanked: Vec<(String, &'static str)>,
+}
+
+impl Walk {
+    fn value(&mut self, value: &mut Value) {
+        match value {
+            Value::String(text) => self.text(text),
+            Value::Array(items) => {
+                items.iter_mut().enumerate().for_each(|(index, item)| self.below(&index.to_string(), |walk| walk.value(item)));
+            }
+            Value::Object(members) => {
+                self.named_pair(members);
+                for (name, member) in members.iter_mut() {
+                    let segment = pointer::escape(&tokens::without(name, REDACTED).unwrap_or_else(|| name.clone()));
+                    let secret = is_secret_name(name);
+                    self.below(&segment, |walk| if secret { walk.secret(member) } else { walk.value(member) });
+                }
+                blank_names(members, &self.at, &mut self.blanked);
+            }
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, text: &mut String) {
+        if self.inside < DEEPEST
+            && text.starts_with(['{', '['])
+            && let Ok(mut inner) = serde_json::from_str::<Value>(text)
+        {
+            let before = self.blanked.len();
+            self.inside += 1;
+            self.below("#", |walk| walk.value(&mut inner));
+            self.inside -= 1;
+            // Without a change the string keeps its bytes.
+            if self.blanked.len() > before {
+                *text = inner.to_string();
+            }
+        } else if let Some(clean) = tokens::without(text, REDACTED) {
+            *text = clean;
+            self.blanked.push((self.at.clone(), "looks like a token"));
+        }
+    }
+
+    /// What stands under a name that says so; in a policy that is an attribute with values.
+    fn secret(&mut self, value: &mut Value) {
+        if blank_place(&self.at, value, &mut self.blanked) {
+            return;
+        }
+        let Value::Object(attribute) = value else { return self.value(value) };
+        for (name, member) in attribute.iter_mut() {
+            self.below(&pointer::escape(name), |walk| match (name.as_str(), member) {
+                ("value" | "defaultValue" | "default", member) => walk.place(member),
+                ("values", Value::Array(items)) => items.iter_mut().enumerate().for_each(|(index, item)| {
+                    walk.below(&index.to_string(), |walk| walk.place(item));
+                }),
+                (_, member) => walk.value(member),
+            });
+        }
+    }
+
+    fn place(&mut self, value: &mut Value) {
+        blank_place(&self.at, value, &mut self.blanked);
+    }
+
+    /// `{"name": "db_password", "default": "…"}`: the name stands beside the value.
+    fn named_pair(&mut self, members: &mut Map<String, Value>) {
+        let name = members.get("name").or_else(|| members.get("key")).and_then(Value::as_str);
+        if !name.is_some_and(is_secret_name) {
+            return;
+        }
+        for value in ["value", "default"] {
+            if let Some(member) = members.get_mut(value) {
+                self.below(value, |walk| walk.place(member));
             }
         }
-        Value::Array(items) => {
-            items.iter_mut().enumerate().for_each(|(index, item)| below(item, &index.to_string(), at, blanked));
-        }
-        Value::Object(members) => members.iter_mut().for_each(|(name, member)| below(member, name, at, blanked)),
-        _ => {}
+    }
+
+    fn below(&mut self, segment: &str, then: impl FnOnce(&mut Self)) {
+        let length = self.at.len();
+        self.at.push('/');
+        self.at.push_str(segment);
+        then(self);
+        self.at.truncate(length);
     }
 }
 
-fn below(value: &mut Value, name: &str, at: &mut String, blanked: &mut Vec<(String, &'static str)>) {
-    let length = at.len();
-    at.push('/');
-    at.push_str(&pointer::escape(name));
-    blank_shapes(value, at, blanked);
-    at.truncate(length);
+/// Whether a name can only mean a credential, in whatever document it stands.
+fn is_secret_name(name: &str) -> bool {
+    const ENDS: [&str; 14] = [
+        "password",
+        "passwd",
+        "passphrase",
+        "clientsecret",
+        "secretkey",
+        "secretaccesskey",
+        "privatekey",
+        "accesstoken",
+        "refreshtoken",
+        "bearertoken",
+        "authtoken",
+        "sastoken",
+        "apikey",
+        "accountkey",
+    ];
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    ENDS.iter().any(|end| plain.ends_with(end))
 }
 
-fn without_tokens(text: &str) -> Option<String> {
-    let mut clean = None;
-    for shape in SHAPES.iter() {
-        let current: &str = clean.as_deref().unwrap_or(text);
-        let Some(found) = shape.captures(current).and_then(|found| found.get(1).or(found.get(0))) else { continue };
-        if found.as_str() != REDACTED {
-            let replaced = shape.replace_all(current, |found: &regex::Captures<'_>| {
-                let whole = &found[0];
-                found.get(1).map_or(REDACTED.to_owned(), |inner| whole.replace(inner.as_str(), REDACTED))
-            });
-            clean = Some(replaced.into_owned());
-        }
+/// A member may have a credential for its name, as a set of accepted tokens would.
+fn blank_names(members: &mut Map<String, Value>, at: &str, blanked: &mut Vec<(String, &'static str)>) {
+    if members.keys().all(|name| tokens::without(name, REDACTED).is_none()) {
+        return;
     }
-    clean
+    for (name, value) in std::mem::take(members) {
+        let clean = tokens::without(&name, REDACTED).unwrap_or(name);
+        members.insert(clean, value);
+    }
+    blanked.push((at.to_owned(), "a name in it looks like a token"));
 }
 
 #[cfg(test)]
@@ -117,5 +197,44 @@ mod tests {
         assert_eq!(blank(kind, &mut job).len(), 2);
         assert!(!job.to_string().contains("hunter2") && !job.to_string().contains(&token), "{job}");
         assert_eq!(job["settings"]["parameters"][0]["default"], format!("--token {REDACTED}"));
+    }
+
+    #[test]
+    fn names_and_numbers_may_be_secret_too() {
+        let kind = kinds::by_name("cluster").expect("there is one");
+        let token = format!("dapi{}", "0123456789abcdef".repeat(2));
+        let mut cluster = json!({"spark_conf": {&token: {"deep": [&token]}, "a.password": 123_456}, "cluster_name": "x"});
+        let blanked = blank(kind, &mut cluster);
+        let all = format!("{cluster} {blanked:?}");
+        assert!(!all.contains(&token) && !all.contains("123456"), "{all}");
+        assert_eq!(blanked.len(), 3, "{blanked:?}");
+    }
+
+    #[test]
+    fn a_name_that_says_secret_counts_wherever_it_stands() {
+        let kind = kinds::by_name("job").expect("there is one");
+        let mut job = json!({"settings": {
+            "parameters": [{"name": "DB_Password", "default": "CANARY"}, {"name": "city", "default": "Oslo"}],
+            "tasks": [{"hologram_task": {"clientSecret": "CANARY", "apiKey": 1234, "token_count": "7"}},
+                {"notebook_task": {"base_parameters": {"sas-token": "CANARY", "access_token": "{{secrets/a/b}}", "x_password": "{{job.parameters.p}}"}}}],
+        }});
+        assert_eq!(blank(kind, &mut job).len(), 4, "{job}");
+        assert!(!job.to_string().contains("CANARY") && !job.to_string().contains("1234"), "{job}");
+        for kept in ["Oslo", "\"7\"", "{{secrets/a/b}}", "{{job.parameters.p}}"] {
+            assert!(job.to_string().contains(kept), "{kept}: {job}");
+        }
+    }
+
+    #[test]
+    fn json_in_strings_is_read_and_keeps_its_bytes_without_a_secret() {
+        let kind = kinds::by_name("cluster_policy").expect("there is one");
+        let definition = json!({
+            "spark_conf.Javax.Jdo.Option.ConnectionPassword": {"type": "fixed", "value": "CANARY"},
+            "spark_env_vars.X_API_KEY": {"type": "allowlist", "values": ["CANARY", "CANARY"], "defaultValue": "CANARY"},
+        });
+        let mut policy = json!({"definition": definition.to_string(), "overrides": "{ \"a\" : 1 }"});
+        let blanked = blank(kind, &mut policy);
+        assert!(!policy.to_string().contains("CANARY"), "{policy}");
+        assert_eq!((blanked.len(), &policy["overrides"]), (4, &json!("{ \"a\" : 1 }")));
     }
 }

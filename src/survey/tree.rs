@@ -12,6 +12,12 @@ use serde_json::{Map, Value, json};
 /// Some servers wrap the bytes of a file in JSON although they were asked not to; nothing larger than this is unwrapped.
 const LARGEST_WRAPPED: u64 = 16 << 20;
 
+/// No notebook's source is larger: it is held in memory. The API's own limit is 10 MB.
+const LARGEST_NOTEBOOK: u64 = 256 << 20;
+
+/// Bytes of a path, after which nobody can have made the folder: a listing that makes up ever deeper ones would never end.
+pub(super) const LONGEST_PATH: usize = 4096;
+
 /// How a notebook was captured.
 struct Captured {
     bytes: Vec<u8>,
@@ -26,7 +32,7 @@ impl Survey {
         match self.workspace.call(&request).await {
             Ok(answer) => {
                 for info in answer.get("objects").and_then(Value::as_array).into_iter().flatten() {
-                    self.entry(info).await;
+                    self.entry(path, info).await;
                 }
                 Ok(())
             }
@@ -39,12 +45,15 @@ impl Survey {
         }
     }
 
-    /// Decides what a listed entry is.
-    async fn entry(&self, info: &Value) {
+    /// Decides what a listed entry is. One that lies elsewhere is not followed: the walk might never end.
+    async fn entry(&self, folder: &str, info: &Value) {
         let kind = kind_of(info);
         let Some(path) = text_at(info, "/path").map(|path| plain_path(&path)) else {
             return self.gap(kind, GapState::Missing, "*", "an entry of a listing has no path", None).await;
         };
+        if !lies_in(&path, folder) {
+            return self.misplaced(kind, &path, folder).await;
+        }
         if is_trash(&path) {
             return self.gap(kind, GapState::Excluded, &format!("{path}/**"), "a user's trash", None).await;
         }
@@ -58,6 +67,12 @@ impl Survey {
         }
     }
 
+    /// A listing shows what it should not. The gap must not take the place of what truly lies at that path.
+    pub(super) async fn misplaced(&self, kind: &'static Kind, path: &str, folder: &str) {
+        let reason = format!("the listing of {folder} shows \"{path}\", which does not lie there");
+        self.gap(kind, GapState::Missing, &format!("{path} (listed in {folder})"), &reason, None).await;
+    }
+
     /// A folder is an object of its own, and a way to those below it.
     async fn enter(&self, kind: &'static Kind, path: &str, info: &Value) {
         if self.wants(kind, path) {
@@ -68,7 +83,10 @@ impl Survey {
             self.leave_out(kind, path).await;
         }
         match self.may_want_below(path) {
-            true => self.crew.push(Task::Folder(path.to_owned())),
+            true if path.len() > LONGEST_PATH => {
+                self.gap(kind, GapState::Missing, &format!("{path}/**"), "it lies too deep to be followed", None).await;
+            }
+            true => self.meet(&format!("workspace:{path}/"), |_| Task::Folder(path.to_owned())),
             false => self.leave_out(kind, &format!("{path}/**")).await,
         }
     }
@@ -130,7 +148,8 @@ impl Survey {
             Err(error) if too_large(&error) => {}
             answer => return answer.map(|(bytes, _)| Captured { bytes, format: "SOURCE", degraded }),
         }
-        let blob = self.download(&export("notebook", path, "SOURCE").query("direct_download", "true")).await?;
+        let direct = export("notebook", path, "SOURCE").query("direct_download", "true");
+        let blob = self.download(&direct.at_most(LARGEST_NOTEBOOK)).await?;
         let bytes = blob.bytes().map_err(|error| self.disk(path, &error))?;
         Ok(Captured { bytes, format: "SOURCE", degraded })
     }
@@ -147,10 +166,12 @@ impl Survey {
     /// The bytes of a workspace file, streamed; the older download serves what the export finds too large.
     async fn file(&self, kind: &'static Kind, path: &str, info: &Value) -> Result<Object, ApiError> {
         let size = info.get("size").and_then(Value::as_u64);
-        let direct = export(kind.name, path, "AUTO").query("direct_download", "true");
+        let most = self.scope.max_file.max(size.unwrap_or_default());
+        let direct = export(kind.name, path, "AUTO").query("direct_download", "true").at_most(most);
         let blob = match self.download(&direct).await {
             Err(error) if too_large(&error) => {
-                self.download(&Request::get("file", format!("/api/2.0/workspace-files{}", encode_path(path)))).await?
+                let older = Request::get("file", format!("/api/2.0/workspace-files{}", encode_path(path)));
+                self.download(&older.at_most(most)).await?
             }
             answer => answer?,
         };
@@ -262,6 +283,13 @@ pub(super) fn plain_path(path: &str) -> String {
     }
 }
 
+/// Whether a path is that of an entry of this folder, and of nothing else.
+pub(super) fn lies_in(path: &str, folder: &str) -> bool {
+    let folder = if folder == "/Workspace" { "" } else { folder.trim_end_matches('/') };
+    let name = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+    name.is_some_and(|name| !name.contains('/') && !matches!(name, "" | "." | "..") && path.len() <= LONGEST_PATH + 1024)
+}
+
 fn is_trash(path: &str) -> bool {
     let mut parts = path.split('/').skip(1);
     parts.next() == Some("Users") && parts.next().is_some() && parts.next() == Some("Trash") && parts.next().is_none()
@@ -283,6 +311,18 @@ mod tests {
     fn the_workspace_prefix_is_another_name_of_the_root() {
         assert_eq!(plain_path("/Workspace/Users/a"), "/Users/a");
         assert_eq!(plain_path("/WorkspaceX/a"), "/WorkspaceX/a");
+    }
+
+    #[test]
+    fn an_entry_lies_in_its_folder() {
+        for (path, folder) in [("/a", "/"), ("/a/b", "/a"), ("/a/b", "/a/"), ("/Users", "/Workspace"), ("/a/...", "/a")] {
+            assert!(lies_in(path, folder), "{path} in {folder}");
+        }
+        for (path, folder) in
+            [("/a", "/a"), ("/", "/"), ("/", "/a"), ("/a/b/c", "/a"), ("/ab", "/a"), ("/a/..", "/a"), ("a", "/"), ("/a/", "/a")]
+        {
+            assert!(!lies_in(path, folder), "{path} in {folder}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod addresses;
 mod calls;
 mod canary;
 mod config;
-mod mock;
+pub(crate) mod mock;
 mod pages;
 mod repeats;
 mod sign_in;

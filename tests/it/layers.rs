@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Module, and the modules that it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("api", &["event", "spool"]),
+    ("api", &["event", "spool", "tokens"]),
     ("audit", &["bundle", "event", "kinds", "object", "spool"]),
     ("bundle", &["event", "spool", "store"]),
     ("compare", &["kinds", "object", "pointer"]),
@@ -44,7 +44,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("simulator", &[]),
     ("spool", &[]),
     ("store", &[]),
-    ("survey", &["api", "event", "kinds", "object", "pointer", "spool"]),
+    ("survey", &["api", "event", "kinds", "object", "pointer", "spool", "tokens"]),
+    ("tokens", &[]),
 ];
 
 #[test]

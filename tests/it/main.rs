@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod bad_server;
 mod cli;
 mod damage;
 mod forge;

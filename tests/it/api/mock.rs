@@ -42,6 +42,8 @@ pub enum Reply {
     Raw(Vec<u8>),
     /// The end of the connection, after the request was read.
     Close,
+    /// A head, and then a byte now and then, for ever.
+    Trickle(&'static [u8], Duration),
     /// Nothing, for as long as the client waits.
     Hang,
     /// A whole answer after a while.
@@ -129,6 +131,13 @@ async fn serve(mut stream: TcpStream, handler: Arc<Handler>, log: Arc<Mutex<Vec<
                 let _ = stream.write_all(&bytes).await;
                 let _ = stream.shutdown().await;
                 return;
+            }
+            Reply::Trickle(head, pause) => {
+                let mut sent = stream.write_all(head).await;
+                while sent.is_ok() {
+                    tokio::time::sleep(pause).await;
+                    sent = stream.write_all(b" ").await;
+                }
             }
             Reply::Hang => tokio::time::sleep(Duration::from_hours(1)).await,
             Reply::Close | Reply::Late(..) => return,

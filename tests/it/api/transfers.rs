@@ -1,8 +1,8 @@
 //! Bodies in and out: whole or not at all, and the same bytes for every try.
 
 use super::mock::{Mock, Reply, file, json, no};
-use super::workspace;
-use lifeboat::api::{ErrorKind, Request, Upload};
+use super::{hasty, opened, workspace};
+use lifeboat::api::{Config, ErrorKind, Options, Request, Upload};
 use lifeboat::spool::Spool;
 use serde_json::json as value;
 use std::io::Write;
@@ -67,6 +67,20 @@ async fn a_body_without_a_visible_end_is_refused() {
         let error = workspace(&mock).download_blob(&export(), &Spool::in_temp().unwrap()).await.unwrap_err();
         assert_eq!((error.kind, mock.seen().len()), (ErrorKind::Protocol, 1), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_trickle_is_silence() {
+    const HEAD: &[u8] = b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n";
+    let mock = Mock::start(|_, _| Reply::Trickle(HEAD, Duration::from_millis(100))).await;
+    let options = Options { retry_budget: Duration::from_millis(50), idle_timeout: Duration::from_millis(400), ..hasty() };
+    let workspace = opened(Config::with_host_and_token(&mock.url, "t"), options).0;
+    let started = std::time::Instant::now();
+    let error = workspace.call(&Request::get("job", "/api/2.2/jobs/list")).await.unwrap_err();
+    assert!(error.kind == ErrorKind::Network && error.message.contains("trickle"), "{error}");
+    let error = workspace.download_blob(&export(), &Spool::in_temp().unwrap()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Network, "{error}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
