@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod bad_bundle;
 mod bad_server;
 mod damage;
 mod forge;
