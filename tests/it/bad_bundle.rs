@@ -18,6 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Entries of one access list.
+const CROWD: usize = 30_000;
+
 /// One member: kind, path, meta, body.
 type Lie = (String, String, Value, String);
 
@@ -237,22 +240,30 @@ async fn metas_may_lie() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn circles_and_crowds_come_to_an_end() {
+async fn circles_come_to_an_end() {
     let runs = |id: u64, other: u64| json!({"job_id": id, "settings": {"name": format!("job {id}"), "tasks": [{"task_key": "t", "run_job_task": {"job_id": other}}]}});
     let mut lies: Vec<Lie> = (1..=300).map(|id| lie("job", &id.to_string(), json!({}), runs(id, id % 300 + 1))).collect();
     lies.push(lie("job", "1000", json!({}), runs(1000, 1000)));
-    let crowd: Vec<Value> =
-        (0..30_000).map(|n| json!({"user_name": format!("u{n}@x"), "permission_level": "CAN_VIEW"})).collect();
-    lies.push(lie("permissions", "jobs/1", json!({"parent": {"kind": "job", "id": "1"}}), json!({"access_control_list": crowd})));
     let nested = |n: usize| (0..n).fold("\"x\"".to_owned(), |text, _| serde_json::to_string(&text).unwrap());
     lies.push(lie("cluster_policy", "P", json!({}), json!({"policy_id": "P", "name": "p", "definition": nested(12)})));
-    let mut member = json!({"value": "5", "$ref": "Groups/5", "display": "g5"});
-    lies.push(lie("group", "5", json!({}), json!({"id": "5", "displayName": "g5", "members": [member.take()]})));
-    let started = std::time::Instant::now();
+    let member = json!({"value": "5", "$ref": "Groups/5", "display": "g5"});
+    lies.push(lie("group", "5", json!({}), json!({"id": "5", "displayName": "g5", "members": [member]})));
     let made = import(&lies).await;
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     let created = (1..=300).filter(|id: &u64| reason(&made, "job", &id.to_string()).0 == State::Created).count();
     assert_eq!(created, 300, "a circle is made bare first, and completed");
     assert!(made.plan.steps.len() >= lies.len());
-    assert!(made.again < lies.len(), "most of it is there: {}", made.again);
+    assert!(made.again < 10, "most of it is there: {}", made.again);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crowds_come_to_an_end() {
+    let crowd: Vec<Value> = (0..CROWD).map(|n| json!({"user_name": format!("u{n}@x"), "permission_level": "CAN_VIEW"})).collect();
+    let lies = [
+        lie("job", "1", json!({}), json!({"job_id": 1, "settings": {"name": "j"}})),
+        lie("permissions", "jobs/1", json!({"parent": {"kind": "job", "id": "1"}}), json!({"access_control_list": crowd})),
+    ];
+    let started = std::time::Instant::now();
+    let made = import(&lies).await;
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    assert_eq!(reason(&made, "job", "1").0, State::Created);
 }
