@@ -10,6 +10,7 @@ mod golden;
 mod hostile;
 mod import;
 mod layers;
+mod process;
 mod readme;
 mod scale;
 mod simulator;
