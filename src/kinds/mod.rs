@@ -7,6 +7,7 @@ mod compute;
 mod identity;
 mod jobs;
 mod permissions;
+mod policies;
 mod recorded;
 mod secrets;
 mod spec;
@@ -35,8 +36,8 @@ static ALL: &[&Kind] = &[
     &tree::VOLUME_FILE,
     &compute::GLOBAL_INIT_SCRIPT,
     &compute::INSTANCE_POOL,
-    &compute::POLICY_FAMILY,
-    &compute::CLUSTER_POLICY,
+    &policies::POLICY_FAMILY,
+    &policies::CLUSTER_POLICY,
     &compute::CLUSTER,
     &compute::CLUSTER_LIBRARIES,
     &recorded::WAREHOUSE,

@@ -1,6 +1,6 @@
 //! Steps for collections: create, update, adopt, or leave alone.
 
-use super::index::stamp;
+use super::index::{keep_stamp, stamp};
 use super::matching::{Fate, How, is_principal};
 use super::notes::What;
 use super::refs::Resolved;
@@ -144,7 +144,11 @@ impl Planner<'_> {
             return draft;
         }
         drop_fixed(object.kind(), &mut body);
-        if !(self.same_workspace && super::refs::text(&there.id) == object.id()) {
+        if self.same_workspace && super::refs::text(&there.id) == object.id() {
+            // Where it was restored from, if it was: replacing would forget that.
+            let marked = self.present.by_id(object.kind().name, object.id());
+            marked.into_iter().for_each(|marked| keep_stamp(&mut body, marked));
+        } else {
             self.put_stamp(object, &mut body, &mut draft);
         }
         draft.step.links = std::mem::take(&mut resolved.links);

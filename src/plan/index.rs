@@ -132,6 +132,14 @@ pub(super) fn stamp(body: &mut Map<String, Value>, kind: &Kind, source_workspace
     true
 }
 
+/// The stamp that an object has stays in a body that replaces it.
+pub(super) fn keep_stamp(body: &mut Map<String, Value>, object: &Object) {
+    let Some((field, stamp)) = object.kind.stamp.and_then(|at| at.strip_prefix('/')).zip(object.stamp()) else { return };
+    if let Some(tags) = body.entry(field).or_insert_with(|| json!({})).as_object_mut() {
+        tags.insert(STAMP.into(), json!(stamp));
+    }
+}
+
 /// What an attached object hangs on: kind and id.
 pub(super) fn parent_of(meta: &Map<String, Value>) -> Option<(String, String)> {
     let parent = meta.get("parent")?;

@@ -19,7 +19,7 @@ impl Planner<'_> {
                 Draft::new(object, index, Action::Skip { reason })
             }
             Fate::There(there, _) => self.draft_there(index, tree, there),
-            Fate::Coming => Draft::new(object, index, made(object, tree)),
+            Fate::Coming => with_commit(object, Draft::new(object, index, made(object, tree))),
         };
         if !matches!(tree, Tree::Dbfs | Tree::Volume) {
             draft.step.key = self.place(object.key());
@@ -149,6 +149,14 @@ fn implied_draft(folder: &str, place: String, action: Action) -> Draft {
         implied: true,
     };
     Draft { step, object: None, needs: BTreeSet::new(), after: BTreeSet::new(), second: None }
+}
+
+/// The API cannot make a Git folder at a commit (core reference §13.1): which one it was is told.
+fn with_commit(object: &Sanitized, mut draft: Draft) -> Draft {
+    if let Some(commit) = object.meta_text("head_commit_id") {
+        draft.step.notes.push(format!("at commit {commit} at the source; it comes back at the head of its branch"));
+    }
+    draft
 }
 
 fn made(object: &Sanitized, tree: Tree) -> Action {

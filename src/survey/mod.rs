@@ -175,8 +175,10 @@ impl Survey {
         act(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The first tasks: one for each collection, one for each root of a tree.
+    /// The first tasks. Collections are pushed last and so begin first: their pages follow one another, and a walk through a
+    /// tree keeps everybody busy meanwhile.
     async fn begin(&self) {
+        self.begin_trees();
         for kind in kinds::all().iter().rev() {
             match (&kind.shape, self.asks_for(kind)) {
                 (Shape::Collection(_) | Shape::Recorded(_), true) => self.crew.push(Task::List(kind)),
@@ -186,7 +188,6 @@ impl Survey {
                 _ => {}
             }
         }
-        self.begin_trees();
     }
 
     fn begin_trees(&self) {

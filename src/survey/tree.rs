@@ -199,7 +199,10 @@ impl Survey {
     async fn repo(&self, kind: &'static Kind, path: &str, info: &Value) -> Result<Object, ApiError> {
         let request = Request::get("repo", format!("/api/2.0/repos/{}", object_id(info)));
         let document = self.workspace.call(&request).await?;
-        Ok(self.listed_object(kind, path, info, Body::Json(document)))
+        let commit = document.get("head_commit_id").cloned();
+        let mut object = self.listed_object(kind, path, info, Body::Json(document));
+        object.meta.extend(commit.map(|commit| ("head_commit_id".to_owned(), commit)));
+        Ok(object)
     }
 
     fn unknown(&self, kind: &'static Kind, path: &str, info: &Value) -> Object {

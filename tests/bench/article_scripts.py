@@ -6,7 +6,8 @@
 Both carry the same embedded workspace into an empty one, at the same latency, in one run. The article's steps are written anew for
 Python 3 and call the same commands of `databricks-cli` 0.18, one after another, as it does: homes and notebooks (step 4, names
 unquoted in a shell), clusters by an allow-list of fields with a map of ids (5), jobs without their schedule (6), init scripts through
-DBFS (9). Its steps by hand (users, libraries, mounts, access control) are nobody's, and left out. That client drops the port of a
+DBFS (9). Of its steps by hand, the users (3) are made beforehand, untimed, since homes come with them; libraries, mounts and access
+control are left out. That client drops the port of a
 host, so each workspace listens on a loopback address of its own at port 80: that takes root, or
 `net.ipv4.ip_unprivileged_port_start=80`.
 
@@ -34,7 +35,7 @@ import inventory  # noqa: E402
 from inventory import Expected, Reader  # noqa: E402
 from round_trip import ON_PURPOSE, RECORDED  # noqa: E402
 
-PRIMARY, SECONDARY, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
+PRIMARY, SECONDARY = "127.0.0.2", "127.0.0.3"
 IN_FLIGHT = 16
 CLUSTER_FIELDS = """num_workers autoscale cluster_name spark_version spark_conf node_type_id driver_node_type_id custom_tags
 cluster_log_conf spark_env_vars autotermination_minutes enable_elastic_disk""".split()
@@ -48,7 +49,7 @@ class Scripts:
     """Steps 4, 5, 6 and 9. Like the originals they go on after a failure, and end with 0."""
 
     def __init__(self, folder, token):
-        self.folder, self.failures = folder, 0
+        self.folder, self.failures = folder, []
         self.spent = {"primary": 0.0, "secondary": 0.0}
         self.client = str(pathlib.Path(sys.executable).with_name("databricks"))
         config = folder / "databrickscfg"
@@ -62,7 +63,8 @@ class Scripts:
         command = f"{text} --profile {profile}" if text else [self.client, *map(str, words), "--profile", profile]
         done = subprocess.run(command, shell=bool(text), env=self.environment, cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         self.spent[profile] += time.monotonic() - begun
-        self.failures += done.returncode != 0
+        if done.returncode != 0:
+            self.failures.append(f"{text or ' '.join(map(str, words))}: {(done.stderr or done.stdout).strip()[:200]}")
         return done.stdout if done.returncode == 0 else None
 
     def run(self):
@@ -100,14 +102,14 @@ class Scripts:
         return json.loads(self.call("secondary", group, "create", "--json-file", path) or "{}")
 
     def init_scripts(self):
-        self.call("primary", "dbfs", "cp", "-r", "dbfs:/databricks/init", "init-scripts", "--overwrite")
-        self.call("secondary", "dbfs", "cp", "-r", "init-scripts", "dbfs:/databricks/init", "--overwrite")
+        self.call("primary", "fs", "cp", "-r", "dbfs:/databricks/init", "init-scripts", "--overwrite")
+        self.call("secondary", "fs", "cp", "-r", "init-scripts", "dbfs:/databricks/init", "--overwrite")
 
 
 # --- what arrived ---------------------------------------------------------------------------------------------------
 
 
-def right(before, after, allowed):
+def right(before, after, allowed, tell=False):
     """For each kind: how many objects of the source stand in the target as they should, of how many; and so for what was granted."""
     pairs = inventory.pair(before, after)
     same = {theirs: ours for kind in pairs.values() for theirs, ours in kind.items()}
@@ -119,7 +121,10 @@ def right(before, after, allowed):
         for ours, document in documents.items():
             theirs = theirs_of.get(ours)
             other = after.of(kind).get(theirs)
-            add(score, kind, other is not None and equal(kind, document, inventory.translate(inventory.unstamped(kind, other), same), allowed))
+            good = other is not None and equal(kind, document, inventory.translate(inventory.unstamped(kind, other), same), allowed)
+            add(score, kind, good)
+            if not good and tell:
+                harness.say(f"not right: {kind} {before.names[kind][ours]} ({'differs' if other is not None else 'not there'})")
             if granted := inventory.grants(before, kind, ours):
                 add(score, "access control", inventory.translate(inventory.grants(after, kind, theirs), same) == granted)
     return score
@@ -158,12 +163,21 @@ def requests_of(workspace):
     return number
 
 
-def workspace(stack, folder, address, seed, latency):
-    """An embedded workspace at port 80 of an address of its own, and another client's view of it."""
+def workspaces(stack, folder, address, seed, latency):
+    """An embedded workspace at port 80 of an address of its own, and an empty one, with another id, at port 81."""
     environment = harness.Lifeboat(folder / address).environment()
-    command = [harness.program(), "simulate", "--listen", f"{address}:80", "--json", "--seed", seed, "--latency", latency]
+    command = [harness.program(), "simulate", "--listen", f"{address}:80", "--json", "--seed", seed, "--latency", latency, "--workspaces", "2"]
     process = stack.enter_context(harness.server(command, folder / address / "simulate.log", stdout=subprocess.PIPE, env=environment))
-    return harness.ready(process, folder / address)
+    return [harness.ready(process, folder / address) for _ in range(2)]
+
+
+def users_by_hand(source, target):
+    """Step 3: a person makes the same users in the second workspace."""
+    first, second = (harness.client(one["url"], one["token"]) for one in (source, target))
+    known = {user.user_name.lower() for user in second.users.list()}
+    for user in first.users.list():
+        if user.user_name.lower() not in known:
+            second.users.create(user_name=user.user_name, display_name=user.display_name, active=user.active)
 
 
 def article(folder, source, target):
@@ -175,16 +189,22 @@ def article(folder, source, target):
             "requests": requests_of(source) + requests_of(target)}
 
 
-def ours(folder, source, target, rounds, extra):
+def say_failures(scripts):
+    """What the article's scripts would have printed and gone on from."""
+    for failure in scripts["failures"]:
+        harness.say(f"the article: {failure}")
+
+
+def ours(folder, source, target, rounds):
     """Exports some times over, then imports the last bundle."""
     lifeboat, exports = harness.Lifeboat(folder / "lifeboat"), []
     for turn in range(rounds):
         bundle = folder / f"bundle-{turn}.tar.zst"
         begun = time.monotonic()
-        lifeboat.run("--quiet", "export", *extra, "-o", bundle, url=source["url"], token=source["token"], expect=(0, 3))
+        lifeboat.run("--quiet", "export", "-o", bundle, url=source["url"], token=source["token"], expect=(0, 3))
         exports.append((time.monotonic() - begun, requests_of(source)))
     begun = time.monotonic()
-    lifeboat.run("--quiet", "import", bundle, "--yes", *extra, url=target["url"], token=target["token"], expect=(0, 3))
+    lifeboat.run("--quiet", "import", bundle, "--yes", url=target["url"], token=target["token"], expect=(0, 3))
     export = measure.median(seconds for seconds, _ in exports)
     return {"export": export, "import": time.monotonic() - begun, "export requests": exports[-1][1], "import requests": requests_of(target)}
 
@@ -197,14 +217,16 @@ def check():
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="article-")))
-        source, old, new = (workspace(stack, folder, address, seed, arguments.latency)
-                            for address, seed in ((PRIMARY, arguments.seed), (SECONDARY, "empty"), (THIRD, "empty")))
+        source, new = workspaces(stack, folder, PRIMARY, arguments.seed, arguments.latency)
+        old, _ = workspaces(stack, folder, SECONDARY, "empty", arguments.latency)
         read = lambda one: Reader(harness.client(one["url"], one["token"])).read()
         before = read(source)
+        users_by_hand(source, old)
         for one in (source, old, new):
             requests_of(one)
         scripts = article(folder, source, old)
-        paced, = [ours(folder, source, new, arguments.rounds, [])]
+        say_failures(scripts)
+        paced = ours(folder, source, new, arguments.rounds)
         unpaced = unlimited_export(folder, source, arguments.rounds)
         report(arguments, scripts, paced, unpaced, before, read(old), read(new))
 
@@ -224,12 +246,12 @@ def report(arguments, scripts, paced, unpaced, before, after_scripts, after_ours
     print(measure.table(["", "seconds", "requests"], [
         ["the article's scripts, all", f"{scripts['total']:.1f}", scripts["requests"]],
         ["  of it reading the first workspace", f"{scripts['reading']:.1f}", ""],
-        ["  of it writing the second", f"{scripts['writing']:.1f}", f"{scripts['failures']} commands failed, unnoticed"],
+        ["  of it writing the second", f"{scripts['writing']:.1f}", f"{len(scripts['failures'])} commands failed, unnoticed"],
         ["lifeboat export", f"{paced['export']:.2f}", paced["export requests"]],
         ["lifeboat export --unlimited", f"{unpaced['export']:.2f}", unpaced["export requests"]],
         ["lifeboat import", f"{paced['import']:.2f}", paced["import requests"]],
     ]), "\n")
-    scores = [right(before, after_scripts, [*ON_PURPOSE, STRIPPED]), right(before, after_ours, ON_PURPOSE)]
+    scores = [right(before, after_scripts, [*ON_PURPOSE, STRIPPED]), right(before, after_ours, ON_PURPOSE, tell=True)]
     of = lambda score, kind: "{} of {}".format(*score.get(kind, (0, 0)))
     print(measure.table(["arrived right", "the article", "lifeboat"], [[kind, *(of(score, kind) for score in scores)] for kind in sorted(scores[1])]), "\n")
     alive = [live(after, before) for after in (after_scripts, after_ours)]

@@ -4,7 +4,7 @@
     memory.py [--objects 1000,10000,100000] [--rounds 1] [--goal 150]
 
 Runs `lifeboat export` against generated embedded workspaces (the simulator is another process and does not count) and tells the peak
-of resident memory as the kernel knows it (`ru_maxrss`). The goal is for the largest; ends with 1 if it is missed.
+of resident memory as the kernel knows it (by GNU time). The goal is for the largest; ends with 1 if it is missed.
 """
 
 import argparse

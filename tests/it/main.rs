@@ -4,6 +4,7 @@ mod api;
 mod audit;
 mod bad_bundle;
 mod bad_server;
+mod cli;
 mod damage;
 mod forge;
 mod golden;

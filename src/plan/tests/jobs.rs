@@ -321,6 +321,21 @@ fn back_into_the_same_workspace_ids_are_the_same() {
 }
 
 #[test]
+fn an_update_in_place_keeps_the_mark_of_an_earlier_restore() {
+    let marked = |name: &str| json!({"name": name, "tags": {"lifeboat_source": "77/5"}});
+    let case = Case {
+        bundle: vec![job("1", marked("old name"))],
+        target: vec![job("1", marked("new name"))],
+        target_workspace: "100",
+        ..Case::default()
+    };
+    let plan = case.plan();
+    assert_eq!(plan.body_of("job", "1")["tags"], json!({"lifeboat_source": "77/5"}));
+    let case = Case { target: vec![job("1", marked("old name"))], ..case };
+    assert!(matches!(case.plan().of("job", "1").action, Action::Unchanged { .. }));
+}
+
+#[test]
 fn an_id_that_was_given_anew_does_not_lead_to_another_job() {
     let made_of = |id: &str, name: &str| json!({"name": name, "tags": {"lifeboat_source": format!("100/{id}")}});
     let case = Case {

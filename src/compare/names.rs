@@ -1,0 +1,83 @@
+//! What objects of a workspace are called, whatever their ids.
+
+use super::meaning::text;
+use crate::kinds::{self, By, Shape};
+use crate::object::{Object, fold};
+use crate::pointer;
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+
+/// What objects of one workspace are called, whatever their ids.
+pub(super) struct Names {
+    /// Kind and id to name.
+    by_id: HashMap<(&'static str, String), String>,
+    /// Objects that refer to what is not even in their own workspace: no workspace need accept them.
+    hopeless: HashSet<(&'static str, String)>,
+}
+
+impl Names {
+    pub(super) fn of(objects: &[Object], source_workspace: &str) -> Self {
+        let mut by_id = HashMap::new();
+        for object in objects.iter().filter(|object| !matches!(object.kind.shape, Shape::Attached(_))) {
+            by_id.insert((object.kind.name, object.id.clone()), own_name(object, source_workspace));
+        }
+        let attached: Vec<_> = objects.iter().filter_map(|object| Some((object, attached_name(object, &by_id)?))).collect();
+        by_id.extend(attached.into_iter().map(|(object, name)| ((object.kind.name, object.id.clone()), name)));
+        let mut names = Self { by_id, hopeless: HashSet::new() };
+        let hopeless = objects.iter().filter(|object| names.refers_to_nothing(object));
+        names.hopeless = hopeless.map(|object| (object.kind.name, object.id.clone())).collect();
+        names
+    }
+
+    /// Whether the object, or what it hangs on, refers to something that was gone at the source already.
+    pub(super) fn is_hopeless(&self, object: &Object) -> bool {
+        let parent =
+            object.meta.get("parent").and_then(|parent| Some((parent.get("kind")?.as_str()?, parent.get("id")?.as_str()?)));
+        let (kind, id) = parent.unwrap_or((object.kind.name, &object.id));
+        kinds::by_name(kind).is_some_and(|kind| self.hopeless.contains(&(kind.name, id.to_owned())))
+    }
+
+    fn refers_to_nothing(&self, object: &Object) -> bool {
+        let Some(document) = object.document() else { return false };
+        let dead = |reference: &kinds::Ref, value: &Value| text(value).is_some_and(|id| self.of_any(reference.to, &id).is_none());
+        let by_id = object.kind.references().filter(|(_, reference)| reference.by == By::Id);
+        by_id.into_iter().any(|(at, reference)| pointer::find(document, &at).iter().any(|(_, value)| dead(reference, value)))
+    }
+
+    pub(super) fn of_any(&self, to: &[&'static str], id: &str) -> Option<&str> {
+        to.iter().find_map(|kind| self.get(kind, id))
+    }
+
+    pub(super) fn name(&self, object: &Object) -> Option<&str> {
+        self.get(object.kind.name, &object.id)
+    }
+
+    pub(super) fn get(&self, kind: &'static str, id: &str) -> Option<&str> {
+        self.by_id.get(&(kind, id.to_owned())).map(String::as_str)
+    }
+}
+
+/// Kinds without unique names go by their id at the source, which the stamp holds in the target.
+pub(super) fn own_name(object: &Object, source_workspace: &str) -> String {
+    let (kind, key) = (object.kind.name, home_folded(&fold(object.kind, &object.key)));
+    if object.kind.key.unique || object.kind.stamp.is_none() {
+        return format!("{kind}:{key}");
+    }
+    let stamp = object.stamp().and_then(|stamp| stamp.strip_prefix(source_workspace)?.strip_prefix('/'));
+    format!("{kind}#{}", stamp.unwrap_or(&object.id))
+}
+
+/// A home is called as its user is, and user names compare without case.
+pub(super) fn home_folded(path: &str) -> String {
+    let Some(rest) = path.strip_prefix("/Users/") else { return path.to_owned() };
+    let (owner, below) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    format!("/Users/{}{below}", owner.to_lowercase())
+}
+
+pub(super) fn attached_name(object: &Object, by_id: &HashMap<(&'static str, String), String>) -> Option<String> {
+    let parent = object.meta.get("parent").filter(|_| matches!(object.kind.shape, Shape::Attached(_)))?;
+    let kind = kinds::by_name(parent.get("kind")?.as_str()?)?;
+    let id = parent.get("id")?.as_str()?;
+    let rest = object.id.strip_prefix(id).unwrap_or_default();
+    Some(format!("{} of {}{rest}", object.kind.name, by_id.get(&(kind.name, id.to_owned()))?))
+}

@@ -1,0 +1,163 @@
+//! The program as people and scripts meet it: exit codes, streams, files.
+
+use lifeboat::simulator::{Options, Seed, Server};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// An embedded source and target, and a folder to work in.
+struct Stage {
+    source: Server,
+    target: Server,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let server =
+            async |seed, id: &str| Server::start(Options { seed, workspace_id: id.into(), ..Options::default() }).await.unwrap();
+        let (source, target) = (server(Seed::Sample, "1000000000000001").await, server(Seed::Prepared, "2000000000000002").await);
+        Self { source, target, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, server: &Server, arguments: &[&str]) -> Output {
+        let mut command = program(self.folder.path(), arguments);
+        command.env("DATABRICKS_HOST", server.url()).env("DATABRICKS_TOKEN", server.token()).output().unwrap()
+    }
+
+    /// A bundle of the sample.
+    fn bundle(&self) -> PathBuf {
+        let path = self.path("sample.tar.zst");
+        code(&self.run(&self.source, &["export", "--unlimited", "-q", "-o", text(&path)]), 3);
+        path
+    }
+}
+
+fn program(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    command.args(arguments).env_clear().env("HOME", home).stdin(Stdio::null());
+    command
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[track_caller]
+fn code(output: &Output, expected: i32) {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(expected), "stdout: {out}\nstderr: {err}");
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn wrong_usage_is_two() {
+    let home = tempfile::tempdir().unwrap();
+    for arguments in [&["frobnicate"][..], &["export", "--include", ":x"], &["export", "--level", "99"], &["verify"]] {
+        code(&program(home.path(), arguments).env("DATABRICKS_HOST", "http://127.0.0.1:9").output().unwrap(), 2);
+    }
+}
+
+#[test]
+fn without_a_workspace_it_says_what_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    let output = program(home.path(), &["export"]).output().unwrap();
+    code(&output, 1);
+    assert!(err(&output).contains("hint: name a profile"), "{}", err(&output));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn every_command_tells_its_exit_codes() {
+    let home = tempfile::tempdir().unwrap();
+    for command in ["export", "import", "verify", "list", "show", "extract", "drill", "simulate"] {
+        let output = program(home.path(), &[command, "--help"]).output().unwrap();
+        code(&output, 0);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("5  refused"), "{command}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_leaves_nothing() {
+    let options = Options { token: Some("right".into()), ..Options::default() };
+    let server = Server::start(options).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("a.tar.zst");
+    let mut command = program(folder.path(), &["export", "-o", text(&target)]);
+    let output = command.env("DATABRICKS_HOST", server.url()).env("DATABRICKS_TOKEN", "wrong-token-of-mine").output().unwrap();
+    code(&output, 1);
+    assert!(err(&output).contains("hint:") && !err(&output).contains("wrong-token-of-mine"), "{}", err(&output));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_taken_is_refused() {
+    let stage = Stage::set().await;
+    let path = stage.path("taken.tar.zst");
+    std::fs::write(&path, "mine").unwrap();
+    code(&stage.run(&stage.source, &["export", "-q", "-o", text(&path)]), 5);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_a_finding_and_no_restore() {
+    let stage = Stage::set().await;
+    let bundle = stage.bundle();
+    code(&stage.run(&stage.source, &["verify", text(&bundle)]), 3);
+    let mut bytes = std::fs::read(&bundle).unwrap();
+    bytes[20_000] ^= 1;
+    let damaged = stage.path("damaged.tar.zst");
+    std::fs::write(&damaged, bytes).unwrap();
+    code(&stage.run(&stage.source, &["verify", text(&damaged)]), 4);
+    code(&stage.run(&stage.target, &["import", "--yes", "-q", text(&damaged)]), 5);
+    assert_eq!(stage.target.writes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_without_a_yes() {
+    let stage = Stage::set().await;
+    let bundle = stage.bundle();
+    code(&stage.run(&stage.target, &["import", "--unlimited", "-q", text(&bundle)]), 5);
+    code(&stage.run(&stage.target, &["import", "--unlimited", "-q", "--plan-only", text(&bundle)]), 0);
+    code(&stage.run(&stage.source, &["import", "--unlimited", "-q", "--yes", text(&bundle)]), 5);
+    assert_eq!((stage.source.writes(), stage.target.writes()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_import_from_a_machine_without_memory_writes_nothing() {
+    let stage = Stage::set().await;
+    let bundle = stage.bundle();
+    let (report, here, there) = (stage.path("report.json"), stage.path("here"), stage.path("there"));
+    let first = ["import", "--unlimited", "-q", "--yes", "--report", text(&report), "--state", text(&here), text(&bundle)];
+    code(&stage.run(&stage.target, &first), 3);
+    let receipt: Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    assert!(receipt["todos"].as_array().is_some_and(|todos| !todos.is_empty()) && receipt["items"].is_array());
+    let sent = |server: &Server| server.requests().into_iter().filter(|one| one.method != "GET" && one.status < 300).count();
+    let before = sent(&stage.target);
+    code(&stage.run(&stage.target, &["import", "--unlimited", "-q", "--yes", "--state", text(&there), text(&bundle)]), 3);
+    assert_eq!(sent(&stage.target), before, "what was there stayed as it was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_get_one_value_a_line() {
+    let stage = Stage::set().await;
+    let bundle = stage.bundle();
+    for arguments in
+        [&["list", "--json"][..], &["list", "--json", "--long"], &["verify", "--json"], &["list", "--json", "--redacted"]]
+    {
+        let output = stage.run(&stage.source, &[arguments, &[text(&bundle)]].concat());
+        let lines = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            !lines.is_empty() && lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()),
+            "{arguments:?}: {lines}"
+        );
+    }
+}
