@@ -53,9 +53,9 @@ impl Journal {
     /// Opens the journal of this bundle and target in a folder, which is made if need be, and notes that an import begins.
     /// Errors: what the file system says.
     pub fn open(folder: &Path, target: &str, source: &str, bundle: &str) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        private_folder(folder)?;
         let path = folder.join(file_name(target, bundle));
-        let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let mut file = private_file(&path)?;
         end_torn_line(&path, &mut file)?;
         let mut journal = Self { file: Some(file), path };
         journal.write(&Line::Begin { source: source.into(), target: target.into(), bundle: bundle.into() })?;
@@ -125,6 +125,26 @@ fn read(path: &Path, target: &str, source: &str) -> io::Result<Vec<Line>> {
     Ok(lines)
 }
 
+/// Makes a folder that only its owner may look into; one that is there stays as it is.
+fn private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
+}
+
+/// Opens a journal that only its owner may read, also where an earlier version made it for all.
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(file)
+}
+
 /// A crash may have cut the last line: the next one begins on its own.
 fn end_torn_line(path: &Path, file: &mut File) -> io::Result<()> {
     let bytes = fs::read(path)?;
@@ -179,6 +199,19 @@ mod tests {
         again.write(&outcome("2", "78")).unwrap();
         let known = known(folder.path(), "200", "100").unwrap();
         assert_eq!(known.values().collect::<Vec<_>>(), ["77", "78"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_may_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state").join("lifeboat");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let journal = Journal::open(&state, "200", "100", "abc").unwrap();
+        assert_eq!((mode(journal.path()), mode(&state)), (0o600, 0o700));
+        fs::set_permissions(journal.path(), fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(mode(Journal::open(&state, "200", "100", "abc").unwrap().path()), 0o600);
     }
 
     #[test]

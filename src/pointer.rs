@@ -6,6 +6,7 @@
 //!   A change inside writes the string anew; without a change the string keeps its bytes.
 
 use serde_json::Value;
+use std::ops::Range;
 
 /// Calls `visit` for each place that `path` names, with its exact pointer.
 pub fn each(value: &Value, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
@@ -85,7 +86,8 @@ fn walk(value: &Value, segments: &[&str], at: &mut String, visit: &mut dyn FnMut
             }
         }
         Value::Array(items) => {
-            for (index, item) in items.iter().enumerate().filter(|(index, _)| *segment == "*" || *segment == index.to_string()) {
+            let range = elements(segment, items.len());
+            for (index, item) in range.clone().zip(&items[range]) {
                 below(at, &index.to_string(), |at| walk(item, rest, at, visit));
             }
         }
@@ -110,9 +112,8 @@ fn alter(value: &mut Value, segments: &[&str], at: &mut String, change: &mut dyn
             }
         }
         Value::Array(items) => {
-            for (index, item) in
-                items.iter_mut().enumerate().filter(|(index, _)| *segment == "*" || *segment == index.to_string())
-            {
+            let range = elements(segment, items.len());
+            for (index, item) in range.clone().zip(&mut items[range]) {
                 below(at, &index.to_string(), |at| changed |= alter(item, rest, at, change));
             }
         }
@@ -124,6 +125,19 @@ fn alter(value: &mut Value, segments: &[&str], at: &mut String, change: &mut dyn
         _ => {}
     }
     changed
+}
+
+/// The elements of an array that a segment names: all, the one with that index, or none. Lists of access may be long, and are
+/// edited entry by entry: an index must not cost a walk.
+fn elements(segment: &str, len: usize) -> Range<usize> {
+    if segment == "*" {
+        return 0..len;
+    }
+    let plain = !segment.starts_with(['0', '+']) || segment == "0";
+    match segment.parse::<usize>() {
+        Ok(index) if plain && index < len => index..index + 1,
+        _ => 0..0,
+    }
 }
 
 fn below(at: &mut String, segment: &str, then: impl FnOnce(&mut String)) {
@@ -143,16 +157,9 @@ fn take(holder: &mut Value, segment: &str, at: &str, removed: &mut Vec<(String, 
             }
         }
         Value::Array(items) => {
-            let named = |index: usize| segment == "*" || segment == index.to_string();
-            let mut index = 0;
-            items.retain_mut(|item| {
-                let gone = named(index);
-                if gone {
-                    removed.push((format!("{at}/{index}"), item.take()));
-                }
-                index += 1;
-                !gone
-            });
+            let range = elements(segment, items.len());
+            let gone = range.clone().zip(items.drain(range));
+            removed.extend(gone.map(|(index, item)| (format!("{at}/{index}"), item)));
         }
         _ => {}
     }
@@ -182,6 +189,18 @@ mod tests {
         let job = json!({"tasks": [{"a": 1}, {"b": 2}, {"a": 3}], "conf": {"x.Secret.y": 1, "plain": 2}});
         assert_eq!(find(&job, "/tasks/*/a"), [("/tasks/0/a".into(), json!(1)), ("/tasks/2/a".into(), json!(3))]);
         assert_eq!(find(&job, "/conf/*secret*"), [("/conf/x.Secret.y".into(), json!(1))]);
+    }
+
+    #[test]
+    fn an_index_is_written_in_one_way() {
+        let list = json!(["a", "b", "c"]);
+        assert_eq!((find(&list, "/2").len(), find(&list, "/0").len()), (1, 1));
+        for none in ["/02", "/+1", "/3", "/-1", "/", "/x"] {
+            assert!(find(&list, none).is_empty(), "{none}");
+        }
+        let mut list = list;
+        assert_eq!(remove(&mut list, "/*").len(), 3);
+        assert_eq!(list, json!([]));
     }
 
     #[test]

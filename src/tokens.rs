@@ -24,7 +24,7 @@ const SHAPES: &[&str] = &[
     r"[?&]sig=([A-Za-z0-9%+/]{40,}={0,2})",
     r"\b[A-Za-z0-9_~.-]{3}8Q~[A-Za-z0-9_~.-]{31,34}",
     // A password, or nothing but a token, before the host of an address.
-    r"://[^/\s:@]*:([^/\s\[{][^/\s]*)@",
+    r"://[^/\s:@'\x22]*:([^/\s\[{'\x22][^/\s'\x22]*)@",
     r"://([A-Za-z0-9_-]{40,})@",
     // Connection strings.
     r"(?i)[;?&](?:password|pwd)=([^;&\s\[{$<'\x22][^;&\s'\x22]*)",
@@ -115,6 +115,7 @@ mod tests {
             "jdbc:x://h;password={{secrets/a/b}}",
             "?password=$PASSWORD",
             "https://example.com:8443/a@b",
+            r#"{"host":"https://h:1","mail":"a@b"}"#,
             "",
         ];
         for text in plain {

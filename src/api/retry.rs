@@ -3,6 +3,7 @@
 //! What may be repeated safely is repeated after anything that may pass. A create is repeated only if the first try certainly
 //! did no work; otherwise the caller gets [`ErrorKind::Ambiguous`] and looks.
 
+use super::answer::told;
 use super::error::{ApiError, ErrorKind};
 use super::redact::Redactor;
 use super::request::{Repeat, Request};
@@ -171,6 +172,7 @@ impl Inner {
         let error = &failure.error;
         let words = [error.status.map(|status| status.to_string()), error.code.clone(), Some(error.message.clone())];
         let cause = effort.redactor().clean(&words.into_iter().flatten().collect::<Vec<_>>().join(" "));
+        let cause = told(&cause);
         self.observer.event(&Event::Retried { call: format!("{} {}", request.method, request.path), cause, wait });
     }
 }
@@ -185,7 +187,7 @@ fn conclude(request: &Request, effort: &Effort, failure: Failure) -> ApiError {
     error.tries = effort.tries.load(Ordering::Relaxed);
     error.elapsed = effort.started.elapsed();
     let redactor = effort.redactor();
-    error.message = redactor.clean(&error.message);
+    error.message = told(&redactor.clean(&error.message));
     error.code = error.code.as_deref().map(|code| redactor.clean(code));
     error.reasons = error.reasons.iter().map(|reason| redactor.clean(reason)).collect();
     drop(redactor);
@@ -236,6 +238,13 @@ mod tests {
             let failure = failure(status, message, after);
             assert_eq!((failure.may_repeat(&never), failure.may_repeat(&safe)), (once, twice), "{status} {message}");
         }
+    }
+
+    #[test]
+    fn a_secret_at_the_end_of_a_long_message_is_not_cut_in_two() {
+        let said = format!("{}dapi{}", "x ".repeat(295), "0123456789abcdef".repeat(2));
+        let error = conclude(&Request::get("job", "/x"), &Effort::new(Redactor::default()), failure(400, &said, None));
+        assert!(!error.message.contains("dapi") && error.message.len() < 700, "{error}");
     }
 
     #[test]

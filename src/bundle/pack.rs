@@ -194,6 +194,7 @@ pub(crate) fn compress(feed: &mut Feed<'_>, frames: &[u64], options: &Options, s
         drop(done);
         let (mut begun, mut written, mut waiting) = (0, 0, BTreeMap::new());
         while written < frames.len() {
+            options.stop.check()?;
             while begun < frames.len() && begun - written < window {
                 let raw = feed.take(frames[begun])?;
                 jobs.send((begun, raw)).map_err(|_| lost_worker())?;

@@ -5,6 +5,7 @@ use super::manifest::{FrameLine, Gap, HeadLine, KindLine, Redacted};
 use super::name::{self, ROOT, Taken, hex};
 use super::pack::Plan;
 use super::reader::{OpenError, ReadError, Reader};
+use super::stop::Stop;
 use super::tags::{self, BAGIT, MANIFEST_FRAME};
 use super::tarhead::{head as tar_head, padded};
 use super::trailer::{MINOR, Trailer};
@@ -243,11 +244,13 @@ pub(crate) fn fitting(line: Result<Vec<u8>, serde_json::Error>, what: &str) -> R
 }
 
 /// Opens what was written and hashes every stored byte.
-pub(crate) fn read_back(source: Box<dyn Source>) -> Result<(), WriteError> {
+pub(crate) fn read_back(source: Box<dyn Source>, stop: &Stop) -> Result<(), WriteError> {
     let unlimited = Limits { bytes: u64::MAX, ..Limits::default() };
     let reader = Reader::open_lean(source, unlimited).map_err(|cause: OpenError| WriteError::ReadBack(Box::new(cause)))?;
-    let check = |index| reader.stored(index).map(drop);
-    (0..reader.manifest().frames.len()).try_for_each(check).map_err(|cause: ReadError| WriteError::ReadBack(Box::new(cause)))
+    (0..reader.manifest().frames.len()).try_for_each(|index| {
+        stop.check()?;
+        reader.stored(index).map(drop).map_err(|cause: ReadError| WriteError::ReadBack(Box::new(cause)))
+    })
 }
 
 /// What came of an act of the store.

@@ -6,6 +6,7 @@ use super::manifest::{Counts, Gap, HeadLine, KindLine, Previous, Redacted, State
 use super::name;
 use super::pack::{Feed, Plan, compress, plan};
 use super::seal::{Others, Out, content_id, failed, fitting, give_names, manifest_files, read_back, whole_member};
+use super::stop::Stop;
 use super::tags::{HEAD_NAME, MAX_HEAD_FRAME};
 use super::trailer::{MAJOR, MINOR};
 use super::{frame, json, lines};
@@ -34,12 +35,14 @@ pub struct Options {
     pub mean_frame: u64,
     /// Greatest length of a frame before compression, in bytes: a multiple of 512, at most 4 MiB.
     pub max_frame: u64,
+    /// Ends the writing from another thread.
+    pub stop: Stop,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-        Self { level: 9, threads, mean_frame: 1 << 20, max_frame: frame::MAX_ULEN }
+        Self { level: 9, threads, mean_frame: 1 << 20, max_frame: frame::MAX_ULEN, stop: Stop::default() }
     }
 }
 
@@ -170,6 +173,9 @@ pub enum WriteError {
         /// What was given to the writer.
         found: u64,
     },
+    /// It was stopped from outside.
+    #[error("the writing was stopped")]
+    Stopped,
     /// What was written could not be read back as it was meant.
     #[error("the written bundle does not read back")]
     ReadBack(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -320,6 +326,7 @@ impl Writer {
         self.check_redacted()?;
         let kinds = self.accounts()?;
         let plan = plan(&self.records, &self.options);
+        self.options.stop.check()?;
         let head = self.head_line(head, &plan, &kinds)?;
         let head_text = fitting(lines::head(&head), "the head")?;
         let head_raw = whole_member(HEAD_NAME, &head_text);
@@ -344,9 +351,10 @@ impl Writer {
     }
 
     fn publish(self) -> Result<PathBuf, WriteError> {
-        let Self { store, mut staged, target: path, .. } = self;
+        let Self { store, mut staged, target: path, options, .. } = self;
         staged.flush().and_then(|()| staged.sync()).map_err(|cause| failed("sync", &path, cause))?;
-        read_back(staged.reopen().map_err(|cause| failed("read back", &path, cause))?)?;
+        read_back(staged.reopen().map_err(|cause| failed("read back", &path, cause))?, &options.stop)?;
+        options.stop.commit()?;
         staged.publish().map_err(|cause| failed("publish", &path, cause))?;
         match store.settle(&path) {
             Ok(()) => Ok(path),

@@ -1,5 +1,6 @@
 //! `lifeboat drill`
 
+use super::signals::interruptible;
 use super::simulate::{duration, seed};
 use super::{Outcome, block_on, receipt};
 use crate::ui::{Progress, Ui, words};
@@ -37,7 +38,7 @@ impl Drill {
         let temporary = tempfile::tempdir()?;
         let folder = self.keep.unwrap_or_else(|| temporary.path().to_owned());
         let options = Options { seed: self.seed, bundle: self.bundle, folder, latency: self.latency };
-        let report = block_on(async { Ok(drill::run(&options, progress.clone()).await?) });
+        let report = block_on(async { Ok(interruptible("interrupted", drill::run(&options, progress.clone())).await??) });
         progress.end();
         let report = report?;
         tell(ui, &report)?;

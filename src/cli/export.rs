@@ -1,6 +1,7 @@
 //! `lifeboat export`
 
 use super::connect::Connect;
+use super::signals::interruptible;
 use super::{Outcome, block_on};
 use crate::ui::{Progress, Ui, words};
 use clap::Args;
@@ -11,6 +12,9 @@ use lifeboat::{api, bundle};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Temporary files go with the work.
+const LEFT_NOTHING: &str = "interrupted; nothing was left under the bundle's name";
 
 /// Read a workspace and write one bundle.
 #[derive(Debug, Args)]
@@ -58,7 +62,7 @@ impl Export {
         let exported = block_on(async {
             let workspace = self.connect.workspace(progress.clone()).await?;
             let options = self.options(&workspace, created)?;
-            Ok(interruptible(export::run(&workspace, options, progress.clone())).await??)
+            Ok(interruptible(LEFT_NOTHING, export::run(&workspace, options, progress.clone())).await??)
         });
         progress.end();
         let exported = exported?;
@@ -77,17 +81,6 @@ impl Export {
         let packing = self.threads.map_or(packing.clone(), |threads| bundle::Options { threads, ..packing });
         let target = self.output.clone().unwrap_or_else(|| default_name(workspace.host(), created));
         Ok(export::Options { target, scope, packing, created: Some(created) })
-    }
-}
-
-/// Ends the work when a person presses Ctrl-C: temporary files go with it.
-pub async fn interruptible<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
-    tokio::select! {
-        done = work => Ok(done),
-        signal = tokio::signal::ctrl_c() => {
-            signal?;
-            anyhow::bail!("interrupted; nothing was left under the final name")
-        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! `lifeboat import`
 
 use super::connect::Connect;
-use super::export::{Select, interruptible};
+use super::export::Select;
+use super::private::Private;
+use super::signals::interruptible;
 use super::{Outcome, Refusal, block_on, receipt};
 use crate::ui::{self, Progress, Ui, words};
 use anyhow::Context;
@@ -20,6 +22,9 @@ use std::sync::Arc;
 
 /// So many steps of one sort are told one by one; `-o` and JSON have all.
 const SHOWN: usize = 12;
+
+const NOTHING_DONE: &str = "interrupted; nothing was applied";
+const HALF_DONE: &str = "interrupted in the middle; import the bundle again, and it goes on where it stopped";
 
 /// Restore a bundle into a workspace: plan, then apply; everything arrives inert.
 #[derive(Debug, Args)]
@@ -76,7 +81,9 @@ impl Import {
         let observer: Arc<dyn Observer> = progress.clone();
         let workspace = self.connect.workspace(observer.clone()).await?;
         let options = self.options()?;
-        let plan = interruptible(restore::plan(&reader, &workspace, &options, &observer)).await?.map_err(refused)?;
+        let report = self.report.as_deref().filter(|_| !self.plan_only).map(Private::create).transpose()?;
+        let plan =
+            interruptible(NOTHING_DONE, restore::plan(&reader, &workspace, &options, &observer)).await?.map_err(refused)?;
         progress.end();
         self.save(&plan)?;
         show(ui, &plan)?;
@@ -87,11 +94,11 @@ impl Import {
             ui.value(&plan)?;
             return Ok(Outcome::Done);
         }
-        self.agree(&plan)?;
+        self.agree(&plan).await?;
         ui.flush()?;
         let receipt = self.apply(&plan, &reader, &workspace, &observer).await?;
         progress.end();
-        self.tell(ui, &receipt)
+        tell(ui, &receipt, report)
     }
 
     fn options(&self) -> anyhow::Result<restore::Options> {
@@ -128,15 +135,15 @@ impl Import {
 
     fn save(&self, plan: &Plan) -> anyhow::Result<()> {
         let Some(path) = &self.output else { return Ok(()) };
-        std::fs::write(path, plan.to_json()?).with_context(|| format!("cannot write the plan to {}", path.display()))
+        Private::create(path)?.write(&plan.to_json()?)
     }
 
     /// Nothing is written without a yes: from the command line, or from a person at a terminal.
-    fn agree(&self, plan: &Plan) -> anyhow::Result<()> {
+    async fn agree(&self, plan: &Plan) -> anyhow::Result<()> {
         if self.yes || plan.writes() == 0 {
             return Ok(());
         }
-        match ui::ask(&format!("Apply {} to {}?", words::count(plan.writes() as u64, "step"), plan.target.host)) {
+        match asked(format!("Apply {} to {}?", words::count(plan.writes() as u64, "step"), plan.target.host)).await? {
             Some(true) => Ok(()),
             Some(false) => Err(Refusal::new("nothing was applied", "answer `y`, or give `--yes`").into()),
             None => Err(Refusal::new(
@@ -159,18 +166,26 @@ impl Import {
         let mut journal = Journal::open(&folder, &target.workspace_id, &source.workspace_id, &source.digest)
             .with_context(|| format!("cannot open the journal in {}", folder.display()))?;
         let bytes = BundleContents::new(reader, Spool::in_temp()?);
-        Ok(import::run(plan, &bytes, workspace, &mut journal, observer).await?)
+        Ok(interruptible(HALF_DONE, import::run(plan, &bytes, workspace, &mut journal, observer)).await??)
     }
+}
 
-    fn tell(&self, ui: &mut Ui, receipt: &Receipt) -> anyhow::Result<Outcome> {
-        if let Some(path) = &self.report {
-            let text = serde_json::to_string_pretty(receipt)?;
-            std::fs::write(path, text).with_context(|| format!("cannot write the report to {}", path.display()))?;
-        }
-        ui.value(receipt)?;
-        receipt::show(ui, receipt)?;
-        Ok(if receipt.is_complete() { Outcome::Done } else { Outcome::Incomplete })
+/// Asks on a thread of its own: a person who presses Ctrl-C instead of answering must not wait.
+async fn asked(question: String) -> anyhow::Result<Option<bool>> {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || answer.send(ui::ask(&question)));
+    Ok(interruptible(NOTHING_DONE, answered).await??)
+}
+
+/// The report comes last: should it fail, people have seen what was done.
+fn tell(ui: &mut Ui, receipt: &Receipt, report: Option<Private>) -> anyhow::Result<Outcome> {
+    ui.value(receipt)?;
+    receipt::show(ui, receipt)?;
+    ui.flush()?;
+    if let Some(report) = report {
+        report.write(&serde_json::to_string_pretty(receipt)?)?;
     }
+    Ok(if receipt.is_complete() { Outcome::Done } else { Outcome::Incomplete })
 }
 
 /// Opens a bundle that is whole; anything else is refused before a single call is made.

@@ -7,9 +7,11 @@ mod extract;
 mod import;
 mod kinds;
 mod list;
+mod private;
 mod receipt;
 mod rules;
 mod show;
+mod signals;
 mod simulate;
 mod verify;
 

@@ -1,5 +1,6 @@
 //! `lifeboat simulate`
 
+use super::signals::asked_to_stop;
 use super::{Outcome, block_on};
 use crate::ui::{self, Ui};
 use clap::Args;
@@ -81,20 +82,6 @@ impl Simulate {
             ..Options::default()
         }
     }
-}
-
-/// Ctrl-C, or what a service manager sends.
-async fn asked_to_stop() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            outcome = tokio::signal::ctrl_c() => outcome,
-            _ = ended.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }
 
 /// `sample`, `empty`, or numbers by name.

@@ -73,10 +73,12 @@ pub enum ExportError {
     Background(#[from] tokio::task::JoinError),
 }
 
-/// Reads the workspace and writes one bundle.
+/// Reads the workspace and writes one bundle. Dropped before its end, it leaves nothing.
 pub async fn run(workspace: &Workspace, options: Options, observer: Arc<dyn Observer>) -> Result<Exported, ExportError> {
     let created = options.created.unwrap_or_else(jiff::Timestamp::now);
-    let mut writer = Writer::create(&options.target, options.packing.clone())?;
+    let stop = bundle::Stop::default();
+    let _stops = StopWhenDropped(stop.clone());
+    let mut writer = Writer::create(&options.target, bundle::Options { stop, ..options.packing.clone() })?;
     let identity = workspace.identity().await?;
     observer.event(&Event::Stage("export"));
     let mut book = Book::default();
@@ -88,6 +90,15 @@ pub async fn run(workspace: &Workspace, options: Options, observer: Arc<dyn Obse
     let summary = tokio::task::spawn_blocking(move || writer.finish(head)).await??;
     let requests = workspace.requests().values().sum();
     Ok(Exported { summary, kinds, gaps: book.gaps, degraded: book.degraded, redacted: book.redacted, identity, requests })
+}
+
+/// Whoever waits for an export no more (a signal came) does not want its bundle either, although a thread of its own packs it.
+struct StopWhenDropped(bundle::Stop);
+
+impl Drop for StopWhenDropped {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 fn head(workspace: &Workspace, identity: &Identity, scope: &Scope, created: jiff::Timestamp) -> Head {

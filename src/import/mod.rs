@@ -163,15 +163,15 @@ impl<'a> Import<'a> {
     /// Fills a step in, or says at once what becomes of it; an intent is noted before a write.
     fn ready(&mut self, index: usize) -> Result<Result<Ready<'a>, Done>, ImportError> {
         let step = &self.plan.steps[index];
-        let Some(kind) = kinds::by_name(&step.source.kind) else {
-            return Ok(Err(Done::failed("the plan names a kind that this version does not know")));
-        };
         if let Some(done) = self.decided(step) {
             return Ok(Err(done));
         }
         if let Some(done) = self.held_back(step) {
             return Ok(Err(done));
         }
+        let Some(kind) = kinds::by_name(&step.source.kind) else {
+            return Ok(Err(Done::failed("the plan names a kind that this version does not know")));
+        };
         let filled = match self.known.fill(step) {
             Ok(filled) => filled,
             Err(missing) => return Ok(Err(Done::skipped(format!("needs {missing}, which is not there")))),

@@ -149,6 +149,26 @@ pub struct Step {
     pub implied: bool,
 }
 
+impl Step {
+    /// A step that needs nothing and is needed by nothing.
+    pub fn alone(source: SourceId, key: String, action: Action) -> Self {
+        Self {
+            source,
+            key,
+            action,
+            links: Vec::new(),
+            parent: None,
+            needs: Vec::new(),
+            after: Vec::new(),
+            changes: Vec::new(),
+            marks: Vec::new(),
+            notes: Vec::new(),
+            dead: Vec::new(),
+            implied: false,
+        }
+    }
+}
+
 /// What is done with an object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
@@ -390,20 +410,8 @@ struct Draft {
 
 impl Draft {
     fn new(object: &Sanitized, index: usize, action: Action) -> Self {
-        let step = Step {
-            source: object.source(),
-            key: object.key().to_owned(),
-            action,
-            links: Vec::new(),
-            parent: None,
-            needs: Vec::new(),
-            after: Vec::new(),
-            changes: object.changes().to_vec(),
-            marks: Vec::new(),
-            notes: Vec::new(),
-            dead: Vec::new(),
-            implied: false,
-        };
+        let changes = object.changes().to_vec();
+        let step = Step { changes, ..Step::alone(object.source(), object.key().to_owned(), action) };
         Self { step, object: Some(index), needs: BTreeSet::new(), after: BTreeSet::new(), second: None }
     }
 

@@ -3,13 +3,15 @@
 //! Each step belongs to a module that knows nothing of the others; this one only hands things on. Carrying out the plan is
 //! [`crate::import`]'s business.
 
+mod check;
+
 use crate::api::{ApiError, Identity, Workspace};
 use crate::bundle::{MemberLine, ReadError, Reader};
 use crate::event::{Event, Observer};
 use crate::journal;
-use crate::kinds::{self, Kind, Shape, Tree};
+use crate::kinds::{self, Shape, Tree};
 use crate::object::{Body, Object, Selection, SourceId, Wanted};
-use crate::plan::{self, Inventory, Maps, Plan, Source, Target};
+use crate::plan::{self, Action, Inventory, Maps, Plan, Source, Step, Target};
 use crate::rules::{self, Rules, Sanitized};
 use crate::spool::Spool;
 use crate::survey::{self, Found, GapState, Scope};
@@ -45,16 +47,6 @@ pub enum RestoreError {
     /// The bundle does not give an object.
     #[error("cannot read the bundle")]
     Read(#[from] ReadError),
-    /// An object of the bundle is not what its kind should be.
-    #[error("cannot read {kind} \"{path}\" of the bundle")]
-    Document {
-        /// Its kind.
-        kind: String,
-        /// Its path or id.
-        path: String,
-        /// Where it stopped making sense.
-        source: serde_json::Error,
-    },
     /// The target is the source.
     #[error("the bundle comes from this very workspace ({id})")]
     SameWorkspace {
@@ -76,24 +68,32 @@ pub struct Contents {
     pub objects: Vec<Object>,
     /// What only serves to resolve references.
     pub recorded: Vec<Object>,
-    /// Members of kinds that this version does not know: kind and path.
-    pub unknown: Vec<(String, String)>,
+    /// Members that cannot be restored, since this version does not know their kind, or they make no sense.
+    pub unfit: Vec<Unfit>,
+}
+
+/// A member of a bundle that is whole and yet nothing that could be restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// Kind and path, as the manifest has them.
+    pub object: SourceId,
+    /// What people call it.
+    pub key: String,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// Reads the objects of a bundle. Bytes stay there; documents come along.
 pub fn contents(reader: &Reader, selection: &Selection) -> Result<Contents, RestoreError> {
     let mut contents = Contents::default();
     for member in reader.manifest().in_place_order() {
-        let Some(kind) = kinds::by_name(&member.kind) else {
-            contents.unknown.push((member.kind.to_string(), member.path.to_string()));
-            continue;
-        };
-        let object = object(reader, member, kind)?;
-        match kind.shape {
-            Shape::Recorded(_) => contents.recorded.push(object),
-            _ => contents.objects.push(object),
+        match restorable(reader, member)? {
+            Ok(object) if matches!(object.kind.shape, Shape::Recorded(_)) => contents.recorded.push(object),
+            Ok(object) => contents.objects.push(object),
+            Err(reason) => contents.unfit.push(unfit(member, reason)),
         }
     }
+    contents.unfit.retain(|one| selection.wants(&one.object.kind, &one.key));
     select(&mut contents.objects, selection);
     Ok(contents)
 }
@@ -120,14 +120,29 @@ fn parent(object: &Object) -> Option<(String, String)> {
     Some((parent.get("kind")?.as_str()?.to_owned(), parent.get("id")?.as_str()?.to_owned()))
 }
 
-fn object(reader: &Reader, member: &MemberLine, kind: &'static Kind) -> Result<Object, RestoreError> {
+fn unfit(member: &MemberLine, reason: String) -> Unfit {
+    let object = SourceId { kind: member.kind.to_string(), id: member.path.to_string() };
+    Unfit { object, key: member.key.as_deref().unwrap_or(&member.path).to_owned(), reason }
+}
+
+/// The object that a member holds, or why it holds none. Errors: the bundle cannot be read.
+fn restorable(reader: &Reader, member: &MemberLine) -> Result<Result<Object, String>, RestoreError> {
+    let Some(kind) = kinds::by_name(&member.kind) else {
+        return Ok(Err("this version knows no such kind".to_owned()));
+    };
+    if let Err(reason) = check::names(kind, member) {
+        return Ok(Err(reason.to_owned()));
+    }
     let body = match kind.shape {
         Shape::Tree(Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume) => {
             Body::Stored { len: member.size, sha256: member.sha256 }
         }
-        _ => Body::Json(document(reader, member)?),
+        _ => match check::document(kind, member, &mut || reader.read(member))? {
+            Ok(document) => Body::Json(document),
+            Err(reason) => return Ok(Err(reason)),
+        },
     };
-    Ok(Object {
+    Ok(Ok(Object {
         kind,
         id: member.path.to_string(),
         key: member.key.as_deref().unwrap_or(&member.path).to_owned(),
@@ -136,13 +151,7 @@ fn object(reader: &Reader, member: &MemberLine, kind: &'static Kind) -> Result<O
         modified_at: member.modified_at(),
         degraded: member.degraded.as_deref().map(str::to_owned),
         redacted: Vec::new(),
-    })
-}
-
-fn document(reader: &Reader, member: &MemberLine) -> Result<Value, RestoreError> {
-    let bytes = reader.read(member)?;
-    let wrong = |source| RestoreError::Document { kind: member.kind.to_string(), path: member.path.to_string(), source };
-    serde_json::from_slice(&bytes).map_err(wrong)
+    }))
 }
 
 /// Decides everything that a restore will do. Writes nothing.
@@ -156,9 +165,6 @@ pub async fn plan(
     let identity = workspace.identity().await?;
     refuse_same(&source, &identity, options)?;
     let contents = contents(reader, &options.selection)?;
-    for (kind, path) in &contents.unknown {
-        observer.event(&Event::Warning(format!("this version knows no kind \"{kind}\": \"{path}\" is left out")));
-    }
     observer.event(&Event::Stage("inventory"));
     let sanitized = clean(&contents);
     let known = known(options, identity.workspace_id.as_deref().unwrap_or_default(), &source)?;
@@ -169,7 +175,15 @@ pub async fn plan(
     let inventory = inventory(workspace, &identity, look(workspace, wanted, options, observer).await?);
     observer.event(&Event::Stage("plan"));
     let choices = plan::Options { known, ..options.plan.clone() };
-    Ok(plan::make(&sanitized, &contents.recorded, &inventory, &options.maps, &source, &choices))
+    let mut plan = plan::make(&sanitized, &contents.recorded, &inventory, &options.maps, &source, &choices);
+    plan.steps.extend(contents.unfit.into_iter().map(left_out));
+    Ok(plan)
+}
+
+/// The step of what makes no sense: it is accounted for as everything is.
+fn left_out(unfit: Unfit) -> Step {
+    let Unfit { object, key, reason } = unfit;
+    Step::alone(object, key, Action::Skip { reason })
 }
 
 fn clean(contents: &Contents) -> Vec<Sanitized> {

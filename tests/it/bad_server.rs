@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use lifeboat::api::{Config, Options, Workspace};
 use lifeboat::audit::{Depth, verify};
 use lifeboat::bundle::{GapState, Reader};
-use lifeboat::event::{Observer, Silent};
+use lifeboat::event::{Event, Observer, Silent};
 use lifeboat::export::{self, ExportError, Exported};
 use lifeboat::survey::Scope;
 use serde_json::{Value, json as value};
@@ -22,8 +22,19 @@ struct Bad {
     answer: Box<dyn Fn(&Seen) -> Option<Reply> + Send + Sync>,
 }
 
+/// Keeps every event as text.
+#[derive(Default)]
+struct Heard(std::sync::Mutex<Vec<String>>);
+
+impl Observer for Heard {
+    fn event(&self, event: &Event) {
+        self.0.lock().unwrap().push(format!("{event:?}"));
+    }
+}
+
 /// What came of it.
 struct Outcome {
+    events: Vec<String>,
     _folder: tempfile::TempDir,
     reader: Reader,
     exported: Exported,
@@ -65,7 +76,7 @@ fn usual(seen: &Seen) -> Reply {
 }
 
 impl Bad {
-    async fn try_export(self) -> (Result<Exported, ExportError>, tempfile::TempDir) {
+    async fn try_export(self) -> (Result<Exported, ExportError>, tempfile::TempDir, Vec<String>) {
         let answer = self.answer;
         let mock = Mock::start(move |seen, _| answer(seen).unwrap_or_else(|| usual(seen))).await;
         let options = Options {
@@ -75,23 +86,26 @@ impl Bad {
             largest_answer: 4 << 20,
             ..Options::default().lift_rates()
         };
-        let observer: Arc<dyn Observer> = Arc::new(Silent);
+        let heard = Arc::new(Heard::default());
+        let observer: Arc<dyn Observer> = heard.clone();
         let workspace = Workspace::new(Config::with_host_and_token(&mock.url, "t"), options, observer.clone()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let scope = Scope { max_file: 8 << 20, ..Scope::default() };
         let target = folder.path().join("b.tar.zst");
         let options = export::Options { target, scope, packing: lifeboat::bundle::Options::default(), created: None };
         let work = tokio::time::timeout(Duration::from_secs(60), export::run(&workspace, options, observer));
-        (work.await.expect("an export ends, whatever the workspace does"), folder)
+        let exported = work.await.expect("an export ends, whatever the workspace does");
+        let events = heard.0.lock().unwrap().clone();
+        (exported, folder, events)
     }
 
     /// Exports, and checks that the bundle is whole to its last byte.
     async fn export(self) -> Outcome {
-        let (exported, folder) = self.try_export().await;
+        let (exported, folder, events) = self.try_export().await;
         let exported = exported.unwrap();
         let verdict = verify(&exported.summary.path, Depth::Full, &Silent).unwrap();
         assert!(verdict.is_whole(), "{:?}", verdict.findings);
-        Outcome { reader: Reader::open(&exported.summary.path).unwrap(), exported, _folder: folder }
+        Outcome { reader: Reader::open(&exported.summary.path).unwrap(), exported, events, _folder: folder }
     }
 }
 
@@ -338,4 +352,82 @@ async fn what_nobody_knows_yet_survives() {
     let member = outcome.reader.find("job", "9007199254740993").unwrap();
     let body: Value = serde_json::from_slice(&outcome.reader.read(member).unwrap()).unwrap();
     assert_eq!(body, value!({"job_id": 9_007_199_254_740_993_u64, "created_by": "NEW_ENUM", "settings": kept}));
+}
+
+/// Credentials of every recognisable form; each holds a word of its own that must not come back.
+fn planted() -> Vec<String> {
+    let hex = "0123456789abcdef".repeat(2);
+    let long = "aB3dE6gH9".repeat(12);
+    let mut all: Vec<String> = ["dapi", "dose", "dkea"].iter().map(|start| format!("{start}{hex}")).collect();
+    all.extend([
+        format!("ghp_{}", &long[..36]),
+        format!("{}==", &long[..86]),
+        format!("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{}", &long[..30]),
+        format!("https://hooks.slack.com/services/T1/B1/{}", &long[..24]),
+        "https://robot:hunter2@git.example.com/r.git".into(),
+        "jdbc:sqlserver://h;user=a;password=hunter2;x=1".into(),
+        format!("https://x.blob.core.windows.net/c?sv=1&sig={}", &long[..44]),
+    ]);
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_credential_reaches_a_bundle_or_a_listener() {
+    let secrets = planted();
+    let all = secrets.join(" ");
+    let everywhere =
+        value!({"name": &all, "display_name": &all, "displayName": &all, "description": &all, "x": {&secrets[0]: [&all]}});
+    let spark = value!({"FS.Azure.Account.Key.x": "hunter2", "Spark.My.PassWord": "hunter2", "spark.ssl.keyPassword": 77_110_077, "plain": &all});
+    let cluster = value!({"cluster_id": "c", "cluster_name": &all, "cluster_source": "UI", "spark_conf": spark, "custom_tags": {"note": &all},
+        "spark_env_vars": {"GIT_TOKEN": "hunter2", "Db_Passwd": "hunter2"}, "docker_image": {"url": "x", "basic_auth": {"username": "u", "password": "hunter2"}},
+        "init_scripts": [{"s3": {"destination": secrets[9]}}], "default_tags": {"k": &all}});
+    let job = value!({"job_id": 5, "settings": {"name": &all, "git_source": {"git_url": secrets[7]}, "tags": {"a": &all},
+        "parameters": [{"name": "db_password", "default": "hunter2"}, {"name": "x", "default": &all}],
+        "webhook_notifications": {"on_failure": [{"id": &all, "url": secrets[6]}]},
+        "tasks": [{"task_key": "t", "libraries": [{"pypi": {"package": "p", "repo": secrets[7]}}, {"maven": {"repo": secrets[7]}}],
+            "spark_python_task": {"parameters": ["--key", &all]}, "notebook_task": {"base_parameters": {"client_secret": "hunter2"}}, "new_task": &everywhere}]}});
+    let definition = value!({"spark_conf.x.password": {"type": "fixed", "value": "hunter2"}, "spark_conf.plain": {"type": "fixed", "value": &all}}).to_string();
+    let answers = value!({
+        "/api/2.1/clusters/list": {"clusters": [cluster]}, "/api/2.1/clusters/get": cluster,
+        "/api/2.2/jobs/list": {"jobs": [{"job_id": 5, "settings": {"name": &all}}]}, "/api/2.2/jobs/get": job,
+        "/api/2.0/policies/clusters/list": {"policies": [{"policy_id": "p", "name": &all, "definition": definition}]},
+        "/api/2.0/notification-destinations": {"results": [{"id": "n", "display_name": &all, "config": {"slack": {"url": "https://hunter2"}, "generic_webhook": {"url": "https://hunter2", "password": "hunter2"}, "pagerduty": {"integration_key": "hunter2"}}}]},
+        "/api/2.0/git-credentials": {"credentials": [{"credential_id": 3, "git_provider": "x", "git_username": "u", "personal_access_token": "hunter2", "note": &all}]},
+        "/api/2.0/pipelines": {"statuses": [{"pipeline_id": "q", "name": &all, "spec": everywhere}]},
+        "/api/2.0/preview/scim/v2/Groups": {"Resources": [{"id": "9", "displayName": &all}], "totalResults": 1},
+    });
+    let refusal = value!({"error_code": "BAD", "message": &all, "details": [{"reason": &secrets[0]}]});
+    let refused = refusal.clone();
+    let outcome = bad(move |seen| match answers.get(seen.path()) {
+        Some(answer) if !seen.target.contains("startIndex=2") => Some(json(200, answer.clone())),
+        _ if seen.path().starts_with("/api/2.0/permissions/") || seen.path() == "/api/2.0/sql/warehouses" => {
+            Some(json(400, refused.clone()))
+        }
+        _ => None,
+    })
+    .export()
+    .await;
+    let mut texts = vec![format!("{:?} {:?}", outcome.exported.gaps, outcome.exported.degraded)];
+    assert!(outcome.events.len() > 20);
+    texts.extend(outcome.events.iter().cloned());
+    let manifest = outcome.reader.manifest();
+    texts.push(format!("{manifest:?}"));
+    for member in &manifest.members {
+        texts.push(String::from_utf8(outcome.reader.read(member).unwrap()).unwrap());
+        texts.push(format!("{:?} {:?} {:?}", member.key, member.path, member.meta()));
+    }
+    let kinds: std::collections::BTreeSet<&str> = manifest.members.iter().map(|member| &*member.kind).collect();
+    assert!(kinds.len() >= 7, "what holds the secrets came: {kinds:?}");
+    let long = "aB3dE6gH9".repeat(3);
+    for text in texts {
+        for canary in ["hunter2", "77110077", "0123456789abcdef0123", &long[..20]] {
+            let at = text.find(canary);
+            assert!(
+                at.is_none(),
+                "{canary} in …{}…",
+                &text[at.unwrap_or(0).saturating_sub(200)..][..260.min(text.len() - at.unwrap_or(0).saturating_sub(200))]
+            );
+        }
+    }
+    assert!(manifest.redacted.len() > 30, "{}", manifest.redacted.len());
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod bad_bundle;
 mod bad_server;
 mod cli;
 mod damage;
@@ -10,6 +11,7 @@ mod golden;
 mod hostile;
 mod import;
 mod layers;
+mod process;
 mod readme;
 mod scale;
 mod simulator;

@@ -1,0 +1,232 @@
+//! The program as a process: signals, kills, closed pipes, names that are taken; exit codes and JSON under all of these.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
+
+use lifeboat::api::{Config, Options, Workspace};
+use lifeboat::bundle::Reader;
+use lifeboat::event::Silent;
+use lifeboat::restore;
+use lifeboat::simulator::{self, Seed, Server};
+use lifeboat::survey::Scope;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A workspace, and a folder for all that the program writes.
+struct Stage {
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+async fn stage(seed: Seed, id: &str, latency: u64) -> Stage {
+    let latency = Duration::from_millis(latency);
+    let options = simulator::Options { seed, workspace_id: id.into(), latency, ..simulator::Options::default() };
+    Stage { server: Server::start(options).await.unwrap(), folder: tempfile::tempdir().unwrap() }
+}
+
+impl Stage {
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command.args(arguments).current_dir(self.folder.path()).env_clear().env("HOME", self.path("home"));
+        command.env("LIFEBOAT_STATE", self.path("state")).env("TMPDIR", std::env::temp_dir());
+        command.env("DATABRICKS_HOST", self.server.url()).env("DATABRICKS_TOKEN", self.server.token());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path()).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap().success());
+}
+
+/// Waits until so many requests came; `false` if the program ended before.
+async fn until(child: &mut Child, count: impl Fn() -> u64, wanted: u64) -> bool {
+    let began = Instant::now();
+    while count() < wanted {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "the program stands still");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    true
+}
+
+async fn ended(mut child: Child) -> (ExitStatus, String) {
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(30), "the program does not end");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let output = child.wait_with_output().unwrap();
+    (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_asked_to_stop_leaves_nothing() {
+    let stage = stage(Seed::Generated { notebooks: 300, folders: 20, jobs: 20, seed: 1 }, "1", 20).await;
+    for name in ["INT", "TERM"] {
+        let seen = stage.server.requests().len() as u64;
+        let mut child = stage.command(&["export", "--unlimited", "-o", "b.tar.zst"]).spawn().unwrap();
+        assert!(until(&mut child, || stage.server.requests().len() as u64, seen + 60).await, "{name} came too late");
+        assert!(stage.names().iter().any(|name| name.ends_with(".partial")), "it is under way");
+        signal(&child, name);
+        let (status, said) = ended(child).await;
+        assert_eq!(status.code(), Some(1), "{name}: {said}");
+        assert!(said.contains("interrupted"), "{name}: {said}");
+        assert_eq!(stage.names(), [""; 0], "{name}");
+    }
+    let mut child = stage.command(&["export", "--unlimited", "-o", "b.tar.zst"]).spawn().unwrap();
+    let seen = stage.server.requests().len() as u64;
+    assert!(until(&mut child, || stage.server.requests().len() as u64, seen + 60).await);
+    signal(&child, "KILL");
+    let (status, _) = ended(child).await;
+    assert_eq!((status.signal(), stage.names().len()), (Some(9), 1), "a kill leaves a temporary file");
+    let done = stage.run(&["export", "--unlimited", "-o", "b.tar.zst"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(stage.names(), ["b.tar.zst"], "the next run sweeps it");
+}
+
+/// How many objects of each kind go by each name.
+async fn names_in(server: &Server) -> BTreeMap<(String, String), u64> {
+    let observer: Arc<dyn lifeboat::event::Observer> = Arc::new(Silent);
+    let config = Config::with_host_and_token(&server.url(), server.token());
+    let workspace = Workspace::new(config, Options::default().lift_rates(), observer.clone()).unwrap();
+    let gathered = restore::gather(&workspace, &Scope::default(), &observer).await.unwrap();
+    let mut names = BTreeMap::new();
+    for object in gathered.objects {
+        *names.entry((object.kind.name.to_owned(), object.key)).or_default() += 1;
+    }
+    names
+}
+
+/// Numbers that jump about, the same in each run.
+fn next(state: &mut u64, most: u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    1 + (*state >> 33) % most
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_may_be_killed_at_any_write_and_goes_on() {
+    const KILLS: usize = 30;
+    let source = stage(Seed::Sample, "1111", 0).await;
+    assert_eq!(source.run(&["export", "--unlimited", "-q", "-o", "b.tar.zst"]).status.code(), Some(3));
+    let bundle = source.path("b.tar.zst");
+    let arguments = ["import", bundle.to_str().unwrap(), "--unlimited", "-q", "--yes"];
+    let (calm, target) = (stage(Seed::Prepared, "2222", 0).await, stage(Seed::Prepared, "2222", 0).await);
+    assert_eq!(calm.run(&arguments).status.code(), Some(3));
+    let (mut state, mut killed) = (7, 0);
+    while killed < KILLS {
+        let before = target.server.writes();
+        let mut child = target.command(&arguments).spawn().unwrap();
+        let point = before + next(&mut state, 14);
+        if !until(&mut child, || target.server.writes(), point).await {
+            break;
+        }
+        signal(&child, if killed % 5 == 4 { "TERM" } else { "KILL" });
+        let (status, said) = ended(child).await;
+        assert!(status.signal() == Some(9) || status.code() == Some(1) && said.contains("goes on"), "{status} {said}");
+        killed += 1;
+    }
+    assert!(killed >= KILLS * 2 / 3, "only {killed} kills came in time");
+    assert_eq!(target.run(&arguments).status.code(), Some(3));
+    let (expected, found) = (names_in(&calm.server).await, names_in(&target.server).await);
+    let differ: Vec<_> = expected.iter().filter(|(name, count)| found.get(*name) != Some(*count)).collect();
+    let more: Vec<_> = found.iter().filter(|(name, _)| !expected.contains_key(*name)).collect();
+    assert!(differ.is_empty() && more.is_empty(), "differ: {differ:#?}, too many: {more:#?}");
+    private(&target.path("state"), 0o700);
+    for entry in std::fs::read_dir(target.path("state")).unwrap() {
+        private(&entry.unwrap().path(), 0o600);
+    }
+}
+
+fn private(path: &Path, mode: u32) {
+    assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exit_codes_and_json_hold_in_every_failure() {
+    let stage = stage(Seed::Sample, "1111", 0).await;
+    assert_eq!(stage.run(&["export", "--unlimited", "-q", "-o", "b.tar.zst", "--json"]).status.code(), Some(3));
+    let members = Reader::open(&stage.path("b.tar.zst")).unwrap().manifest().members.len();
+    assert!(members > 100);
+    std::fs::create_dir(stage.path("folder")).unwrap();
+    std::os::unix::fs::symlink("nowhere", stage.path("dangling")).unwrap();
+    let whole = std::fs::read(stage.path("b.tar.zst")).unwrap();
+    std::fs::write(stage.path("cut"), &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(stage.path("text"), b"hello").unwrap();
+    let cases: &[(i32, &[&str])] = &[
+        (5, &["export", "-o", "b.tar.zst"]),
+        (5, &["export", "-o", "folder"]),
+        (5, &["export", "-o", "dangling"]),
+        (1, &["export", "-o", "no/such/folder"]),
+        (2, &["export", "--include", "job:["]),
+        (2, &["export", "--nonsense"]),
+        (3, &["verify", "b.tar.zst"]),
+        (4, &["verify", "cut"]),
+        (4, &["verify", "text"]),
+        (1, &["verify", "absent"]),
+        (0, &["list", "b.tar.zst"]),
+        (1, &["list", "text"]),
+        (0, &["show", "b.tar.zst", "/Shared"]),
+        (1, &["show", "b.tar.zst", "nothing of the sort"]),
+        (0, &["extract", "b.tar.zst", "-o", "unpacked"]),
+        (1, &["extract", "b.tar.zst", "-o", "b.tar.zst"]),
+        (5, &["import", "cut", "--yes"]),
+        (5, &["import", "b.tar.zst", "--yes"]),
+        (5, &["import", "b.tar.zst", "--allow-same-workspace", "--unlimited"]),
+        (1, &["import", "b.tar.zst", "--yes", "--allow-same-workspace", "--unlimited", "--report", "no/such/report"]),
+        (0, &["import", "b.tar.zst", "--allow-same-workspace", "--unlimited", "--plan-only", "-o", "plan.json"]),
+        (0, &["kinds"]),
+        (0, &["rules"]),
+    ];
+    for (code, arguments) in cases {
+        let output = stage.run(&[&["--json", "--quiet"], *arguments].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {text} {}", String::from_utf8_lossy(&output.stderr));
+        for line in text.lines() {
+            assert!(serde_json::from_str::<Value>(line).is_ok(), "{arguments:?}: {line}");
+        }
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        if *code == 1 || *code == 5 {
+            let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+            assert_eq!(last["exit_code"], *code, "{arguments:?}: {told}");
+        }
+        assert!(!told.contains("panicked") && !told.contains(stage.server.token()), "{told}");
+    }
+    private(&stage.path("plan.json"), 0o600);
+    assert!(!stage.names().iter().any(|name| name.ends_with(".partial")), "{:?}", stage.names());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_read_enough_may_go() {
+    let stage = stage(Seed::Generated { notebooks: 3000, folders: 20, jobs: 20, seed: 1 }, "1", 0).await;
+    assert!(stage.run(&["export", "--unlimited", "-q", "-o", "b.tar.zst"]).status.success());
+    for arguments in [&["list", "--long", "b.tar.zst"][..], &["--json", "list", "b.tar.zst"], &["show", "b.tar.zst", "job/1"]] {
+        let mut child = stage.command(arguments).spawn().unwrap();
+        drop(child.stdout.take());
+        let (status, said) = ended(child).await;
+        let fits = status.code() == Some(0) || arguments[0] == "show" && status.code() == Some(1);
+        assert!(fits && !said.contains("panicked"), "{arguments:?}: {status} {said}");
+    }
+}
