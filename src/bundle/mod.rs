@@ -17,10 +17,12 @@ mod name;
 mod pack;
 mod parse;
 mod reader;
+mod scan;
 mod seal;
 mod tags;
 mod tail;
 mod tarhead;
+mod texts;
 mod trailer;
 mod writer;
 
