@@ -17,11 +17,13 @@ mod name;
 mod pack;
 mod parse;
 mod reader;
+mod scan;
 mod seal;
 mod stop;
 mod tags;
 mod tail;
 mod tarhead;
+mod texts;
 mod trailer;
 mod writer;
 

@@ -81,34 +81,54 @@ pub(crate) fn fold(name: &str) -> String {
 pub(crate) struct Taken {
     files: HashSet<u128>,
     folders: HashSet<u128>,
+    /// The folder in which a name was taken last, folded. It and all above it are in `folders`, so that no file has or gets
+    /// their names: neighbours, which mostly stand in one folder, need not look again.
+    last: String,
 }
 
 impl Taken {
     /// Takes the folders above a name, so that no file gets their names.
     pub(crate) fn reserve_folders(&mut self, name: &str) {
         let folded = fold(name);
+        let folder = folded.rfind('/').map_or("", |at| &folded[..at]);
+        if self.files.is_empty() && folder == self.last {
+            return;
+        }
         self.folders.extend(folded.match_indices('/').map(|(at, _)| short_digest(&folded[..at])));
+        if self.files.is_empty() {
+            folder.clone_into(&mut self.last);
+        }
+    }
+
+    /// Makes room for so many names; for a moderate number at once, since it is only declared.
+    pub(crate) fn reserve(&mut self, names: u64) {
+        self.files.reserve(usize::try_from(names.min(1 << 17)).unwrap_or(0));
     }
 
     /// Takes a name, unless it or one of its folders is another file, or it is a folder already.
     pub(crate) fn take(&mut self, name: &str) -> bool {
         let folded = fold(name);
-        let folders: Vec<u128> = folded.match_indices('/').map(|(at, _)| short_digest(&folded[..at])).collect();
+        let folder = folded.rfind('/').map_or("", |at| &folded[..at]);
+        let mut folders: Vec<u128> = Vec::new();
+        if folder != self.last {
+            folders.extend(folded.match_indices('/').map(|(at, _)| short_digest(&folded[..at])));
+        }
         let file = short_digest(&folded);
         if self.folders.contains(&file) || folders.iter().any(|folder| self.files.contains(folder)) || !self.files.insert(file) {
             return false;
         }
-        self.folders.extend(folders);
+        if folder != self.last {
+            self.folders.extend(folders);
+            folder.clone_into(&mut self.last);
+        }
         true
     }
 }
 
 /// Bytes as lower-case hex digits: a digest as `sha256sum` prints it.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 fn short_digest(text: &str) -> u128 {
@@ -156,11 +176,15 @@ fn check_component(component: &str) -> Result<(), &'static str> {
     if component.ends_with(['.', ' ']) {
         return Err("a component ends in a dot or a space");
     }
-    if component.chars().any(is_forbidden) {
+    // What is forbidden is ASCII, so that bytes tell.
+    if component.bytes().any(|byte| is_forbidden(char::from(byte))) {
         return Err("it has a character that is not allowed");
     }
     if is_device(component) {
         return Err("a component is the name of a device");
+    }
+    if !component.contains('%') {
+        return Ok(());
     }
     let escapes = component.match_indices('%').map(|(at, _)| component.as_bytes().get(at + 1..at + 3));
     let upper_hex = |b: &u8| b.is_ascii_digit() || (b'A'..=b'F').contains(b);
@@ -172,7 +196,13 @@ fn check_component(component: &str) -> Result<(), &'static str> {
 
 /// Names that Windows gives to devices, whatever their case and extension.
 fn is_device(component: &str) -> bool {
-    let stem = component.split('.').next().unwrap_or_default().trim_end_matches(' ').to_uppercase();
+    let plain = component.split('.').next().unwrap_or_default().trim_end_matches(' ');
+    // Most names need no upper case: they are too long, or begin with an ASCII letter that no device has.
+    let other = plain.bytes().next().is_none_or(|first| first.is_ascii() && !b"CPANL".contains(&first.to_ascii_uppercase()));
+    if other || plain.is_ascii() && plain.len() > "CONOUT$".len() {
+        return false;
+    }
+    let stem = plain.to_uppercase();
     if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {
         return true;
     }

@@ -6,9 +6,10 @@ use super::json::parse_line;
 use super::manifest::{
     Counts, FrameLine, Gap, GapState, HeadLine, KindLine, Manifest, MemberLine, Previous, Redacted, States, modified_at, mtime,
 };
-use super::name::{self, ROOT, Taken};
+use super::name::{self, Taken};
+use super::scan::{self, Scanned, unhex};
 use super::tags::MAX_HEAD_FRAME;
-use super::tarhead::{BLOCK, head_len, padded};
+use super::tarhead::{BLOCK, member_head_len, padded};
 use super::trailer::{MAJOR, MINOR};
 use super::{Limits, OpenError, frame};
 use crate::spool::Sha;
@@ -41,6 +42,8 @@ const KNOWN_FEATURES: [&str; 0] = [];
 
 /// The sorts of lines in their order.
 const STAGES: [&str; 6] = ["bundle", "frame", "member", "gap", "kind", "redacted"];
+/// Where members stand in [`STAGES`].
+const MEMBERS: usize = 2;
 
 impl Builder {
     /// Begins. Without `keep_meta`, what is known of members besides their places is checked and forgotten.
@@ -80,6 +83,10 @@ impl Builder {
     }
 
     fn accept(&mut self, text: &[u8]) -> Result<(), Finding> {
+        let quick = (self.head.is_some() && self.stage <= MEMBERS).then(|| scan::member(text)).flatten();
+        if let Some(scanned) = quick {
+            return self.scanned(&scanned);
+        }
         let mut fields = Fields(parse_line(text).map_err(line_fault)?);
         let sort = fields.text("t")?;
         let Some(stage) = STAGES.iter().position(|known| *known == sort) else {
@@ -92,7 +99,7 @@ impl Builder {
         match stage {
             0 => self.head(&mut fields, text)?,
             1 => self.frame(&mut fields)?,
-            2 => self.member(&mut fields, text)?,
+            MEMBERS => self.member(&mut fields, text)?,
             3 => self.gap(&mut fields)?,
             4 => self.kind(&mut fields)?,
             _ => self.redacted(&mut fields)?,
@@ -136,6 +143,7 @@ impl Builder {
         }
         limit(head.counts.members <= self.limits.members, "it declares more members than allowed")?;
         limit(head.counts.bytes <= self.limits.bytes, "it declares more bytes than allowed")?;
+        self.taken.reserve(head.counts.members);
         self.head_text = text.into();
         self.head = Some(head);
         Ok(())
@@ -167,7 +175,7 @@ impl Builder {
     fn member(&mut self, fields: &mut Fields, text: &[u8]) -> Result<(), Finding> {
         let mut member = MemberLine {
             path: fields.text("path")?.into(),
-            kind: self.word(fields.text("kind")?)?,
+            kind: self.word(&fields.text("kind")?)?,
             key: fields.optional_text("key")?.map(Into::into),
             name: fields.text("name")?.into(),
             size: fields.number("size")?,
@@ -185,6 +193,30 @@ impl Builder {
         if !fields.0.is_empty() {
             member.raw = Some(String::from_utf8_lossy(text).into());
         }
+        self.keep(member)
+    }
+
+    /// A member's line that the quick reader took apart.
+    fn scanned(&mut self, scanned: &Scanned<'_>) -> Result<(), Finding> {
+        self.stage = MEMBERS;
+        let kind = self.word(scanned.kind)?;
+        self.keep(MemberLine {
+            kind,
+            path: scanned.path.into(),
+            key: scanned.key.map(Into::into),
+            name: scanned.name.into(),
+            size: scanned.size,
+            sha256: scanned.sha256,
+            frame: scanned.frame,
+            at: scanned.at,
+            degraded: None,
+            meta: if self.keep_meta { scanned.meta.into() } else { Box::default() },
+            raw: None,
+        })
+    }
+
+    /// Takes a member, if it may stand here under its name.
+    fn keep(&mut self, member: MemberLine) -> Result<(), Finding> {
         ascending(self.members.last().map(|last| (&*last.path, &*last.kind)), &(&*member.path, &*member.kind))?;
         name::check(&member.name, &member.kind)
             .map_err(|why| Finding::new(Fault::Name, format!("the name {:?} is not allowed: {why}", member.name)))?;
@@ -251,8 +283,9 @@ impl Builder {
         if end != Some(manifest_off) {
             return Err(Finding::new(Fault::Tiling, "the frames do not end where the manifest begins").into());
         }
-        let mut by_place: Vec<u32> = (0..self.members.len()).filter_map(|index| u32::try_from(index).ok()).collect();
-        by_place.sort_unstable_by_key(|index| self.members.get(*index as usize).map(|m| (m.frame, m.at)));
+        let mut by_place: Vec<(u32, u32, u32)> = (0..).zip(&self.members).map(|(index, m)| (m.frame, m.at, index)).collect();
+        by_place.sort_unstable();
+        let by_place = by_place.into_iter().map(|(_, _, index)| index).collect();
         let manifest = Manifest {
             head,
             frames: self.frames,
@@ -271,11 +304,11 @@ impl Builder {
         Ok(manifest)
     }
 
-    fn word(&mut self, word: String) -> Result<Arc<str>, Finding> {
+    fn word(&mut self, word: &str) -> Result<Arc<str>, Finding> {
         if let Some(known) = self.words.iter().find(|known| ***known == *word) {
             return Ok(known.clone());
         }
-        let word: Arc<str> = checked_kind(word)?.into();
+        let word: Arc<str> = checked_kind(word.to_owned())?.into();
         self.words.push(word.clone());
         Ok(word)
     }
@@ -293,8 +326,7 @@ fn check_places(manifest: &Manifest) -> Result<(), Finding> {
             let detail = format!("the place of {:?} does not follow its neighbour's", member.name);
             Finding::new(Fault::Placement, detail).with(vec![member.object()])
         };
-        let tar_name = format!("{ROOT}{}", member.name);
-        let header = head_len(&tar_name, member.size);
+        let header = member_head_len(&member.name, member.size);
         if at > 0 && manifest.frames.get(frame).is_some_and(|f| f.ulen == at) {
             (frame, at) = (frame + 1, 0);
         }
@@ -464,16 +496,4 @@ impl Fields {
             _ => Ok(()),
         }
     }
-}
-
-fn unhex(text: &str) -> Option<Sha> {
-    let digits = text.as_bytes();
-    let mut sha = [0; 32];
-    if digits.len() != 64 || !digits.iter().all(|d| d.is_ascii_digit() || (b'a'..=b'f').contains(d)) {
-        return None;
-    }
-    for (byte, pair) in sha.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(sha)
 }

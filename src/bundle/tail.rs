@@ -13,7 +13,8 @@ use super::trailer::Trailer;
 use crate::spool::Sha;
 use crate::store::{Source, Stretch};
 use sha2::{Digest, Sha256};
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
+use std::sync::mpsc;
 
 /// What the tag files say, for the comparison in a full verification.
 pub(crate) struct TagFiles {
@@ -33,7 +34,7 @@ pub struct Signature {
 }
 
 /// Reads and checks the manifest frame.
-pub(crate) fn manifest(source: &dyn Source, trailer: &Trailer, mut builder: Builder) -> Result<(Manifest, TagFiles), OpenError> {
+pub(crate) fn manifest(source: &dyn Source, trailer: &Trailer, builder: Builder) -> Result<(Manifest, TagFiles), OpenError> {
     let (at, clen) = (trailer.manifest_off, trailer.manifest_clen);
     if digest(source, at, clen)? != trailer.manifest_sha {
         return Err(Finding::new(
@@ -45,19 +46,32 @@ pub(crate) fn manifest(source: &dyn Source, trailer: &Trailer, mut builder: Buil
     let mut first = vec![0; frame::HEADER_MAX.min(usize::try_from(clen).unwrap_or(frame::HEADER_MAX))];
     source.read_at(at, &mut first).map_err(OpenError::Io)?;
     let unpacked = frame::manifest_decoder(&first, Stretch::new(source, at, clen), trailer.manifest_ulen)?;
-    let mut sections = Sections { inner: unpacked, left: trailer.manifest_ulen };
-    let bagit = sections.small(MANIFEST_FRAME[0])?;
-    let bag_info = sections.small(MANIFEST_FRAME[1])?;
-    let payload_sha = sections.stream(MANIFEST_FRAME[2], &mut |_| Ok(()))?;
-    let mut lines = Lines { carry: Vec::new(), builder: &mut builder };
-    let manifest_sha = sections.stream(MANIFEST_FRAME[3], &mut |bytes| lines.take(bytes))?;
-    lines.end()?;
-    let tagmanifest = sections.small(MANIFEST_FRAME[4])?;
-    if sections.left != 0 || !sections.inner.ends() {
-        return Err(Finding::new(Fault::TagFile, "something stands behind the manifest in its frame").into());
-    }
+    let sections = Sections { inner: unpacked, left: trailer.manifest_ulen };
+    let (builder, manifest_sha, tags) = if trailer.manifest_ulen < SIDE_BY_SIDE {
+        let mut lines = Lines { carry: Vec::new(), builder };
+        let read = sections.read(&mut |bytes| lines.take(bytes))?;
+        (lines.end()?, read.manifest_sha, read.tags)
+    } else {
+        side_by_side(sections, builder)?
+    };
     let manifest = builder.finish(manifest_sha, trailer.manifest_off)?;
-    Ok((manifest, TagFiles { bagit, bag_info, payload_sha, tagmanifest }))
+    Ok((manifest, tags))
+}
+
+/// Above so many bytes one thread decompresses and hashes while another reads the lines; below, a thread costs more than it saves.
+const SIDE_BY_SIDE: u64 = 4 << 20;
+
+/// A fault in a line ends both. Of two faults the one in the lines comes first, as it does where one thread does everything.
+fn side_by_side<R: Read + Send>(sections: Sections<R>, builder: Builder) -> Result<(Builder, Sha, TagFiles), OpenError> {
+    let (sender, chunks) = mpsc::sync_channel::<Vec<u8>>(8);
+    let mut lines = Lines { carry: Vec::new(), builder };
+    std::thread::scope(|scope| {
+        let stopped = || Finding::new(Fault::Line, "the reader of lines stopped");
+        let reading = scope.spawn(move || sections.read(&mut |bytes| sender.send(bytes.to_vec()).map_err(|_| stopped())));
+        chunks.into_iter().try_for_each(|chunk| lines.take(&chunk))?;
+        let read = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((lines.end()?, read.manifest_sha, read.tags))
+    })
 }
 
 /// Reads and checks the tail frame: signatures, then the end of the archive.
@@ -122,7 +136,26 @@ struct Sections<R: Read> {
     left: u64,
 }
 
+/// What stands in the manifest frame besides the lines.
+struct Frame {
+    manifest_sha: Sha,
+    tags: TagFiles,
+}
+
 impl<R: Read> Sections<R> {
+    /// Reads all of the frame; `take` gets the lines in pieces of any size.
+    fn read(mut self, take: &mut dyn FnMut(&[u8]) -> Result<(), Finding>) -> Result<Frame, OpenError> {
+        let bagit = self.small(MANIFEST_FRAME[0])?;
+        let bag_info = self.small(MANIFEST_FRAME[1])?;
+        let payload_sha = self.stream(MANIFEST_FRAME[2], &mut |_| Ok(()))?;
+        let manifest_sha = self.stream(MANIFEST_FRAME[3], take)?;
+        let tagmanifest = self.small(MANIFEST_FRAME[4])?;
+        if self.left != 0 || !self.inner.ends() {
+            return Err(Finding::new(Fault::TagFile, "something stands behind the manifest in its frame").into());
+        }
+        Ok(Frame { manifest_sha, tags: TagFiles { bagit, bag_info, payload_sha, tagmanifest } })
+    }
+
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), OpenError> {
         let len = buffer.len() as u64;
         let short = || Finding::new(Fault::Decode, "the manifest frame ends too early");
@@ -175,14 +208,14 @@ impl<R: Read> Sections<R> {
 }
 
 /// Cuts a stream at line feeds.
-struct Lines<'a> {
+struct Lines {
     carry: Vec<u8>,
-    builder: &'a mut Builder,
+    builder: Builder,
 }
 
-impl Lines<'_> {
+impl Lines {
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), Finding> {
-        while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
+        while let Some(end) = line_end(bytes) {
             if self.carry.is_empty() {
                 self.builder.line(&bytes[..end])?;
             } else {
@@ -199,7 +232,18 @@ impl Lines<'_> {
         Ok(())
     }
 
-    fn end(self) -> Result<(), Finding> {
-        if self.carry.is_empty() { Ok(()) } else { Err(Finding::new(Fault::Line, "the manifest does not end with a line feed")) }
+    fn end(self) -> Result<Builder, Finding> {
+        if self.carry.is_empty() {
+            Ok(self.builder)
+        } else {
+            Err(Finding::new(Fault::Line, "the manifest does not end with a line feed"))
+        }
     }
+}
+
+/// Where the first line feed stands. The standard library looks for it many bytes at a time.
+fn line_end(mut bytes: &[u8]) -> Option<usize> {
+    let all = bytes;
+    let passed = bytes.skip_until(b'\n').unwrap_or(0);
+    passed.checked_sub(1).filter(|last| all[*last] == b'\n')
 }
