@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fmt::Write;
 use unicode_normalization::UnicodeNormalization;
+use xxhash_rust::xxh64::xxh64;
 
 /// What stands before every name in the tar stream.
 pub(crate) const ROOT: &str = "bundle/";
@@ -76,45 +77,76 @@ pub(crate) fn fold(name: &str) -> String {
     caseless::default_case_fold_str(&name.nfc().collect::<String>()).nfc().collect()
 }
 
-/// The names that are taken, as 128-bit digests of their folded forms, and the folders above them.
+/// Digests of a folded name and of the folder that it stands in: what [`Taken`] compares. Equal names have equal marks always;
+/// that others have too is an accident of 1 in 2^128, or somebody's work, and costs no more than a name or a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marks {
+    file: u128,
+    folder: u128,
+}
+
+impl Marks {
+    /// The marks of a name; the reader makes them on many threads.
+    pub(crate) fn of(name: &str) -> Self {
+        let folded = fold(name);
+        let folder = folded.rfind('/').map_or("", |at| &folded[..at]);
+        Self { file: mark(&folded), folder: mark(folder) }
+    }
+}
+
+/// The names that are taken, as marks, and the folders above them.
 #[derive(Default)]
 pub(crate) struct Taken {
     files: HashSet<u128>,
     folders: HashSet<u128>,
+    last_folder: Option<u128>,
 }
 
 impl Taken {
-    /// Takes the folders above a name, so that no file gets their names.
+    /// Takes the folders above a name, so that no file gets their names. Before the first file is taken.
     pub(crate) fn reserve_folders(&mut self, name: &str) {
-        let folded = fold(name);
-        self.folders.extend(folded.match_indices('/').map(|(at, _)| short_digest(&folded[..at])));
+        self.folders.extend(folders_of(name));
+    }
+
+    /// Makes room for so many names.
+    pub(crate) fn reserve(&mut self, names: usize) {
+        self.files.reserve(names);
     }
 
     /// Takes a name, unless it or one of its folders is another file, or it is a folder already.
     pub(crate) fn take(&mut self, name: &str) -> bool {
-        let folded = fold(name);
-        let folders: Vec<u128> = folded.match_indices('/').map(|(at, _)| short_digest(&folded[..at])).collect();
-        let file = short_digest(&folded);
-        if self.folders.contains(&file) || folders.iter().any(|folder| self.files.contains(folder)) || !self.files.insert(file) {
+        self.take_marked(name, Marks::of(name))
+    }
+
+    /// The same where the marks are known. A folder that is there already was compared with the files when it came, as were
+    /// those above it, and no file has come since that has its name.
+    pub(crate) fn take_marked(&mut self, name: &str, marks: Marks) -> bool {
+        let is_old = self.last_folder == Some(marks.folder) || self.folders.contains(&marks.folder);
+        let fresh: Vec<u128> = if is_old { Vec::new() } else { folders_of(name) };
+        let hurt = self.folders.contains(&marks.file) || fresh.iter().any(|folder| self.files.contains(folder));
+        if hurt || !self.files.insert(marks.file) {
             return false;
         }
-        self.folders.extend(folders);
+        self.folders.extend(fresh);
+        self.last_folder = Some(marks.folder);
         true
     }
 }
 
-/// Bytes as lower-case hex digits: a digest as `sha256sum` prints it.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+fn folders_of(name: &str) -> Vec<u128> {
+    let folded = fold(name);
+    folded.match_indices('/').map(|(at, _)| mark(&folded[..at])).collect()
 }
 
-fn short_digest(text: &str) -> u128 {
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&Sha256::digest(text.as_bytes())[..16]);
-    u128::from_le_bytes(bytes)
+/// Two seeds of one hash: fast, and enough where a false alarm is the worst that can happen.
+fn mark(folded: &str) -> u128 {
+    u128::from(xxh64(folded.as_bytes(), 0)) << 64 | u128::from(xxh64(folded.as_bytes(), 1))
+}
+
+/// Bytes as lower-case hex digits: a digest as `sha256sum` prints it.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The last two extensions of a component if they are short and harmless, with their dots.
@@ -147,6 +179,9 @@ fn is_forbidden(c: char) -> bool {
 }
 
 fn check_component(component: &str) -> Result<(), &'static str> {
+    if is_plain(component) {
+        return if is_device(component) { Err("a component is the name of a device") } else { Ok(()) };
+    }
     if component.is_empty() {
         return Err("it has an empty component");
     }
@@ -170,9 +205,32 @@ fn check_component(component: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Whether a component, as nearly all do, breaks no rule at first sight: of what it is made, and how it ends.
+fn is_plain(component: &str) -> bool {
+    let harmless = |byte: &u8| HARMLESS[usize::from(*byte)];
+    component.len() <= MAX_COMPONENT
+        && component.bytes().next_back().is_some_and(|last| !matches!(last, b'.' | b' '))
+        && component.as_bytes().iter().all(harmless)
+}
+
+/// Printable ASCII but what is forbidden, `%` and `/`.
+static HARMLESS: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0x20u8);
+    while byte < 0x7f {
+        table[byte as usize] = !matches!(byte, b'\\' | b':' | b'*' | b'?' | b'"' | b'<' | b'>' | b'|' | b'%' | b'/');
+        byte += 1;
+    }
+    table
+};
+
 /// Names that Windows gives to devices, whatever their case and extension.
 fn is_device(component: &str) -> bool {
-    let stem = component.split('.').next().unwrap_or_default().trim_end_matches(' ').to_uppercase();
+    let stem = component.split('.').next().unwrap_or_default().trim_end_matches(' ');
+    // No device has a longer name, and upper case never has fewer characters.
+    if stem.chars().nth(7).is_some() {
+        return false;
+    }
+    let stem = stem.to_uppercase();
     if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {
         return true;
     }
@@ -221,6 +279,19 @@ mod tests {
         }
         assert!(taken.take("data/x/e\u{301}.py") && !taken.take("data/x/É.py"));
         assert!(taken.take("data/x/Straße/b.py"));
+    }
+
+    #[test]
+    fn a_name_that_looks_plain_obeys_the_whole_grammar() {
+        for byte in 0..=0x7fu8 {
+            let component = format!("a{}b", char::from(byte));
+            let slow = component.contains(is_forbidden) || matches!(byte, b'%' | b'/');
+            assert_eq!(is_plain(&component), !slow, "{component:?}");
+        }
+        for component in ["", "a.", "a ", "é", &"x".repeat(256)] {
+            assert!(!is_plain(component), "{component:?}");
+        }
+        assert!(is_device("conin$ .txt") && is_device("Con\u{131}n$") && is_device("nul  ") && !is_device("notebook 7"));
     }
 
     #[test]
