@@ -30,7 +30,10 @@ pub(crate) fn member(line: &str) -> Option<Member<'_>> {
     let path = rest.text()?;
     rest.word(",\"kind\":\"")?;
     let kind = rest.text()?;
-    let key = rest.text_after(",\"key\":\"")?;
+    let key = match rest.word(",\"key\":\"") {
+        Some(()) => Some(rest.text()?),
+        None => None,
+    };
     rest.word(",\"name\":\"")?;
     let name = rest.text()?;
     rest.word(",\"size\":")?;
@@ -41,7 +44,10 @@ pub(crate) fn member(line: &str) -> Option<Member<'_>> {
     let frame = rest.number()?;
     rest.word(",\"at\":")?;
     let at = rest.number()?;
-    let degraded = rest.text_after(",\"state\":\"degraded\",\"reason\":\"")?;
+    let degraded = match rest.word(",\"state\":\"degraded\",\"reason\":\"") {
+        Some(()) => Some(rest.text()?),
+        None => None,
+    };
     rest.word(",\"meta\":")?;
     let from = rest.rest;
     rest.value(2).filter(|()| from.starts_with('{'))?;
@@ -74,8 +80,8 @@ static NIBBLES: [u8; 256] = {
 /// Not too long, and without backslashes and control characters: then a text ends at the next quotation mark. Looks at every
 /// byte, since a loop without an early end is done many bytes at a time.
 fn is_simple(line: &str) -> bool {
-    let special = |byte: u8| (byte < 0x20) | (byte == b'\\');
-    line.len() <= MAX_LINE && !line.bytes().fold(false, |found, byte| found | special(byte))
+    let special = |byte: u8| u8::from(byte < 0x20) | u8::from(byte == b'\\');
+    line.len() <= MAX_LINE && line.bytes().fold(0, |found, byte| found | special(byte)) == 0
 }
 
 /// What is left of a simple line.
@@ -84,24 +90,18 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     fn word(&mut self, word: &str) -> Option<()> {
         self.rest = self.rest.strip_prefix(word)?;
         Some(())
     }
 
     /// A text whose opening mark is behind us.
+    #[inline]
     fn text(&mut self) -> Option<&'a str> {
         let (text, rest) = self.rest.split_once('"')?;
         self.rest = rest;
         Some(text)
-    }
-
-    /// A text, if these words stand before it.
-    fn text_after(&mut self, words: &str) -> Option<Option<&'a str>> {
-        match self.word(words) {
-            Some(()) => self.text().map(Some),
-            None => Some(None),
-        }
     }
 
     /// Digits without a needless zero, as far as they are exact everywhere.

@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 /// Bytes of a block, unless a line is longer. A manifest of one block is read without other threads.
-pub(crate) const BLOCK: usize = 512 << 10;
+pub(crate) const BLOCK: usize = 256 << 10;
 
 /// Fills a buffer with the next bytes of the stream.
 pub(crate) type Fill<'a> = &'a mut (dyn FnMut(&mut [u8]) -> Result<(), OpenError> + Send);
@@ -184,6 +184,8 @@ mod tests {
 
     const MEMBERS: u32 = 300;
 
+    type Damage = fn(&mut Vec<Vec<u8>>, usize);
+
     fn manifest() -> Vec<Vec<u8>> {
         let head = HeadLine {
             major: 1,
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_first_fault_is_the_same_whatever_the_size_of_blocks() {
-        let broken: [fn(&mut Vec<Vec<u8>>, usize); 5] = [
+        let broken: [Damage; 5] = [
             |lines, at| lines.swap(at, at + 1),
             |lines, at| lines[at][20] = 0xFF,
             |lines, at| lines[at] = b"{}\n".to_vec(),

@@ -8,7 +8,7 @@ use super::fields::{Fields, checked_kind, line_fault};
 use super::finding::{Fault, Finding};
 use super::json::parse_line;
 use super::manifest::{FrameLine, Gap, HeadLine, KindLine, MemberLine, Redacted};
-use super::name::{self, Marks, ROOT};
+use super::name::{Marks, Neighbours, ROOT};
 use super::tarhead::head_len;
 use crate::spool::Sha;
 use serde_json::Value;
@@ -122,7 +122,7 @@ pub(crate) struct Piece {
 
 /// Reads lines, each of which ends with a line feed.
 pub(crate) fn piece(text: &[u8], terms: Terms) -> Piece {
-    let mut reading = Reading { terms, words: Vec::new(), tar_name: String::from(ROOT) };
+    let mut reading = Reading { terms, words: Vec::new(), names: Neighbours::default(), tar_name: String::from(ROOT) };
     let mut piece = Piece { lines: Vec::with_capacity(text.len() / 256), fault: None };
     let mut add = |line: Result<Line, Finding>| match line {
         Ok(line) => {
@@ -193,6 +193,7 @@ fn unknown(sort: &str) -> Finding {
 struct Reading {
     terms: Terms,
     words: Vec<Arc<str>>,
+    names: Neighbours,
     tar_name: String,
 }
 
@@ -271,10 +272,13 @@ impl Reading {
 
     /// What follows from a name that is allowed.
     fn follows(&mut self, name: &str, kind: &str, size: u64) -> Result<(Marks, u64), Finding> {
-        name::check(name, kind).map_err(|why| Finding::new(Fault::Name, format!("the name {name:?} is not allowed: {why}")))?;
+        let marks = self
+            .names
+            .check(name, kind)
+            .map_err(|why| Finding::new(Fault::Name, format!("the name {name:?} is not allowed: {why}")))?;
         self.tar_name.truncate(ROOT.len());
         self.tar_name.push_str(name);
-        Ok((Marks::of(name), head_len(&self.tar_name, size)))
+        Ok((marks, head_len(&self.tar_name, size)))
     }
 
     fn word(&mut self, word: &str) -> Result<Arc<str>, Finding> {
@@ -296,7 +300,7 @@ mod tests {
     const TERMS: [Terms; 2] = [Terms { lenient: false, keep_meta: true }, Terms { lenient: true, keep_meta: false }];
 
     fn reading(terms: Terms) -> Reading {
-        Reading { terms, words: Vec::new(), tar_name: String::from(ROOT) }
+        Reading { terms, words: Vec::new(), names: Neighbours::default(), tar_name: String::from(ROOT) }
     }
 
     /// Both ways must come to the same end, good or bad.

@@ -2,6 +2,7 @@
 //! by which a reader allows a name. What the grammar does not list is refused.
 
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write;
 use unicode_normalization::UnicodeNormalization;
@@ -81,25 +82,54 @@ pub(crate) fn fold(name: &str) -> String {
 /// that others have too is an accident of 1 in 2^128, or somebody's work, and costs no more than a name or a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Marks {
-    file: u128,
-    folder: u128,
+    file: Mark,
+    folder: Mark,
 }
 
+type Mark = (u64, u64);
+
+/// The mark of the folder above all names.
+const TOP: Mark = (0, 1);
+
 impl Marks {
-    /// The marks of a name; the reader makes them on many threads.
+    /// The marks of a name.
     pub(crate) fn of(name: &str) -> Self {
-        let folded = fold(name);
-        let folder = folded.rfind('/').map_or("", |at| &folded[..at]);
-        Self { file: mark(&folded), folder: mark(folder) }
+        let mut all = marks_of(name);
+        Self { file: all.pop().unwrap_or(TOP), folder: all.pop().unwrap_or(TOP) }
+    }
+}
+
+/// Checks names and makes their marks. Names that come in order share the work for the folder that they stand in.
+#[derive(Default)]
+pub(crate) struct Neighbours {
+    kind: String,
+    folder: String,
+    mark: Mark,
+}
+
+impl Neighbours {
+    /// As [`check`] and [`Marks::of`].
+    pub(crate) fn check(&mut self, name: &str, kind: &str) -> Result<Marks, &'static str> {
+        let (folder, base) = name.rsplit_once('/').unwrap_or(("", name));
+        let is_near = !folder.is_empty() && folder == self.folder && kind == self.kind && ROOT.len() + name.len() <= MAX_NAME;
+        if is_near {
+            check_component(base)?;
+        } else {
+            check(name, kind)?;
+            self.mark = Marks::of(name).folder;
+            folder.clone_into(&mut self.folder);
+            kind.clone_into(&mut self.kind);
+        }
+        Ok(Marks { file: mark_in(self.mark, base), folder: self.mark })
     }
 }
 
 /// The names that are taken, as marks, and the folders above them.
 #[derive(Default)]
 pub(crate) struct Taken {
-    files: HashSet<u128>,
-    folders: HashSet<u128>,
-    last_folder: Option<u128>,
+    files: HashSet<Mark>,
+    folders: HashSet<Mark>,
+    last_folder: Option<Mark>,
 }
 
 impl Taken {
@@ -122,7 +152,7 @@ impl Taken {
     /// those above it, and no file has come since that has its name.
     pub(crate) fn take_marked(&mut self, name: &str, marks: Marks) -> bool {
         let is_old = self.last_folder == Some(marks.folder) || self.folders.contains(&marks.folder);
-        let fresh: Vec<u128> = if is_old { Vec::new() } else { folders_of(name) };
+        let fresh = if is_old { Vec::new() } else { folders_of(name) };
         let hurt = self.folders.contains(&marks.file) || fresh.iter().any(|folder| self.files.contains(folder));
         if hurt || !self.files.insert(marks.file) {
             return false;
@@ -133,14 +163,29 @@ impl Taken {
     }
 }
 
-fn folders_of(name: &str) -> Vec<u128> {
-    let folded = fold(name);
-    folded.match_indices('/').map(|(at, _)| mark(&folded[..at])).collect()
+/// Marks of the folders above a name.
+fn folders_of(name: &str) -> Vec<Mark> {
+    let mut all = marks_of(name);
+    all.pop();
+    all
 }
 
-/// Two seeds of one hash: fast, and enough where a false alarm is the worst that can happen.
-fn mark(folded: &str) -> u128 {
-    u128::from(xxh64(folded.as_bytes(), 0)) << 64 | u128::from(xxh64(folded.as_bytes(), 1))
+/// Marks of all folders above a name, the topmost first, then the name's own.
+fn marks_of(name: &str) -> Vec<Mark> {
+    let components = name.split('/');
+    let marks = components.scan(TOP, |above, component| {
+        *above = mark_in(*above, component);
+        Some(*above)
+    });
+    marks.collect()
+}
+
+/// The mark of a component in a folder: two hashes with two seeds, fast, and enough where a false alarm is the worst that can
+/// happen. Folding never reaches over a slash.
+fn mark_in(folder: Mark, component: &str) -> Mark {
+    let is_folded = component.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
+    let folded = if is_folded { Cow::Borrowed(component) } else { Cow::Owned(fold(component)) };
+    (xxh64(folded.as_bytes(), folder.0), xxh64(folded.as_bytes(), folder.1))
 }
 
 /// Bytes as lower-case hex digits: a digest as `sha256sum` prints it.
@@ -292,6 +337,23 @@ mod tests {
             assert!(!is_plain(component), "{component:?}");
         }
         assert!(is_device("conin$ .txt") && is_device("Con\u{131}n$") && is_device("nul  ") && !is_device("notebook 7"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn folding_never_reaches_over_a_slash(a in "\\PC{0,8}", b in "[\u{300}-\u{345}\u{338}]?\\PC{0,8}") {
+            proptest::prop_assert_eq!(fold(&format!("{a}/{b}")), format!("{}/{}", fold(&a), fold(&b)));
+        }
+
+        #[test]
+        fn neighbours_are_checked_like_strangers(names in proptest::collection::vec("data/[xy]/([Aab.]/){0,2}[aAé .%]{0,3}", 1..9)) {
+            let mut neighbours = Neighbours::default();
+            for name in &names {
+                for kind in ["x", "y"] {
+                    proptest::prop_assert_eq!(neighbours.check(name, kind), check(name, kind).map(|()| Marks::of(name)));
+                }
+            }
+        }
     }
 
     #[test]
