@@ -8,16 +8,19 @@
 //! - the same objects give the same bytes, whatever the order in which they came and the number of threads;
 //! - reading is bounded by declared sizes, which are checked before they are believed.
 
+mod canon;
+mod feed;
+mod fields;
 mod finding;
 mod frame;
 mod json;
+mod line;
 mod lines;
 mod manifest;
 mod name;
 mod pack;
 mod parse;
 mod reader;
-mod scan;
 mod seal;
 mod stop;
 mod tags;

@@ -223,15 +223,7 @@ pub(crate) fn compress(records: &[Record], plan: &Plan, options: &Options, sink:
         drop(done);
         let (mut written, mut waiting) = (0, BTreeMap::new());
         while written < frames.len() {
-<<<<<<< HEAD
             options.stop.check()?;
-            while begun < frames.len() && begun - written < window {
-                let raw = feed.take(frames[begun])?;
-                jobs.send((begun, raw)).map_err(|_| lost_worker())?;
-                begun += 1;
-            }
-=======
->>>>>>> interop
             let (index, stored) = results.recv().map_err(|_| lost_worker())?;
             waiting.insert(index, stored);
             while let Some(stored) = waiting.remove(&written) {

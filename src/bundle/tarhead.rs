@@ -4,8 +4,6 @@
 //! Layout after POSIX.1-2001 (pax interchange format): ustar, and an extended header of type `x` only where a name is too
 //! long or not ASCII, or a size is 8 GiB or more.
 
-use super::name::ROOT;
-
 /// Size of a tar block in bytes.
 pub(crate) const BLOCK: u64 = 512;
 /// The largest number that eleven octal digits hold: sizes and times in ustar.
@@ -26,14 +24,6 @@ pub(crate) fn head_len(name: &str, size: u64) -> u64 {
         Some(records) => BLOCK + padded(records.len() as u64) + BLOCK,
         None => BLOCK,
     }
-}
-
-/// [`head_len`] for a member's name without the archive's root. Most names are short and ASCII, and need not be put together.
-pub(crate) fn member_head_len(name: &str, size: u64) -> u64 {
-    if name.is_ascii() && ROOT.len() + name.len() <= 100 && size <= OCTAL_MAX {
-        return BLOCK;
-    }
-    head_len(&format!("{ROOT}{name}"), size)
 }
 
 /// All bytes before a member's body. `name` is the whole tar name, `mtime` is in seconds.
