@@ -1,6 +1,6 @@
 //! One thing of one kind, as the workspace said it; and which things are asked for.
 
-use crate::kinds::Kind;
+use crate::kinds::{self, Kind};
 use crate::spool::{Blob, Sha};
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
@@ -192,11 +192,21 @@ struct Pattern {
 
 /// A pattern that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the pattern \"{text}\" (expected `kind` or `kind:pattern`, for example `notebook:/Users/**`)")]
+#[error("cannot read the pattern \"{text}\" ({why})")]
 pub struct PatternError {
     text: String,
+    why: String,
     #[source]
     source: Option<globset::Error>,
+}
+
+impl PatternError {
+    /// A kind that nobody knows would ask for nothing, without a word.
+    fn unknown(text: &str, kind: &str) -> Self {
+        let names: Vec<&str> = kinds::all().iter().map(|kind| kind.name).collect();
+        let why = format!("there is no kind \"{kind}\"; there are {}, or `*` for all", names.join(", "));
+        Self { text: text.to_owned(), why, source: None }
+    }
 }
 
 impl Selection {
@@ -251,10 +261,14 @@ fn reaches(fixed: &str, folder: &str) -> bool {
 
 impl Pattern {
     fn new(text: &str) -> Result<Self, PatternError> {
-        let error = |source| PatternError { text: text.to_owned(), source };
+        let why = "expected `kind` or `kind:pattern`, for example `notebook:/Users/**`";
+        let error = |source| PatternError { text: text.to_owned(), why: why.to_owned(), source };
         let (kind, name) = text.split_once(':').map_or((text, None), |(kind, name)| (kind, Some(name)));
         if kind.is_empty() || name == Some("") {
             return Err(error(None));
+        }
+        if !kind.contains(['*', '?', '[', '{']) && kinds::by_name(kind).is_none() {
+            return Err(PatternError::unknown(text, kind));
         }
         let glob = |glob: &str| GlobBuilder::new(glob).literal_separator(true).build().map(|glob| glob.compile_matcher());
         let fixed = name.unwrap_or_default().split(['*', '?', '[', '{']).next().unwrap_or_default().to_owned();
@@ -327,6 +341,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
+        assert!(Selection::new(&["jobs".into()], &[]).is_err(), "a kind that nobody knows");
         assert!(Selection::new(&[":x".into()], &[]).is_err() && Selection::new(&["job:[".into()], &[]).is_err());
     }
 }

@@ -97,7 +97,7 @@ impl AuthType {
             Self::AzureCli => "azure-cli",
             Self::AzureMsi => "azure-msi",
             Self::DatabricksCli => "databricks-cli",
-            Self::Ambient => "ambient",
+            Self::Ambient => "what is signed in on this machine (no token or client id is configured)",
         }
     }
 }

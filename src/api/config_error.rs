@@ -102,7 +102,7 @@ impl ConfigError {
                 "create one with `databricks auth login --profile NAME`".to_owned()
             }
             Self::NoProfile { known, .. } => format!("profiles there: {}", known.join(", ")),
-            Self::NoHost => "name a profile with `--profile`, or set DATABRICKS_HOST".to_owned(),
+            Self::NoHost => "name a profile with `--profile` (it needs a `host`), or set DATABRICKS_HOST".to_owned(),
             Self::BadHost { .. } => "a host looks like https://adb-1234567890123456.7.azuredatabricks.net".to_owned(),
             Self::PlainHttp { .. } => "write https:// before the host".to_owned(),
             Self::TwoHosts { .. } => "unset DATABRICKS_HOST, or leave the profile away".to_owned(),

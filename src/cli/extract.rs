@@ -6,7 +6,7 @@ use super::verify::finding_json;
 use crate::ui::{Ui, words};
 use clap::Args;
 use lifeboat::audit::extract;
-use lifeboat::bundle::{MemberLine, Reader};
+use lifeboat::bundle::MemberLine;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub struct Extract {
 
 impl Extract {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
-        let reader = Reader::open(&self.bundle)?;
+        let reader = super::open(&self.bundle)?;
         let selection = self.select.selection()?;
         let wanted = |member: &MemberLine| selection.wants(&member.kind, member.key.as_deref().unwrap_or(&member.path));
         let extracted = extract(&reader, &wanted, &self.output)?;

@@ -31,7 +31,7 @@ pub struct List {
 impl List {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
         // The program ends right after: to free a hundred thousand lines one by one would only take time.
-        let reader = ManuallyDrop::new(Reader::open(&self.bundle)?);
+        let reader = ManuallyDrop::new(super::open(&self.bundle)?);
         let manifest = reader.manifest();
         let selection = self.select.selection()?;
         let wanted = |member: &&MemberLine| selection.wants(&member.kind, member.key.as_deref().unwrap_or(&member.path));

@@ -57,7 +57,7 @@ Exit codes:
 
 /// Sealed, verifiable backups of a Databricks workspace, and their restore into any other.
 #[derive(Debug, Parser)]
-#[command(name = "lifeboat", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "lifeboat", version, about, after_help = EXIT_CODES, max_term_width = 80)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -137,6 +137,12 @@ impl Cli {
 /// Runs the asynchronous half of a command.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Opens a bundle, and says which one if that fails.
+fn open(path: &std::path::Path) -> anyhow::Result<bundle::Reader> {
+    use anyhow::Context;
+    bundle::Reader::open(path).with_context(|| format!("cannot open {}", path.display()))
 }
 
 /// Whether whoever reads our output has gone away.

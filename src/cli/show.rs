@@ -22,7 +22,7 @@ pub struct Show {
 
 impl Show {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
-        let reader = Reader::open(&self.bundle)?;
+        let reader = super::open(&self.bundle)?;
         let found = find(&reader, &self.object);
         let [member] = found.as_slice() else { return several(ui, &self.object, &found) };
         if self.raw {

@@ -64,7 +64,7 @@ fn report(ui: &mut Ui, verdict: &Verdict) -> anyhow::Result<Outcome> {
         ui.line(format!("NOT WHOLE: {number}"))?;
         return Ok(Outcome::Findings);
     }
-    ui.line(format!("whole and unaltered ({})", depth(verdict.depth)))?;
+    ui.line(depth(verdict.depth))?;
     if verdict.is_complete() {
         ui.line("complete: every object that was listed and asked for is in it")?;
         return Ok(Outcome::Done);
@@ -86,9 +86,9 @@ fn signed(verdict: &Verdict) -> String {
 
 fn depth(depth: Depth) -> &'static str {
     match depth {
-        Depth::Tail => "trailer and manifest only: stored bytes were not read",
-        Depth::Quick => "every stored byte hashed",
-        Depth::Full => "every stored byte hashed, decompressed and compared",
+        Depth::Tail => "trailer and manifest are whole; the objects themselves were not read",
+        Depth::Quick => "whole and unaltered (every stored byte hashed)",
+        Depth::Full => "whole and unaltered (every stored byte hashed, decompressed and compared)",
     }
 }
 

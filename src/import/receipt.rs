@@ -131,15 +131,19 @@ impl Receipt {
         self.counts.values().filter_map(|counts| counts.get(state.name())).sum()
     }
 
-    /// Whether everything is there, and nothing is left to do.
+    /// Whether everything that this version restores is there. Kinds that are only recorded are told among the todos.
     pub fn is_complete(&self) -> bool {
-        self.items.iter().all(|item| item.state.is_there())
+        self.items.iter().all(|item| item.state.is_there() || is_only_recorded(&item.source.kind))
     }
 
     /// What became of an object.
     pub fn of(&self, kind: &str, id: &str) -> Option<&Item> {
         self.items.iter().find(|item| item.source.kind == kind && item.source.id == id)
     }
+}
+
+fn is_only_recorded(kind: &str) -> bool {
+    crate::kinds::by_name(kind).is_some_and(|kind| matches!(kind.shape, crate::kinds::Shape::Recorded(_)))
 }
 
 impl Import<'_> {

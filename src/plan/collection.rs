@@ -232,7 +232,7 @@ impl Planner<'_> {
                 What::DeadReference
             };
             let done = match dead.gone {
-                Gone::Keep | Gone::Silent => "kept as it is",
+                Gone::Keep | Gone::Silent => "sent as it is, which the workspace may refuse",
                 Gone::Drop => "left out",
                 Gone::DropParent => "left out with what holds it",
             };

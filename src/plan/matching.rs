@@ -111,15 +111,13 @@ impl Planner<'_> {
     /// The same object, or one that an earlier import made.
     fn ours(&mut self, object: &Sanitized) -> Option<Fate> {
         let kind = object.kind();
-        let same = self.same_id(object);
-        let known = || self.options.known.get(&object.source()).and_then(|id| self.present.by_id(kind.name, id));
-        if let Some(one) = same.or_else(known) {
+        if let Some(one) = self.same_id(object) {
             return Some(Fate::There(found(one), How::Ours));
         }
         let stamped = self.present.by_stamp(kind.name, object.id());
         let of_that_name: Vec<&Object> = stamped.iter().copied().filter(|one| one.key == object.key()).collect();
         match (stamped.as_slice(), of_that_name.as_slice()) {
-            ([], _) => None,
+            ([], _) => self.journalled(object).map(|one| Fate::There(found(one), How::Ours)),
             ([one], _) | (_, [one]) => Some(Fate::There(found(one), How::Ours)),
             _ => {
                 let text = "several objects of the target carry the mark of the same source object: name one in the map file";
@@ -127,6 +125,14 @@ impl Planner<'_> {
                 Some(Fate::Never(format!("ambiguous: {} objects of the target carry its mark", stamped.len())))
             }
         }
+    }
+
+    /// What a journal of this machine remembers counts last: another workspace may have used the same ids. An object that
+    /// bears the mark of another one is never taken, and where marks are usual, an unmarked one only under the same name.
+    fn journalled(&self, object: &Sanitized) -> Option<&Object> {
+        let kind = object.kind();
+        let one = self.options.known.get(&object.source()).and_then(|id| self.present.by_id(kind.name, id))?;
+        (one.stamp().is_none() && (kind.stamp.is_none() || one.key == object.key())).then_some(one)
     }
 
     /// In the same workspace an id says enough, but for what an earlier import made of another object of this bundle: a
