@@ -164,7 +164,7 @@ fn apply(rule: &Rule, body: &mut Value, changes: &mut Vec<Change>) {
         Act::SetWhereThere(now) => {
             let field = rule.at.rsplit('/').next().unwrap_or_default();
             set_everywhere(body, field, now, &mut String::new(), &mut |at, was| {
-                changes.push(note(at, Some(was), Some(now.clone())))
+                changes.push(note(at, Some(was), Some(now.clone())));
             });
         }
         Act::Set(now) => set_each(body, &rule.at, now, &mut |at, was| changes.push(note(at, was, Some(now.clone())))),
