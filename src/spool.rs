@@ -49,11 +49,16 @@ impl Spool {
 
     /// Keeps a small body that is in memory already.
     pub fn keep(&self, bytes: &[u8]) -> io::Result<Blob> {
-        let mut shared = self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let start = shared.end;
-        write_at(&shared.file, bytes, start)?;
-        shared.end += bytes.len() as u64;
-        Ok(Blob { file: shared.file.clone(), start, len: bytes.len() as u64, sha256: Sha256::digest(bytes).into() })
+        let (sha256, len) = (Sha256::digest(bytes).into(), bytes.len() as u64);
+        let (file, start) = {
+            // Only the place is given out under the lock, so that many threads write at once.
+            let mut shared = self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let start = shared.end;
+            shared.end += len;
+            (shared.file.clone(), start)
+        };
+        write_at(&file, bytes, start)?;
+        Ok(Blob { file, start, len, sha256 })
     }
 
     /// Begins a body of unknown size in a file of its own. Call [`Incoming::finish`] to get the blob.
@@ -116,6 +121,13 @@ impl Blob {
     /// Reads the bytes from the start; many readers may be at work at once.
     pub fn reader(&self) -> BlobReader {
         BlobReader { blob: self.clone(), at: 0 }
+    }
+
+    /// Some of the bytes. Errors: `UnexpectedEof` if there are not so many.
+    pub(crate) fn part(&self, from: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        BlobReader { blob: self.clone(), at: from.min(self.len) }.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// All bytes in memory: for bodies that are known to be small.

@@ -6,7 +6,6 @@ use super::name::hex;
 use crate::spool::Sha;
 use serde::Serialize;
 use serde::ser::SerializeMap;
-use serde_json::Value;
 
 /// Reasons are cut at this many bytes: an error page of a proxy is no reason.
 const MAX_REASON: usize = 2048;
@@ -52,7 +51,7 @@ pub(crate) fn frame(index: usize, frame: &FrameLine) -> Result<Vec<u8>, serde_js
     })
 }
 
-/// What a member's line needs; `meta` is tamed already.
+/// What a member's line needs; `meta` is compact JSON, tamed already.
 pub(crate) struct MemberParts<'a> {
     pub(crate) path: &'a str,
     pub(crate) kind: &'a str,
@@ -63,12 +62,12 @@ pub(crate) struct MemberParts<'a> {
     pub(crate) frame: u32,
     pub(crate) at: u32,
     pub(crate) degraded: Option<&'a str>,
-    pub(crate) meta: &'a Value,
+    pub(crate) meta: &'a str,
 }
 
 /// A member's line.
 pub(crate) fn member(m: &MemberParts<'_>) -> Result<Vec<u8>, serde_json::Error> {
-    line(|map| {
+    let mut line = line(|map| {
         map.serialize_entry("t", "member")?;
         map.serialize_entry("path", m.path)?;
         map.serialize_entry("kind", m.kind)?;
@@ -79,9 +78,13 @@ pub(crate) fn member(m: &MemberParts<'_>) -> Result<Vec<u8>, serde_json::Error> 
         map.serialize_entry("frame", &m.frame)?;
         map.serialize_entry("at", &m.at)?;
         optional(map, "state", m.degraded.map(|_| "degraded"))?;
-        optional(map, "reason", m.degraded.map(cut))?;
-        map.serialize_entry("meta", m.meta)
-    })
+        optional(map, "reason", m.degraded.map(cut))
+    })?;
+    line.truncate(line.len() - "}\n".len());
+    line.extend_from_slice(b",\"meta\":");
+    line.extend_from_slice(m.meta.as_bytes());
+    line.extend_from_slice(b"}\n");
+    Ok(line)
 }
 
 /// A gap's line.

@@ -8,9 +8,13 @@
 //! - the same objects give the same bytes, whatever the order in which they came and the number of threads;
 //! - reading is bounded by declared sizes, which are checked before they are believed.
 
+mod canon;
+mod feed;
+mod fields;
 mod finding;
 mod frame;
 mod json;
+mod line;
 mod lines;
 mod manifest;
 mod name;
@@ -22,6 +26,7 @@ mod stop;
 mod tags;
 mod tail;
 mod tarhead;
+mod texts;
 mod trailer;
 mod writer;
 

@@ -2,9 +2,11 @@
 //! by which a reader allows a name. What the grammar does not list is refused.
 
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write;
 use unicode_normalization::UnicodeNormalization;
+use xxhash_rust::xxh64::xxh64;
 
 /// What stands before every name in the tar stream.
 pub(crate) const ROOT: &str = "bundle/";
@@ -76,45 +78,120 @@ pub(crate) fn fold(name: &str) -> String {
     caseless::default_case_fold_str(&name.nfc().collect::<String>()).nfc().collect()
 }
 
-/// The names that are taken, as 128-bit digests of their folded forms, and the folders above them.
+/// Digests of a folded name and of the folder that it stands in: what [`Taken`] compares. Equal names have equal marks always;
+/// that others have too is an accident of 1 in 2^128, or somebody's work, and costs no more than a name or a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marks {
+    file: Mark,
+    folder: Mark,
+}
+
+type Mark = (u64, u64);
+
+/// The mark of the folder above all names.
+const TOP: Mark = (0, 1);
+
+impl Marks {
+    /// The marks of a name.
+    pub(crate) fn of(name: &str) -> Self {
+        let mut all = marks_of(name);
+        Self { file: all.pop().unwrap_or(TOP), folder: all.pop().unwrap_or(TOP) }
+    }
+}
+
+/// Checks names and makes their marks. Names that come in order share the work for the folder that they stand in.
+#[derive(Default)]
+pub(crate) struct Neighbours {
+    kind: String,
+    folder: String,
+    mark: Mark,
+}
+
+impl Neighbours {
+    /// As [`check`] and [`Marks::of`].
+    pub(crate) fn check(&mut self, name: &str, kind: &str) -> Result<Marks, &'static str> {
+        let (folder, base) = name.rsplit_once('/').unwrap_or(("", name));
+        let is_near = !folder.is_empty() && folder == self.folder && kind == self.kind && ROOT.len() + name.len() <= MAX_NAME;
+        if is_near {
+            check_component(base)?;
+        } else {
+            check(name, kind)?;
+            self.mark = Marks::of(name).folder;
+            folder.clone_into(&mut self.folder);
+            kind.clone_into(&mut self.kind);
+        }
+        Ok(Marks { file: mark_in(self.mark, base), folder: self.mark })
+    }
+}
+
+/// The names that are taken, as marks, and the folders above them.
 #[derive(Default)]
 pub(crate) struct Taken {
-    files: HashSet<u128>,
-    folders: HashSet<u128>,
+    files: HashSet<Mark>,
+    folders: HashSet<Mark>,
+    last_folder: Option<Mark>,
 }
 
 impl Taken {
-    /// Takes the folders above a name, so that no file gets their names.
+    /// Takes the folders above a name, so that no file gets their names. Before the first file is taken.
     pub(crate) fn reserve_folders(&mut self, name: &str) {
-        let folded = fold(name);
-        self.folders.extend(folded.match_indices('/').map(|(at, _)| short_digest(&folded[..at])));
+        self.folders.extend(folders_of(name));
+    }
+
+    /// Makes room for so many names.
+    pub(crate) fn reserve(&mut self, names: usize) {
+        self.files.reserve(names);
     }
 
     /// Takes a name, unless it or one of its folders is another file, or it is a folder already.
     pub(crate) fn take(&mut self, name: &str) -> bool {
-        let folded = fold(name);
-        let folders: Vec<u128> = folded.match_indices('/').map(|(at, _)| short_digest(&folded[..at])).collect();
-        let file = short_digest(&folded);
-        if self.folders.contains(&file) || folders.iter().any(|folder| self.files.contains(folder)) || !self.files.insert(file) {
+        self.take_marked(name, Marks::of(name))
+    }
+
+    /// The same where the marks are known. A folder that is there already was compared with the files when it came, as were
+    /// those above it, and no file has come since that has its name.
+    pub(crate) fn take_marked(&mut self, name: &str, marks: Marks) -> bool {
+        let is_old = self.last_folder == Some(marks.folder) || self.folders.contains(&marks.folder);
+        let fresh = if is_old { Vec::new() } else { folders_of(name) };
+        let hurt = self.folders.contains(&marks.file) || fresh.iter().any(|folder| self.files.contains(folder));
+        if hurt || !self.files.insert(marks.file) {
             return false;
         }
-        self.folders.extend(folders);
+        self.folders.extend(fresh);
+        self.last_folder = Some(marks.folder);
         true
     }
 }
 
-/// Bytes as lower-case hex digits: a digest as `sha256sum` prints it.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+/// Marks of the folders above a name.
+fn folders_of(name: &str) -> Vec<Mark> {
+    let mut all = marks_of(name);
+    all.pop();
+    all
 }
 
-fn short_digest(text: &str) -> u128 {
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&Sha256::digest(text.as_bytes())[..16]);
-    u128::from_le_bytes(bytes)
+/// Marks of all folders above a name, the topmost first, then the name's own.
+fn marks_of(name: &str) -> Vec<Mark> {
+    let components = name.split('/');
+    let marks = components.scan(TOP, |above, component| {
+        *above = mark_in(*above, component);
+        Some(*above)
+    });
+    marks.collect()
+}
+
+/// The mark of a component in a folder: two hashes with two seeds, fast, and enough where a false alarm is the worst that can
+/// happen. Folding never reaches over a slash.
+fn mark_in(folder: Mark, component: &str) -> Mark {
+    let is_folded = component.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
+    let folded = if is_folded { Cow::Borrowed(component) } else { Cow::Owned(fold(component)) };
+    (xxh64(folded.as_bytes(), folder.0), xxh64(folded.as_bytes(), folder.1))
+}
+
+/// Bytes as lower-case hex digits: a digest as `sha256sum` prints it.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The last two extensions of a component if they are short and harmless, with their dots.
@@ -147,6 +224,9 @@ fn is_forbidden(c: char) -> bool {
 }
 
 fn check_component(component: &str) -> Result<(), &'static str> {
+    if is_plain(component) {
+        return if is_device(component) { Err("a component is the name of a device") } else { Ok(()) };
+    }
     if component.is_empty() {
         return Err("it has an empty component");
     }
@@ -170,9 +250,32 @@ fn check_component(component: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Whether a component, as nearly all do, breaks no rule at first sight: of what it is made, and how it ends.
+fn is_plain(component: &str) -> bool {
+    let harmless = |byte: &u8| HARMLESS[usize::from(*byte)];
+    component.len() <= MAX_COMPONENT
+        && component.bytes().next_back().is_some_and(|last| !matches!(last, b'.' | b' '))
+        && component.as_bytes().iter().all(harmless)
+}
+
+/// Printable ASCII but what is forbidden, `%` and `/`.
+static HARMLESS: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0x20u8);
+    while byte < 0x7f {
+        table[byte as usize] = !matches!(byte, b'\\' | b':' | b'*' | b'?' | b'"' | b'<' | b'>' | b'|' | b'%' | b'/');
+        byte += 1;
+    }
+    table
+};
+
 /// Names that Windows gives to devices, whatever their case and extension.
 fn is_device(component: &str) -> bool {
-    let stem = component.split('.').next().unwrap_or_default().trim_end_matches(' ').to_uppercase();
+    let stem = component.split('.').next().unwrap_or_default().trim_end_matches(' ');
+    // No device has a longer name, and upper case never has fewer characters.
+    if stem.chars().nth(7).is_some() {
+        return false;
+    }
+    let stem = stem.to_uppercase();
     if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {
         return true;
     }
@@ -221,6 +324,36 @@ mod tests {
         }
         assert!(taken.take("data/x/e\u{301}.py") && !taken.take("data/x/É.py"));
         assert!(taken.take("data/x/Straße/b.py"));
+    }
+
+    #[test]
+    fn a_name_that_looks_plain_obeys_the_whole_grammar() {
+        for byte in 0..=0x7fu8 {
+            let component = format!("a{}b", char::from(byte));
+            let slow = component.contains(is_forbidden) || matches!(byte, b'%' | b'/');
+            assert_eq!(is_plain(&component), !slow, "{component:?}");
+        }
+        for component in ["", "a.", "a ", "é", &"x".repeat(256)] {
+            assert!(!is_plain(component), "{component:?}");
+        }
+        assert!(is_device("conin$ .txt") && is_device("Con\u{131}n$") && is_device("nul  ") && !is_device("notebook 7"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn folding_never_reaches_over_a_slash(a in "\\PC{0,8}", b in "[\u{300}-\u{345}\u{338}]?\\PC{0,8}") {
+            proptest::prop_assert_eq!(fold(&format!("{a}/{b}")), format!("{}/{}", fold(&a), fold(&b)));
+        }
+
+        #[test]
+        fn neighbours_are_checked_like_strangers(names in proptest::collection::vec("data/[xy]/([Aab.]/){0,2}[aAé .%]{0,3}", 1..9)) {
+            let mut neighbours = Neighbours::default();
+            for name in &names {
+                for kind in ["x", "y"] {
+                    proptest::prop_assert_eq!(neighbours.check(name, kind), check(name, kind).map(|()| Marks::of(name)));
+                }
+            }
+        }
     }
 
     #[test]

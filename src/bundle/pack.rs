@@ -1,4 +1,5 @@
-//! From records to frames: in which order members stand, where frames are cut, and the work of compressing them in parallel.
+//! From records to frames: in which order members stand, where frames are cut, and the work of reading, hashing and compressing
+//! them in parallel.
 //!
 //! Like objects stand beside like ones, and cuts depend on a member's own name and size, not on its neighbours. So a changed
 //! object changes one frame or two, and equal objects give equal bytes.
@@ -12,7 +13,9 @@ use crate::spool::{BlobReader, Sha};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 use xxhash_rust::xxh64::xxh64;
 
 /// Where everything will stand, known before anything is compressed.
@@ -27,8 +30,7 @@ pub(crate) struct Plan {
 
 /// Plans the frames of some records, which have their final names.
 pub(crate) fn plan(records: &[Record], options: &Options) -> Plan {
-    let mut order: Vec<u32> = (0..records.len()).filter_map(|index| u32::try_from(index).ok()).collect();
-    order.sort_unstable_by(|a, b| similarity(&records[*a as usize]).cmp(&similarity(&records[*b as usize])));
+    let order = by_similarity(records);
     let mut cutter = Cutter { frames: Vec::new(), filled: 0, max: options.max_frame };
     let mut places = vec![(0, 0); records.len()];
     let mut kind = None;
@@ -48,8 +50,15 @@ pub(crate) fn plan(records: &[Record], options: &Options) -> Plan {
     Plan { order, places, frames: cutter.frames }
 }
 
-fn similarity(record: &Record) -> (&str, &str, &str, &str) {
-    (&record.kind, extension(&record.name), basename(&record.name), &record.name)
+/// Records by the bytes of kind, extension, basename and name. Where these begin in a name is looked up once for each.
+fn by_similarity(records: &[Record]) -> Vec<u32> {
+    let mut parts: Vec<(u32, &str, &str)> =
+        (0..).zip(records).map(|(index, record)| (index, extension(&record.name), basename(&record.name))).collect();
+    parts.sort_unstable_by(|a, b| {
+        let key = |part: &(u32, _, _)| &records[part.0 as usize];
+        key(a).kind.cmp(&key(b).kind).then_with(|| (a.1, a.2, &key(a).name).cmp(&(b.1, b.2, &key(b).name)))
+    });
+    parts.into_iter().map(|(index, ..)| index).collect()
 }
 
 fn tar_name(record: &Record) -> String {
@@ -94,8 +103,22 @@ impl Cutter {
     }
 }
 
-/// The tar stream of all members, to be taken in pieces. Each body is compared with its digest on the way.
-pub(crate) struct Feed<'a> {
+/// Frames that belong together, and the members in them: one frame, or all frames of a big member.
+struct Group {
+    frames: Range<usize>,
+    members: Range<usize>,
+}
+
+fn groups(plan: &Plan) -> Vec<Group> {
+    let frame_of = |at: usize| plan.places[plan.order[at] as usize].0 as usize - 1;
+    let mut begins: Vec<usize> = (0..plan.order.len()).filter(|at| *at == 0 || frame_of(*at) != frame_of(at - 1)).collect();
+    begins.push(plan.order.len());
+    let frame_at = |at: usize| if at < plan.order.len() { frame_of(at) } else { plan.frames.len() };
+    begins.windows(2).map(|pair| Group { frames: frame_at(pair[0])..frame_at(pair[1]), members: pair[0]..pair[1] }).collect()
+}
+
+/// The tar stream of some members, to be taken in pieces. Each body is compared with its digest on the way.
+struct Feed<'a> {
     records: &'a [Record],
     order: std::slice::Iter<'a, u32>,
     current: Option<Entry<'a>>,
@@ -110,12 +133,12 @@ struct Entry<'a> {
 }
 
 impl<'a> Feed<'a> {
-    pub(crate) fn new(records: &'a [Record], plan: &'a Plan) -> Self {
-        Self { records, order: plan.order.iter(), current: None }
+    fn new(records: &'a [Record], order: &'a [u32]) -> Self {
+        Self { records, order: order.iter(), current: None }
     }
 
     /// The next `len` bytes.
-    pub(crate) fn take(&mut self, len: u64) -> Result<Vec<u8>, WriteError> {
+    fn take(&mut self, len: u64) -> Result<Vec<u8>, WriteError> {
         let mut raw = vec![0; usize::try_from(len).unwrap_or(0)];
         let mut at = 0;
         while at < raw.len() {
@@ -176,35 +199,37 @@ impl Entry<'_> {
     }
 }
 
-/// Compresses the frames on some threads and hands them over in their order. At most twice as many frames as threads, and
-/// two more, are in memory at once.
-pub(crate) fn compress(feed: &mut Feed<'_>, frames: &[u64], options: &Options, sink: &mut Sink<'_>) -> Result<(), WriteError> {
+/// Makes the frames on some threads and hands them over in their order. At most twice as many frames as threads, and two more,
+/// are in memory at once.
+pub(crate) fn compress(records: &[Record], plan: &Plan, options: &Options, sink: &mut Sink<'_>) -> Result<(), WriteError> {
+    let frames = &plan.frames;
     let threads = options.threads.clamp(1, 64).min(frames.len().max(1));
-    let window = 2 * threads + 2;
-    let (jobs, queue) = mpsc::sync_channel::<(usize, Vec<u8>)>(window);
-    let queue = Mutex::new(queue);
+    let work = Work {
+        records,
+        plan,
+        groups: groups(plan),
+        next: AtomicUsize::new(0),
+        turn: Turn::new(2 * threads + 2),
+        level: options.level,
+    };
     let (done, results) = mpsc::channel();
     std::thread::scope(|scope| {
-        // Moved in, so that workers end when this ends, however it ends.
-        let jobs = jobs;
+        // However this ends, nobody waits for a turn that never comes.
+        let _end = Stop(&work.turn);
         for _ in 0..threads {
-            let (done, queue) = (done.clone(), &queue);
-            scope.spawn(move || work(queue, &done, options.level));
+            let (done, work) = (done.clone(), &work);
+            scope.spawn(move || work.run(&done));
         }
         drop(done);
-        let (mut begun, mut written, mut waiting) = (0, 0, BTreeMap::new());
+        let (mut written, mut waiting) = (0, BTreeMap::new());
         while written < frames.len() {
             options.stop.check()?;
-            while begun < frames.len() && begun - written < window {
-                let raw = feed.take(frames[begun])?;
-                jobs.send((begun, raw)).map_err(|_| lost_worker())?;
-                begun += 1;
-            }
             let (index, stored) = results.recv().map_err(|_| lost_worker())?;
             waiting.insert(index, stored);
             while let Some(stored) = waiting.remove(&written) {
-                sink(frames[written], &stored.map_err(WriteError::Compress)?)?;
+                sink(frames[written], &stored?)?;
                 written += 1;
+                work.turn.set(written);
             }
         }
         Ok(())
@@ -214,14 +239,87 @@ pub(crate) fn compress(feed: &mut Feed<'_>, frames: &[u64], options: &Options, s
 /// Takes a frame: its length before compression, and its stored bytes.
 pub(crate) type Sink<'a> = dyn FnMut(u64, &[u8]) -> Result<(), WriteError> + 'a;
 
-type Done = (usize, io::Result<Vec<u8>>);
+type Done = (usize, Result<Vec<u8>, WriteError>);
 
-fn work(queue: &Mutex<mpsc::Receiver<(usize, Vec<u8>)>>, done: &mpsc::Sender<Done>, level: i32) {
-    loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((index, raw)) = job else { return };
-        if done.send((index, frame::compress(&raw, level))).is_err() {
-            return;
+/// What the threads share. They take groups in order, so that the frame that is written next is always under way.
+struct Work<'a> {
+    records: &'a [Record],
+    plan: &'a Plan,
+    groups: Vec<Group>,
+    next: AtomicUsize,
+    turn: Turn,
+    level: i32,
+}
+
+impl Work<'_> {
+    fn run(&self, done: &mpsc::Sender<Done>) {
+        let _end = StopOnPanic(&self.turn);
+        while let Some(group) = self.groups.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let mut feed = Feed::new(self.records, &self.plan.order[group.members.clone()]);
+            for index in group.frames.clone() {
+                if !self.turn.wait(index) {
+                    return;
+                }
+                let stored = self.frame(&mut feed, index);
+                let failed = stored.is_err();
+                if done.send((index, stored)).is_err() || failed {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn frame(&self, feed: &mut Feed<'_>, index: usize) -> Result<Vec<u8>, WriteError> {
+        let raw = feed.take(self.plan.frames[index])?;
+        frame::compress(&raw, self.level).map_err(WriteError::Compress)
+    }
+}
+
+/// How many frames were written, and so which ones may be begun.
+struct Turn {
+    written: Mutex<usize>,
+    changed: Condvar,
+    window: usize,
+}
+
+impl Turn {
+    fn new(window: usize) -> Self {
+        Self { written: Mutex::new(0), changed: Condvar::new(), window }
+    }
+
+    fn set(&self, written: usize) {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
+        self.changed.notify_all();
+    }
+
+    /// Waits until a frame may be begun. `false` if the work has ended.
+    fn wait(&self, index: usize) -> bool {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let too_early = |written: &mut usize| *written != ENDED && index >= *written + self.window;
+        let written = self.changed.wait_while(written, too_early).unwrap_or_else(PoisonError::into_inner);
+        *written != ENDED
+    }
+}
+
+/// Stands for a number of frames that is never written.
+const ENDED: usize = usize::MAX;
+
+/// Ends the waiting when it goes out of scope.
+struct Stop<'a>(&'a Turn);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.set(ENDED);
+    }
+}
+
+/// Ends the waiting when a thread dies: else the others would wait for its frame.
+struct StopOnPanic<'a>(&'a Turn);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.set(ENDED);
         }
     }
 }

@@ -1,46 +1,49 @@
-//! Manifest lines, read: an allow-list. A line, a key or a value that the format does not list is refused, unless the bundle
-//! says that a newer minor version wrote it. The first fault ends the reading.
+//! A manifest from its lines: what they say of each other. Each line by itself is [`super::line`]'s business. The first fault
+//! in the order of the lines ends the reading.
 
+use super::fields::line_fault;
 use super::finding::{Fault, Finding};
-use super::json::parse_line;
-use super::manifest::{
-    Counts, FrameLine, Gap, GapState, HeadLine, KindLine, Manifest, MemberLine, Previous, Redacted, States, modified_at, mtime,
-};
-use super::name::{self, ROOT, Taken};
+use super::line::{self, Line, NamedMember, Piece, SORTS, Terms};
+use super::manifest::{Counts, FrameLine, Gap, HeadLine, KindLine, Manifest, MemberLine, Redacted, modified_at, mtime};
+use super::name::Taken;
 use super::tags::MAX_HEAD_FRAME;
-use super::tarhead::{BLOCK, head_len, padded};
+use super::tarhead::{BLOCK, padded};
 use super::trailer::{MAJOR, MINOR};
 use super::{Limits, OpenError, frame};
 use crate::spool::Sha;
-use serde_json::{Map, Value};
-use std::sync::Arc;
 
-/// Takes the lines one by one and makes a [`Manifest`] of them.
+/// Takes the lines in their order and makes a [`Manifest`] of them.
 pub(crate) struct Builder {
     limits: Limits,
     keep_meta: bool,
     stage: usize,
-    lenient: bool,
     foreign: Vec<String>,
     number: u64,
     head_text: Box<[u8]>,
     head: Option<HeadLine>,
     frames: Vec<FrameLine>,
     members: Vec<MemberLine>,
+    places: Vec<Place>,
     gaps: Vec<Gap>,
     kinds: Vec<KindLine>,
     redacted: Vec<Redacted>,
     unknown: Vec<Box<str>>,
     taken: Taken,
-    words: Vec<Arc<str>>,
     bytes: u64,
 }
 
-/// Features in `requires` that this reader knows: none in format 1.0.
-const KNOWN_FEATURES: [&str; 0] = [];
+/// Where a member stands in the frames, by itself, so that places can be compared without a look at every line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    frame: u32,
+    at: u32,
+    index: u32,
+    head: u32,
+    size: u64,
+}
 
-/// The sorts of lines in their order.
-const STAGES: [&str; 6] = ["bundle", "frame", "member", "gap", "kind", "redacted"];
+/// Room for so many members is made before they are seen; a header that promises more must bring them.
+const MEMBERS_AT_ONCE: u64 = 1 << 17;
 
 impl Builder {
     /// Begins. Without `keep_meta`, what is known of members besides their places is checked and forgotten.
@@ -49,107 +52,101 @@ impl Builder {
             limits,
             keep_meta,
             stage: 0,
-            lenient: false,
             foreign: Vec::new(),
             number: 0,
             head_text: Box::default(),
             head: None,
             frames: Vec::new(),
             members: Vec::new(),
+            places: Vec::new(),
             gaps: Vec::new(),
             kinds: Vec::new(),
             redacted: Vec::new(),
             unknown: Vec::new(),
             taken: Taken::default(),
-            words: Vec::new(),
             bytes: 0,
         }
     }
 
-    /// Takes one line, without its line feed.
-    pub(crate) fn line(&mut self, text: &[u8]) -> Result<(), Finding> {
-        if !self.foreign.is_empty() {
-            return Ok(());
+    /// Takes the first line, without its line feed. Says how to read the others; nothing if they are not for this reader.
+    pub(crate) fn first(&mut self, text: &[u8]) -> Result<Option<Terms>, Finding> {
+        self.number = 1;
+        self.head(text).map_err(|finding| self.numbered(finding))
+    }
+
+    /// Takes the lines that follow, and the text in which they stand.
+    pub(crate) fn take(&mut self, piece: Piece, text: &[u8]) -> Result<(), Finding> {
+        // A text that is not UTF-8 has no lines that would need it.
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        for line in piece.lines {
+            self.number += 1;
+            self.add(line, text).map_err(|finding| self.numbered(finding))?;
         }
         self.number += 1;
-        let number = self.number;
-        self.accept(text).map_err(|mut finding| {
-            finding.detail = format!("manifest line {number}: {}", finding.detail);
-            finding
-        })
-    }
-
-    fn accept(&mut self, text: &[u8]) -> Result<(), Finding> {
-        let mut fields = Fields(parse_line(text).map_err(line_fault)?);
-        let sort = fields.text("t")?;
-        let Some(stage) = STAGES.iter().position(|known| *known == sort) else {
-            return self.unknown_line(&sort, text);
-        };
-        if (self.head.is_none()) != (stage == 0) || stage < self.stage {
-            return Err(Finding::new(Fault::Order, format!("a line of the sort \"{sort}\" does not belong here")));
-        }
-        self.stage = stage;
-        match stage {
-            0 => self.head(&mut fields, text)?,
-            1 => self.frame(&mut fields)?,
-            2 => self.member(&mut fields, text)?,
-            3 => self.gap(&mut fields)?,
-            4 => self.kind(&mut fields)?,
-            _ => self.redacted(&mut fields)?,
-        }
-        fields.done(self.lenient || !self.foreign.is_empty())
-    }
-
-    fn unknown_line(&mut self, sort: &str, text: &[u8]) -> Result<(), Finding> {
-        if self.head.is_none() || !self.lenient {
-            return Err(line_fault(format!("the sort \"{sort}\" is unknown")));
-        }
-        self.unknown.push(String::from_utf8_lossy(text).into());
+        piece.fault.map_or(Ok(()), |finding| Err(self.numbered(finding)))?;
+        self.number -= 1;
         Ok(())
     }
 
-    fn head(&mut self, fields: &mut Fields, text: &[u8]) -> Result<(), Finding> {
-        if fields.text("format")? != "lifeboat" {
-            return Err(line_fault("the format is not \"lifeboat\""));
-        }
-        let (major, minor) = (fields.small("major")?, fields.small("minor")?);
-        self.lenient = minor > MINOR;
-        let head = HeadLine {
-            major,
-            minor,
-            requires: fields.texts("requires")?,
-            created: fields.time("created")?,
-            tool: fields.text("tool")?,
-            source: fields.map("source")?,
-            selection: fields.0.shift_remove("selection"),
-            content_id: fields.sha("content_id")?,
-            previous: fields.previous(self.lenient)?,
-            counts: fields.counts(self.lenient)?,
-            states: fields.states(self.lenient)?,
-        };
+    fn numbered(&self, mut finding: Finding) -> Finding {
+        finding.detail = format!("manifest line {}: {}", self.number, finding.detail);
+        finding
+    }
+
+    fn head(&mut self, text: &[u8]) -> Result<Option<Terms>, Finding> {
+        let (head, terms) = line::head(text, MINOR)?;
         if head.major != MAJOR {
             return Err(line_fault("the major version is not the trailer's"));
         }
-        self.foreign = head.requires.iter().filter(|feature| !KNOWN_FEATURES.contains(&feature.as_str())).cloned().collect();
-        if head.tool.chars().any(char::is_control) {
-            return Err(line_fault("the tool's name has control characters"));
-        }
+        self.foreign = line::foreign(&head);
         limit(head.counts.members <= self.limits.members, "it declares more members than allowed")?;
         limit(head.counts.bytes <= self.limits.bytes, "it declares more bytes than allowed")?;
+        let room = usize::try_from(head.counts.members.min(MEMBERS_AT_ONCE)).unwrap_or_default();
+        self.members.reserve_exact(room);
+        self.places.reserve_exact(room);
+        self.taken.reserve(room);
         self.head_text = text.into();
         self.head = Some(head);
+        Ok(self.foreign.is_empty().then_some(Terms { keep_meta: self.keep_meta, ..terms }))
+    }
+
+    fn add(&mut self, line: Line, text: &str) -> Result<(), Finding> {
+        let stage = match &line {
+            Line::Head => 0,
+            Line::Frame(..) => 1,
+            Line::Member(_) | Line::Written(_) => 2,
+            Line::Gap(_) => 3,
+            Line::Kind(_) => 4,
+            Line::Redacted(_) => 5,
+            Line::Unknown(_) => self.stage,
+        };
+        if stage == 0 && !matches!(line, Line::Unknown(_)) || stage < self.stage {
+            return Err(line::misplaced(SORTS[stage]));
+        }
+        self.stage = stage;
+        match line {
+            Line::Head => {}
+            Line::Frame(index, frame) => self.frame(index, frame)?,
+            Line::Member(member) => self.member(member)?,
+            Line::Written(written) => self.member(written.named(text))?,
+            Line::Gap(gap) => {
+                ascending(self.gaps.last().map(gap_key), &gap_key(&gap))?;
+                self.gaps.push(gap);
+            }
+            Line::Kind(kind) => {
+                ascending(self.kinds.last().map(|last| &last.kind), &&kind.kind)?;
+                self.kinds.push(kind);
+            }
+            Line::Redacted(one) => {
+                ascending(self.redacted.last().map(redacted_key), &redacted_key(&one))?;
+                self.redacted.push(one);
+            }
+            Line::Unknown(text) => self.unknown.push(text),
+        }
         Ok(())
     }
 
-    fn frame(&mut self, fields: &mut Fields) -> Result<(), Finding> {
-        let index = fields.number("i")?;
-        let line = FrameLine {
-            off: fields.number("off")?,
-            clen: fields.number("clen")?,
-            ulen: fields.number("ulen")?,
-            tar: fields.number("tar")?,
-            sha256: fields.sha("sha256")?,
-        };
+    fn frame(&mut self, index: u64, line: FrameLine) -> Result<(), Finding> {
         let (off, tar) = self.frames.last().map_or((0, 0), |last| (last.off + last.clen, last.tar + last.ulen));
         if index != self.frames.len() as u64 || line.off != off || line.tar != tar {
             return Err(Finding::new(Fault::Tiling, format!("frame {index} does not follow the frame before it")));
@@ -164,80 +161,20 @@ impl Builder {
         Ok(())
     }
 
-    fn member(&mut self, fields: &mut Fields, text: &[u8]) -> Result<(), Finding> {
-        let mut member = MemberLine {
-            path: fields.text("path")?.into(),
-            kind: self.word(fields.text("kind")?)?,
-            key: fields.optional_text("key")?.map(Into::into),
-            name: fields.text("name")?.into(),
-            size: fields.number("size")?,
-            sha256: fields.sha("sha256")?,
-            frame: fields.small("frame")?,
-            at: fields.small("at")?,
-            degraded: fields.degraded()?.map(Into::into),
-            meta: Box::default(),
-            raw: None,
-        };
-        let meta = fields.map("meta")?;
-        if self.keep_meta {
-            member.meta = Value::Object(meta).to_string().into();
+    fn member(&mut self, member: NamedMember) -> Result<(), Finding> {
+        let NamedMember { line, marks, head_len } = member;
+        ascending(self.members.last().map(|last| (&*last.path, &*last.kind)), &(&*line.path, &*line.kind))?;
+        if !self.taken.take_marked(&line.name, marks) {
+            return Err(Finding::new(Fault::Collision, format!("the name {:?} is another's on some file system", line.name)));
         }
-        if !fields.0.is_empty() {
-            member.raw = Some(String::from_utf8_lossy(text).into());
-        }
-        ascending(self.members.last().map(|last| (&*last.path, &*last.kind)), &(&*member.path, &*member.kind))?;
-        name::check(&member.name, &member.kind)
-            .map_err(|why| Finding::new(Fault::Name, format!("the name {:?} is not allowed: {why}", member.name)))?;
-        if !self.taken.take(&member.name) {
-            return Err(Finding::new(Fault::Collision, format!("the name {:?} is another's on some file system", member.name)));
-        }
-        self.bytes = self.bytes.saturating_add(member.size);
+        self.bytes = self.bytes.saturating_add(line.size);
         limit(self.bytes <= self.limits.bytes, "the members hold more bytes than allowed")?;
         limit((self.members.len() as u64) < self.limits.members, "there are more members than allowed")?;
-        self.members.push(member);
-        Ok(())
-    }
-
-    fn gap(&mut self, fields: &mut Fields) -> Result<(), Finding> {
-        let state = fields.text("state")?;
-        let gap = Gap {
-            state: GapState::from_word(&state).ok_or_else(|| line_fault(format!("the state \"{state}\" is unknown")))?,
-            path: fields.text("path")?,
-            kind: fields.kind()?,
-            reason: fields.text("reason")?,
-            http: fields.0.contains_key("http").then(|| fields.small("http")).transpose()?,
-        };
-        ascending(self.gaps.last().map(|last| (&*last.path, &*last.kind)), &(&*gap.path, &*gap.kind))?;
-        self.gaps.push(gap);
-        Ok(())
-    }
-
-    fn kind(&mut self, fields: &mut Fields) -> Result<(), Finding> {
-        let kind = KindLine {
-            kind: fields.kind()?,
-            listed: fields.number("listed")?,
-            captured: fields.number("captured")?,
-            degraded: fields.number("degraded")?,
-            missing: fields.number("missing")?,
-            excluded: fields.number("excluded")?,
-            unavailable: fields.number("unavailable")?,
-            requests: fields.number("requests")?,
-        };
-        ascending(self.kinds.last().map(|last| (&*last.kind, "")), &(&*kind.kind, ""))?;
-        self.kinds.push(kind);
-        Ok(())
-    }
-
-    fn redacted(&mut self, fields: &mut Fields) -> Result<(), Finding> {
-        let line = Redacted {
-            path: fields.text("path")?,
-            kind: fields.kind()?,
-            pointer: fields.text("pointer")?,
-            reason: fields.text("reason")?,
-        };
-        let key = |line: &Redacted| (line.path.clone(), line.kind.clone(), line.pointer.clone());
-        ascending(self.redacted.last().map(key), &key(&line))?;
-        self.redacted.push(line);
+        let too_many = |_| Finding::new(Fault::Limit, "there are more members than this reader can count");
+        let index = u32::try_from(self.members.len()).map_err(too_many)?;
+        let head = u32::try_from(head_len).map_err(too_many)?;
+        self.places.push(Place { frame: line.frame, at: line.at, index, head, size: line.size });
+        self.members.push(line);
         Ok(())
     }
 
@@ -251,8 +188,8 @@ impl Builder {
         if end != Some(manifest_off) {
             return Err(Finding::new(Fault::Tiling, "the frames do not end where the manifest begins").into());
         }
-        let mut by_place: Vec<u32> = (0..self.members.len()).filter_map(|index| u32::try_from(index).ok()).collect();
-        by_place.sort_unstable_by_key(|index| self.members.get(*index as usize).map(|m| (m.frame, m.at)));
+        let mut places = self.places;
+        places.sort_unstable();
         let manifest = Manifest {
             head,
             frames: self.frames,
@@ -263,21 +200,12 @@ impl Builder {
             unknown: self.unknown,
             sha256,
             head_text: self.head_text,
-            by_place,
+            by_place: places.iter().map(|place| place.index).collect(),
         };
         check_counts(&manifest)?;
         check_gaps(&manifest)?;
-        check_places(&manifest)?;
+        check_places(&manifest, &places)?;
         Ok(manifest)
-    }
-
-    fn word(&mut self, word: String) -> Result<Arc<str>, Finding> {
-        if let Some(known) = self.words.iter().find(|known| ***known == *word) {
-            return Ok(known.clone());
-        }
-        let word: Arc<str> = checked_kind(word)?.into();
-        self.words.push(word.clone());
-        Ok(word)
     }
 }
 
@@ -286,22 +214,18 @@ fn limit(holds: bool, what: &str) -> Result<(), Finding> {
 }
 
 /// Members must fill the data frames exactly, in some order: whole ones share a frame, a big one has frames of its own.
-fn check_places(manifest: &Manifest) -> Result<(), Finding> {
+fn check_places(manifest: &Manifest, places: &[Place]) -> Result<(), Finding> {
     let (mut frame, mut at) = (1usize, 0u64);
-    for member in manifest.in_place_order() {
-        let fault = || {
-            let detail = format!("the place of {:?} does not follow its neighbour's", member.name);
-            Finding::new(Fault::Placement, detail).with(vec![member.object()])
-        };
-        let tar_name = format!("{ROOT}{}", member.name);
-        let header = head_len(&tar_name, member.size);
+    for place in places {
+        let fault = || misplaced(manifest, place);
+        let header = u64::from(place.head);
         if at > 0 && manifest.frames.get(frame).is_some_and(|f| f.ulen == at) {
             (frame, at) = (frame + 1, 0);
         }
-        if member.frame as usize != frame || u64::from(member.at) != at + header {
+        if place.frame as usize != frame || u64::from(place.at) != at + header {
             return Err(fault());
         }
-        let mut left = header + padded(member.size);
+        let mut left = header + padded(place.size);
         let room = manifest.frames.get(frame).map(|f| f.ulen - at).ok_or_else(fault)?;
         if left > room && (at > 0 || header > room) {
             return Err(fault());
@@ -324,6 +248,12 @@ fn check_places(manifest: &Manifest) -> Result<(), Finding> {
     let filled =
         frame + 1 == manifest.frames.len() && last == Some(at) || manifest.members.is_empty() && manifest.frames.len() == 1;
     if filled { Ok(()) } else { Err(Finding::new(Fault::Placement, "the members do not fill the frames")) }
+}
+
+fn misplaced(manifest: &Manifest, place: &Place) -> Finding {
+    let member = manifest.members.get(place.index as usize);
+    let detail = format!("the place of {:?} does not follow its neighbour's", member.map_or("", |member| &member.name));
+    Finding::new(Fault::Placement, detail).with(member.map(MemberLine::object).into_iter().collect())
 }
 
 fn check_counts(manifest: &Manifest) -> Result<(), Finding> {
@@ -350,130 +280,15 @@ fn ascending<T: Ord + std::fmt::Debug>(last: Option<T>, next: &T) -> Result<(), 
     }
 }
 
-fn line_fault(detail: impl Into<String>) -> Finding {
-    Finding::new(Fault::Line, detail)
+fn gap_key(gap: &Gap) -> (&str, &str) {
+    (&gap.path, &gap.kind)
 }
 
-fn checked_kind(kind: String) -> Result<String, Finding> {
-    if name::is_kind(&kind) { Ok(kind) } else { Err(line_fault(format!("{kind:?} cannot be the name of a kind"))) }
+fn redacted_key(one: &Redacted) -> (&str, &str, &str) {
+    (&one.path, &one.kind, &one.pointer)
 }
 
 /// The tar time of a member.
 pub(crate) fn member_mtime(member: &MemberLine) -> u64 {
     mtime(modified_at(&member.meta()))
-}
-
-/// The fields of one line, taken out one by one, so that what is left over is seen.
-struct Fields(Map<String, Value>);
-
-impl Fields {
-    fn take(&mut self, key: &str) -> Result<Value, Finding> {
-        self.0.swap_remove(key).ok_or_else(|| line_fault(format!("\"{key}\" is not there")))
-    }
-
-    fn wrong(key: &str) -> Finding {
-        line_fault(format!("\"{key}\" has a value that is not allowed"))
-    }
-
-    fn text(&mut self, key: &str) -> Result<String, Finding> {
-        match self.take(key)? {
-            Value::String(text) => Ok(text),
-            _ => Err(Self::wrong(key)),
-        }
-    }
-
-    fn optional_text(&mut self, key: &str) -> Result<Option<String>, Finding> {
-        self.0.contains_key(key).then(|| self.text(key)).transpose()
-    }
-
-    fn kind(&mut self) -> Result<String, Finding> {
-        checked_kind(self.text("kind")?)
-    }
-
-    fn number(&mut self, key: &str) -> Result<u64, Finding> {
-        self.take(key)?.as_u64().ok_or_else(|| Self::wrong(key))
-    }
-
-    fn small<T: TryFrom<u64>>(&mut self, key: &str) -> Result<T, Finding> {
-        T::try_from(self.number(key)?).map_err(|_| Self::wrong(key))
-    }
-
-    fn map(&mut self, key: &str) -> Result<Map<String, Value>, Finding> {
-        match self.take(key)? {
-            Value::Object(map) => Ok(map),
-            _ => Err(Self::wrong(key)),
-        }
-    }
-
-    fn sha(&mut self, key: &str) -> Result<Sha, Finding> {
-        let text = self.text(key)?;
-        unhex(&text).ok_or_else(|| Self::wrong(key))
-    }
-
-    fn time(&mut self, key: &str) -> Result<String, Finding> {
-        let text = self.text(key)?;
-        let whole = text.len() == 20 && text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T');
-        if whole && text.parse::<jiff::Timestamp>().is_ok() { Ok(text) } else { Err(Self::wrong(key)) }
-    }
-
-    fn texts(&mut self, key: &str) -> Result<Vec<String>, Finding> {
-        serde_json::from_value(self.take(key)?).map_err(|_| Self::wrong(key))
-    }
-
-    fn degraded(&mut self) -> Result<Option<String>, Finding> {
-        match self.optional_text("state")?.as_deref() {
-            None => Ok(None),
-            Some("degraded") => Ok(Some(self.text("reason")?)),
-            Some(_) => Err(Self::wrong("state")),
-        }
-    }
-
-    fn previous(&mut self, lenient: bool) -> Result<Option<Previous>, Finding> {
-        if !self.0.contains_key("previous") {
-            return Ok(None);
-        }
-        let mut inner = Fields(self.map("previous")?);
-        let previous = Previous { manifest_sha256: inner.sha("manifest_sha256")?, created: inner.time("created")? };
-        inner.done(lenient)?;
-        Ok(Some(previous))
-    }
-
-    fn counts(&mut self, lenient: bool) -> Result<Counts, Finding> {
-        let mut inner = Fields(self.map("counts")?);
-        let counts = Counts { members: inner.number("members")?, frames: inner.number("frames")?, bytes: inner.number("bytes")? };
-        inner.done(lenient)?;
-        Ok(counts)
-    }
-
-    fn states(&mut self, lenient: bool) -> Result<States, Finding> {
-        let mut inner = Fields(self.map("states")?);
-        let states = States {
-            captured: inner.number("captured")?,
-            degraded: inner.number("degraded")?,
-            missing: inner.number("missing")?,
-            excluded: inner.number("excluded")?,
-            unavailable: inner.number("unavailable")?,
-        };
-        inner.done(lenient)?;
-        Ok(states)
-    }
-
-    fn done(&self, lenient: bool) -> Result<(), Finding> {
-        match self.0.keys().next() {
-            Some(key) if !lenient => Err(line_fault(format!("the key \"{key}\" is unknown"))),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn unhex(text: &str) -> Option<Sha> {
-    let digits = text.as_bytes();
-    let mut sha = [0; 32];
-    if digits.len() != 64 || !digits.iter().all(|d| d.is_ascii_digit() || (b'a'..=b'f').contains(d)) {
-        return None;
-    }
-    for (byte, pair) in sha.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(sha)
 }

@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Decompressed frames that are kept: neighbours are often read one after the other.
 const CACHED_FRAMES: usize = 4;
+/// Bytes that are read at once where a frame is only hashed.
+const PIECE: usize = 256 << 10;
 
 /// Why a bundle cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +89,7 @@ fn needs(requires: &[String]) -> String {
 pub struct Reader {
     source: Box<dyn Source>,
     size: u64,
+    trailer: Trailer,
     manifest: Manifest,
     tags: TagFiles,
     signatures: Vec<Signature>,
@@ -124,7 +127,7 @@ impl Reader {
         if manifest.head.minor != trailer.minor {
             return Err(Finding::new(Fault::Trailer, "trailer and manifest speak of different minor versions").into());
         }
-        Ok(Self { source, size, manifest, tags, signatures, cache: Mutex::default() })
+        Ok(Self { source, size, trailer, manifest, tags, signatures, cache: Mutex::default() })
     }
 
     /// What the bundle says of itself.
@@ -194,6 +197,21 @@ impl Reader {
         frame::decompress(&stored, line.ulen).map_err(|finding| self.in_frame(finding, index).into())
     }
 
+    /// Compares the stored bytes of a frame with the digest in the manifest, piece by piece: a piece is hashed while it is in the
+    /// processor's cache. The buffer is for use again.
+    pub(crate) fn check_stored(&self, index: usize, buffer: &mut Vec<u8>) -> Result<(), ReadError> {
+        let line = self.line(index)?;
+        buffer.resize(PIECE, 0);
+        let (mut at, end, mut sha) = (line.off, line.off + line.clen, Sha256::new());
+        while at < end {
+            let piece = &mut buffer[..PIECE.min(usize::try_from(end - at).unwrap_or(PIECE))];
+            self.source.read_at(at, piece).map_err(ReadError::Io)?;
+            sha.update(&*piece);
+            at += piece.len() as u64;
+        }
+        if <Sha>::from(sha.finalize()) == line.sha256 { Ok(()) } else { Err(self.altered(index)) }
+    }
+
     /// The stored bytes of a frame, compared with the digest in the manifest.
     pub(crate) fn stored(&self, index: usize) -> Result<Vec<u8>, ReadError> {
         let line = self.line(index)?;
@@ -202,13 +220,21 @@ impl Reader {
         if <Sha>::from(Sha256::digest(&stored)) == line.sha256 {
             return Ok(stored);
         }
-        let finding =
-            Finding::new(Fault::Frame, format!("frame {index} was altered: its stored bytes do not have the manifest's digest"));
-        Err(self.in_frame(finding, index).into())
+        Err(self.altered(index))
+    }
+
+    fn altered(&self, index: usize) -> ReadError {
+        let detail = format!("frame {index} was altered: its stored bytes do not have the manifest's digest");
+        self.in_frame(Finding::new(Fault::Frame, detail), index).into()
     }
 
     pub(crate) fn tags(&self) -> &TagFiles {
         &self.tags
+    }
+
+    /// SHA-256 of `manifest-sha256.txt`, read again.
+    pub(crate) fn payload_sha(&self) -> Result<Sha, OpenError> {
+        tail::payload_sha(&self.source, &self.trailer)
     }
 
     fn in_frame(&self, finding: Finding, index: usize) -> Finding {

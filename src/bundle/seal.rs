@@ -8,12 +8,12 @@ use super::reader::{OpenError, ReadError, Reader};
 use super::stop::Stop;
 use super::tags::{self, BAGIT, MANIFEST_FRAME};
 use super::tarhead::{head as tar_head, padded};
+use super::texts::Texts;
 use super::trailer::{MINOR, Trailer};
 use super::writer::{Record, WriteError};
 use super::{Limits, frame};
 use crate::spool::{Blob, Sha, Spool};
 use crate::store::{Source, Staged};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
@@ -195,7 +195,13 @@ pub(crate) struct Others<'a> {
 }
 
 /// Spools `manifest-sha256.txt` and `manifest.jsonl`.
-pub(crate) fn manifest_files(spool: &Spool, records: &[Record], plan: &Plan, others: &Others<'_>) -> Result<Files, WriteError> {
+pub(crate) fn manifest_files(
+    waiting: (&Spool, &Texts),
+    records: &[Record],
+    plan: &Plan,
+    others: &Others<'_>,
+) -> Result<Files, WriteError> {
+    let (spool, texts) = waiting;
     let begin = || Ok(io::BufWriter::with_capacity(256 << 10, spool.begin()?));
     let mut sums = begin().map_err(WriteError::Spool)?;
     let mut manifest = begin().map_err(WriteError::Spool)?;
@@ -208,7 +214,7 @@ pub(crate) fn manifest_files(spool: &Spool, records: &[Record], plan: &Plan, oth
     order.sort_unstable_by(|a, b| (&records[*a].path, &records[*a].kind).cmp(&(&records[*b].path, &records[*b].kind)));
     for index in order {
         let record = &records[index];
-        put(member_line(record, plan.places[index])?)?;
+        put(member_line(record, texts, plan.places[index])?)?;
         sums.write_all(tags::sum_line(record.body.sha256(), &record.name).as_bytes()).map_err(WriteError::Spool)?;
     }
     others.gaps.iter().try_for_each(|gap| put(fitting(lines::gap(gap), &gap.path)?))?;
@@ -218,9 +224,8 @@ pub(crate) fn manifest_files(spool: &Spool, records: &[Record], plan: &Plan, oth
     Ok(Files { sums: end(sums).map_err(WriteError::Spool)?, manifest: end(manifest).map_err(WriteError::Spool)? })
 }
 
-fn member_line(record: &Record, (frame, at): (u32, u32)) -> Result<Vec<u8>, WriteError> {
-    let meta = record.meta.bytes().map_err(WriteError::Spool)?;
-    let meta: Value = serde_json::from_slice(&meta).map_err(|cause| WriteError::Spool(cause.into()))?;
+fn member_line(record: &Record, texts: &Texts, (frame, at): (u32, u32)) -> Result<Vec<u8>, WriteError> {
+    let meta = texts.text(record.meta).map_err(WriteError::Spool)?;
     let line = lines::member(&MemberParts {
         path: &record.path,
         kind: &record.kind,

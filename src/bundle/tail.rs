@@ -1,7 +1,6 @@
 //! Reads the manifest frame and the tail frame: streamed, so that a large manifest never stands in memory as text, and
 //! compared with the only headers they may have.
 
-use super::OpenError;
 use super::finding::{Fault, Finding};
 use super::frame;
 use super::manifest::Manifest;
@@ -10,6 +9,7 @@ use super::parse::Builder;
 use super::tags::{self, MANIFEST_FRAME, MAX_TAG_FILE};
 use super::tarhead::{head, padded, peek, size_of};
 use super::trailer::Trailer;
+use super::{OpenError, feed};
 use crate::spool::Sha;
 use crate::store::{Source, Stretch};
 use sha2::{Digest, Sha256};
@@ -19,7 +19,6 @@ use std::io::{self, Read};
 pub(crate) struct TagFiles {
     pub(crate) bagit: Vec<u8>,
     pub(crate) bag_info: Vec<u8>,
-    pub(crate) payload_sha: Sha,
     pub(crate) tagmanifest: Vec<u8>,
 }
 
@@ -32,32 +31,55 @@ pub struct Signature {
     pub text: Vec<u8>,
 }
 
-/// Reads and checks the manifest frame.
+/// Reads and checks the manifest frame. If its stored bytes do not have the trailer's digest, then that is the finding, whatever
+/// else is wrong with them.
 pub(crate) fn manifest(source: &dyn Source, trailer: &Trailer, mut builder: Builder) -> Result<(Manifest, TagFiles), OpenError> {
-    let (at, clen) = (trailer.manifest_off, trailer.manifest_clen);
-    if digest(source, at, clen)? != trailer.manifest_sha {
-        return Err(Finding::new(
-            Fault::ManifestFrame,
-            "the manifest was altered: its stored bytes do not have the trailer's digest",
-        )
-        .into());
+    let altered =
+        || Finding::new(Fault::ManifestFrame, "the manifest was altered: its stored bytes do not have the trailer's digest");
+    match unpack(source, trailer, &mut builder) {
+        Ok(unpacked) if unpacked.stored_sha == trailer.manifest_sha => {
+            Ok((builder.finish(unpacked.manifest_sha, trailer.manifest_off)?, unpacked.tags))
+        }
+        Ok(_) => Err(altered().into()),
+        Err(OpenError::Damaged(_)) if digest(source, trailer.manifest_off, trailer.manifest_clen)? != trailer.manifest_sha => {
+            Err(altered().into())
+        }
+        Err(cause) => Err(cause),
     }
-    let mut first = vec![0; frame::HEADER_MAX.min(usize::try_from(clen).unwrap_or(frame::HEADER_MAX))];
-    source.read_at(at, &mut first).map_err(OpenError::Io)?;
-    let unpacked = frame::manifest_decoder(&first, Stretch::new(source, at, clen), trailer.manifest_ulen)?;
-    let mut sections = Sections { inner: unpacked, left: trailer.manifest_ulen };
+}
+
+struct Manifested {
+    stored_sha: Sha,
+    manifest_sha: Sha,
+    tags: TagFiles,
+}
+
+fn unpack(source: &dyn Source, trailer: &Trailer, builder: &mut Builder) -> Result<Manifested, OpenError> {
+    let mut stored = Hashed { inner: Stretch::new(source, trailer.manifest_off, trailer.manifest_clen), sha: Sha256::new() };
+    let mut sections = Sections::open(source, trailer, &mut stored)?;
     let bagit = sections.small(MANIFEST_FRAME[0])?;
     let bag_info = sections.small(MANIFEST_FRAME[1])?;
-    let payload_sha = sections.stream(MANIFEST_FRAME[2], &mut |_| Ok(()))?;
-    let mut lines = Lines { carry: Vec::new(), builder: &mut builder };
-    let manifest_sha = sections.stream(MANIFEST_FRAME[3], &mut |bytes| lines.take(bytes))?;
-    lines.end()?;
+    sections.stream(MANIFEST_FRAME[2], &mut |_| Ok(()))?;
+    let manifest_sha = sections.lines(MANIFEST_FRAME[3], builder)?;
     let tagmanifest = sections.small(MANIFEST_FRAME[4])?;
     if sections.left != 0 || !sections.inner.ends() {
         return Err(Finding::new(Fault::TagFile, "something stands behind the manifest in its frame").into());
     }
-    let manifest = builder.finish(manifest_sha, trailer.manifest_off)?;
-    Ok((manifest, TagFiles { bagit, bag_info, payload_sha, tagmanifest }))
+    let tags = TagFiles { bagit, bag_info, tagmanifest };
+    Ok(Manifested { stored_sha: stored.sha.finalize().into(), manifest_sha, tags })
+}
+
+/// SHA-256 of `manifest-sha256.txt`. Only a full verification asks, so only then it is hashed.
+pub(crate) fn payload_sha(source: &dyn Source, trailer: &Trailer) -> Result<Sha, OpenError> {
+    let mut sections = Sections::open(source, trailer, Stretch::new(source, trailer.manifest_off, trailer.manifest_clen))?;
+    sections.small(MANIFEST_FRAME[0])?;
+    sections.small(MANIFEST_FRAME[1])?;
+    let mut sha = Sha256::new();
+    sections.stream(MANIFEST_FRAME[2], &mut |bytes| {
+        sha.update(bytes);
+        Ok(())
+    })?;
+    Ok(sha.finalize().into())
 }
 
 /// Reads and checks the tail frame: signatures, then the end of the archive.
@@ -116,13 +138,33 @@ pub(crate) fn digest(source: &dyn Source, at: u64, len: u64) -> Result<Sha, Open
     }
 }
 
+/// A stream that hashes what is taken from it.
+struct Hashed<'a> {
+    inner: Stretch<'a>,
+    sha: Sha256,
+}
+
+impl Read for Hashed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        self.sha.update(&buffer[..got]);
+        Ok(got)
+    }
+}
+
 /// The manifest frame's members, one after the other.
 struct Sections<R: Read> {
     inner: frame::Unpacked<R>,
     left: u64,
 }
 
-impl<R: Read> Sections<R> {
+impl<R: Read + Send> Sections<R> {
+    fn open(source: &dyn Source, trailer: &Trailer, stored: R) -> Result<Self, OpenError> {
+        let mut first = vec![0; frame::HEADER_MAX.min(usize::try_from(trailer.manifest_clen).unwrap_or(frame::HEADER_MAX))];
+        source.read_at(trailer.manifest_off, &mut first).map_err(OpenError::Io)?;
+        Ok(Self { inner: frame::manifest_decoder(&first, stored, trailer.manifest_ulen)?, left: trailer.manifest_ulen })
+    }
+
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), OpenError> {
         let len = buffer.len() as u64;
         let short = || Finding::new(Fault::Decode, "the manifest frame ends too early");
@@ -145,22 +187,33 @@ impl<R: Read> Sections<R> {
         Err(Finding::new(Fault::TarHeader, format!("the header of {name} is not as it must be (it names {found:?})")).into())
     }
 
-    fn stream(&mut self, name: &str, take: &mut dyn FnMut(&[u8]) -> Result<(), Finding>) -> Result<Sha, OpenError> {
+    /// The zero bytes behind a section.
+    fn padding(&mut self, name: &str, size: u64) -> Result<(), OpenError> {
+        let mut block = [0; 512];
+        let padding = usize::try_from(padded(size) - size).unwrap_or(0);
+        self.fill(&mut block[..padding])?;
+        let zero = block.iter().all(|b| *b == 0);
+        if zero { Ok(()) } else { Err(Finding::new(Fault::Padding, format!("the bytes after {name} are not zero")).into()) }
+    }
+
+    fn stream(&mut self, name: &str, take: &mut dyn FnMut(&[u8]) -> Result<(), Finding>) -> Result<(), OpenError> {
         let size = self.header(name)?;
-        let (mut sha, mut buffer, mut left) = (Sha256::new(), vec![0; 64 << 10], size);
+        let mut left = size;
+        let mut buffer = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(128 << 10)];
         while left > 0 {
             let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             self.fill(&mut buffer[..want])?;
-            sha.update(&buffer[..want]);
             take(&buffer[..want])?;
             left -= want as u64;
         }
-        let padding = usize::try_from(padded(size) - size).unwrap_or(0);
-        self.fill(&mut buffer[..padding])?;
-        if buffer[..padding].iter().any(|b| *b != 0) {
-            return Err(Finding::new(Fault::Padding, format!("the bytes after {name} are not zero")).into());
-        }
-        Ok(sha.finalize().into())
+        self.padding(name, size)
+    }
+
+    fn lines(&mut self, name: &str, builder: &mut Builder) -> Result<Sha, OpenError> {
+        let size = self.header(name)?;
+        let sha = feed::lines(builder, size, feed::BLOCK, &mut |buffer| self.fill(buffer))?;
+        self.padding(name, size)?;
+        Ok(sha)
     }
 
     fn small(&mut self, name: &str) -> Result<Vec<u8>, OpenError> {
@@ -171,35 +224,5 @@ impl<R: Read> Sections<R> {
             if fits { Ok(()) } else { Err(Finding::new(Fault::Limit, format!("{name} is larger than allowed"))) }
         })?;
         Ok(text)
-    }
-}
-
-/// Cuts a stream at line feeds.
-struct Lines<'a> {
-    carry: Vec<u8>,
-    builder: &'a mut Builder,
-}
-
-impl Lines<'_> {
-    fn take(&mut self, mut bytes: &[u8]) -> Result<(), Finding> {
-        while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
-            if self.carry.is_empty() {
-                self.builder.line(&bytes[..end])?;
-            } else {
-                self.carry.extend_from_slice(&bytes[..end]);
-                let line = std::mem::take(&mut self.carry);
-                self.builder.line(&line)?;
-            }
-            bytes = &bytes[end + 1..];
-        }
-        self.carry.extend_from_slice(bytes);
-        if self.carry.len() > super::json::MAX_LINE {
-            return Err(Finding::new(Fault::Limit, "a manifest line is longer than allowed"));
-        }
-        Ok(())
-    }
-
-    fn end(self) -> Result<(), Finding> {
-        if self.carry.is_empty() { Ok(()) } else { Err(Finding::new(Fault::Line, "the manifest does not end with a line feed")) }
     }
 }

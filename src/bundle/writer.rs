@@ -4,10 +4,11 @@
 use super::finding::ObjectName;
 use super::manifest::{Counts, Gap, HeadLine, KindLine, Previous, Redacted, States};
 use super::name;
-use super::pack::{Feed, Plan, compress, plan};
+use super::pack::{Plan, compress, plan};
 use super::seal::{Others, Out, content_id, failed, fitting, give_names, manifest_files, read_back, whole_member};
 use super::stop::Stop;
 use super::tags::{HEAD_NAME, MAX_HEAD_FRAME};
+use super::texts::{Slot, Texts};
 use super::trailer::{MAJOR, MINOR};
 use super::{frame, json, lines};
 use crate::spool::{Blob, Sha, Spool};
@@ -196,7 +197,7 @@ pub(crate) struct Record {
     pub(crate) modified_at: Option<u64>,
     pub(crate) degraded: Option<Box<str>>,
     pub(crate) body: Blob,
-    pub(crate) meta: Blob,
+    pub(crate) meta: Slot,
     pub(crate) canonical: Option<Box<Canonical>>,
 }
 
@@ -207,6 +208,7 @@ pub struct Writer {
     target: PathBuf,
     options: Options,
     spool: Spool,
+    texts: Texts,
     words: Vec<Arc<str>>,
     seen: HashSet<u128>,
     records: Vec<Record>,
@@ -243,6 +245,7 @@ impl Writer {
             staged,
             target: target.to_owned(),
             options,
+            texts: Texts::new(spool.clone()),
             spool,
             words: Vec::new(),
             seen: HashSet::new(),
@@ -274,7 +277,7 @@ impl Writer {
             return Err(unfit("its meta is too long".to_owned()));
         }
         self.see(&member.kind, &member.path)?;
-        let meta = self.spool.keep(text.as_bytes()).map_err(WriteError::Spool)?;
+        let meta = self.texts.keep(&text).map_err(WriteError::Spool)?;
         let kind = self.word(&member.kind);
         self.records.push(Record {
             name: name::encode(&member.kind, &member.name).into(),
@@ -337,10 +340,9 @@ impl Writer {
         let level = self.options.level;
         let mut out = Out::new(&mut *self.staged, &self.target);
         out.frame(&mut frames, head_raw.len() as u64, &frame::compress(&head_raw, level).map_err(WriteError::Compress)?)?;
-        let mut feed = Feed::new(&self.records, &plan);
-        compress(&mut feed, &plan.frames, &self.options, &mut |ulen, stored| out.frame(&mut frames, ulen, stored))?;
+        compress(&self.records, &plan, &self.options, &mut |ulen, stored| out.frame(&mut frames, ulen, stored))?;
         let others = Others { head_text: &head_text, frames: &frames, gaps: &self.gaps, kinds: &kinds, redacted: &self.redacted };
-        let files = manifest_files(&self.spool, &self.records, &plan, &others)?;
+        let files = manifest_files((&self.spool, &self.texts), &self.records, &plan, &others)?;
         let bytes = out.tail(&head, &head_text, &files, level)?;
         let (members, manifest_sha256) = (self.records.len() as u64, *files.manifest.sha256());
         // Free what is not needed any more: the look back wants memory of its own.

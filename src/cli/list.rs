@@ -7,6 +7,7 @@ use clap::Args;
 use lifeboat::bundle::{Gap, GapState, KindLine, Manifest, MemberLine, Reader, hex};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 /// So many gaps of one kind are told one by one; JSON has all.
@@ -29,7 +30,8 @@ pub struct List {
 
 impl List {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
-        let reader = Reader::open(&self.bundle)?;
+        // The program ends right after: to free a hundred thousand lines one by one would only take time.
+        let reader = ManuallyDrop::new(Reader::open(&self.bundle)?);
         let manifest = reader.manifest();
         let selection = self.select.selection()?;
         let wanted = |member: &&MemberLine| selection.wants(&member.kind, member.key.as_deref().unwrap_or(&member.path));

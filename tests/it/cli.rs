@@ -1,5 +1,7 @@
 //! The program as people and scripts meet it: exit codes, streams, files.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
+
 use lifeboat::simulator::{Options, Seed, Server};
 use serde_json::Value;
 use std::path::{Path, PathBuf};

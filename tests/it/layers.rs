@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plan",
             "restore",
             "simulator",
+            "spool",
             "survey",
         ],
     ),
