@@ -187,7 +187,7 @@ impl Book {
         why: &str,
         observer: &Arc<dyn Observer>,
     ) -> Result<(), WriteError> {
-        let digest: String = Sha256::digest(what.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let digest = bundle::hex(&Sha256::digest(what.as_bytes())[..4]);
         let start: String = what.chars().filter(|c| !c.is_control()).take(200).collect();
         let path = format!("{start}… ({digest})");
         let reason = format!("a bundle cannot hold it: {why}");

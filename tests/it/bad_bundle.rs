@@ -24,7 +24,7 @@ const CROWD: usize = 30_000;
 /// One member: kind, path, meta, body.
 type Lie = (String, String, Value, String);
 
-fn lie(kind: &str, path: &str, meta: Value, body: impl ToString) -> Lie {
+fn lie(kind: &str, path: &str, meta: Value, body: &(impl ToString + ?Sized)) -> Lie {
     (kind.to_owned(), path.to_owned(), meta, body.to_string())
 }
 
@@ -201,17 +201,17 @@ async fn metas_may_lie() {
         lie("permissions", "jobs/5", json!({}), &acl),
         lie("permissions", "jobs/6", json!({"parent": "job/1"}), &acl),
         lie("permissions", "jobs/404", on("job", "404"), &acl),
-        lie("secret_acl", "s/x", on("job", "1"), json!({"principal": "x", "permission": "MANAGE"})),
-        lie("hologram", "1", json!({}), json!({"name": "later"})),
-        lie("notebook", "/a/../../b", json!({"language": "PYTHON"}), "print(1)"),
-        lie("notebook", "relative", json!({"language": "PYTHON"}), "print(1)"),
-        lie("notebook", "/shown", json!({"language": "PYTHON", "~key": "/Users/other/place"}), "print(1)"),
-        lie("notebook", "/good", json!({"language": "KLINGON", "format": "EVIL"}), "print(1)"),
-        lie("volume_file", "/../../2.0/secrets/acls/put", json!({}), "{\"scope\":\"x\"}"),
-        lie("volume_file", "/Volumes/../api", json!({}), "x"),
-        lie("volume_file", "/api/2.0/token", json!({}), "x"),
-        lie("dbfs_file", "/x/../../etc", json!({}), "x"),
-        lie("user", "7", json!({"~key": "a\u{0}b"}), json!({"userName": "a"})),
+        lie("secret_acl", "s/x", on("job", "1"), &json!({"principal": "x", "permission": "MANAGE"})),
+        lie("hologram", "1", json!({}), &json!({"name": "later"})),
+        lie("notebook", "/a/../../b", json!({"language": "PYTHON"}), &"print(1)"),
+        lie("notebook", "relative", json!({"language": "PYTHON"}), &"print(1)"),
+        lie("notebook", "/shown", json!({"language": "PYTHON", "~key": "/Users/other/place"}), &"print(1)"),
+        lie("notebook", "/good", json!({"language": "KLINGON", "format": "EVIL"}), &"print(1)"),
+        lie("volume_file", "/../../2.0/secrets/acls/put", json!({}), &"{\"scope\":\"x\"}"),
+        lie("volume_file", "/Volumes/../api", json!({}), &"x"),
+        lie("volume_file", "/api/2.0/token", json!({}), &"x"),
+        lie("dbfs_file", "/x/../../etc", json!({}), &"x"),
+        lie("user", "7", json!({"~key": "a\u{0}b"}), &json!({"userName": "a"})),
     ];
     let made = import(&lies).await;
     for (kind, id, words) in [
@@ -242,12 +242,12 @@ async fn metas_may_lie() {
 #[tokio::test(flavor = "multi_thread")]
 async fn circles_come_to_an_end() {
     let runs = |id: u64, other: u64| json!({"job_id": id, "settings": {"name": format!("job {id}"), "tasks": [{"task_key": "t", "run_job_task": {"job_id": other}}]}});
-    let mut lies: Vec<Lie> = (1..=300).map(|id| lie("job", &id.to_string(), json!({}), runs(id, id % 300 + 1))).collect();
-    lies.push(lie("job", "1000", json!({}), runs(1000, 1000)));
+    let mut lies: Vec<Lie> = (1..=300).map(|id| lie("job", &id.to_string(), json!({}), &runs(id, id % 300 + 1))).collect();
+    lies.push(lie("job", "1000", json!({}), &runs(1000, 1000)));
     let nested = |n: usize| (0..n).fold("\"x\"".to_owned(), |text, _| serde_json::to_string(&text).unwrap());
-    lies.push(lie("cluster_policy", "P", json!({}), json!({"policy_id": "P", "name": "p", "definition": nested(12)})));
+    lies.push(lie("cluster_policy", "P", json!({}), &json!({"policy_id": "P", "name": "p", "definition": nested(12)})));
     let member = json!({"value": "5", "$ref": "Groups/5", "display": "g5"});
-    lies.push(lie("group", "5", json!({}), json!({"id": "5", "displayName": "g5", "members": [member]})));
+    lies.push(lie("group", "5", json!({}), &json!({"id": "5", "displayName": "g5", "members": [member]})));
     let made = import(&lies).await;
     let created = (1..=300).filter(|id: &u64| reason(&made, "job", &id.to_string()).0 == State::Created).count();
     assert_eq!(created, 300, "a circle is made bare first, and completed");
@@ -259,11 +259,11 @@ async fn circles_come_to_an_end() {
 async fn crowds_come_to_an_end() {
     let crowd: Vec<Value> = (0..CROWD).map(|n| json!({"user_name": format!("u{n}@x"), "permission_level": "CAN_VIEW"})).collect();
     let lies = [
-        lie("job", "1", json!({}), json!({"job_id": 1, "settings": {"name": "j"}})),
-        lie("permissions", "jobs/1", json!({"parent": {"kind": "job", "id": "1"}}), json!({"access_control_list": crowd})),
+        lie("job", "1", json!({}), &json!({"job_id": 1, "settings": {"name": "j"}})),
+        lie("permissions", "jobs/1", json!({"parent": {"kind": "job", "id": "1"}}), &json!({"access_control_list": crowd})),
     ];
     let started = std::time::Instant::now();
     let made = import(&lies).await;
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_mins(1), "{:?}", started.elapsed());
     assert_eq!(reason(&made, "job", "1").0, State::Created);
 }

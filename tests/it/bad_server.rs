@@ -19,8 +19,11 @@ const BOMB: &[u8] = include_bytes!("api/bomb.json.gz");
 
 /// A workspace in which only the answers that are told are out of the ordinary.
 struct Bad {
-    answer: Box<dyn Fn(&Seen) -> Option<Reply> + Send + Sync>,
+    answer: Box<Answers>,
 }
+
+/// The answer to a request, where it is out of the ordinary.
+type Answers = dyn Fn(&Seen) -> Option<Reply> + Send + Sync;
 
 /// Keeps every event as text.
 #[derive(Default)]
@@ -93,7 +96,7 @@ impl Bad {
         let scope = Scope { max_file: 8 << 20, ..Scope::default() };
         let target = folder.path().join("b.tar.zst");
         let options = export::Options { target, scope, packing: lifeboat::bundle::Options::default(), created: None };
-        let work = tokio::time::timeout(Duration::from_secs(60), export::run(&workspace, options, observer));
+        let work = tokio::time::timeout(Duration::from_mins(1), export::run(&workspace, options, observer));
         let exported = work.await.expect("an export ends, whatever the workspace does");
         let events = heard.0.lock().unwrap().clone();
         (exported, folder, events)
@@ -114,14 +117,14 @@ fn path_of(seen: &Seen) -> String {
     percent_encoding::percent_decode_str(seen.query("path").unwrap_or_default()).decode_utf8_lossy().into_owned()
 }
 
-fn listing(objects: impl Into<Value>) -> Option<Reply> {
-    Some(json(200, value!({"objects": objects.into()})))
+fn listing(objects: impl Into<Value>) -> Reply {
+    json(200, value!({"objects": objects.into()}))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tree_that_holds_itself_ends() {
     let outcome = bad(|seen| match seen.path() {
-        "/api/2.0/workspace/list" => listing(value!([
+        "/api/2.0/workspace/list" => Some(listing(value!([
             {"path": "/a", "object_type": "DIRECTORY", "object_id": 1},
             {"path": "/a/b", "object_type": "DIRECTORY", "object_id": 2},
             {"path": "/", "object_type": "DIRECTORY", "object_id": 3},
@@ -129,7 +132,7 @@ async fn a_tree_that_holds_itself_ends() {
             {"path": "/a/..", "object_type": "NOTEBOOK", "object_id": 5, "language": "PYTHON"},
             {"object_type": "NOTEBOOK", "object_id": 6},
             {"path": "/a/no-id", "object_type": "DIRECTORY"},
-        ])),
+        ]))),
         _ => None,
     })
     .export()
@@ -234,10 +237,10 @@ async fn ids_that_mean_something_else_are_never_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_larger_than_memory_are_not_read_to_their_end() {
     let outcome = bad(|seen| match seen.path() {
-        "/api/2.0/workspace/list" if path_of(seen) == "/" => listing(value!([
+        "/api/2.0/workspace/list" if path_of(seen) == "/" => Some(listing(value!([
             {"path": "/big", "object_type": "NOTEBOOK", "object_id": 1, "language": "PYTHON"},
             {"path": "/file", "object_type": "FILE", "object_id": 2, "size": 3},
-        ])),
+        ]))),
         "/api/2.2/jobs/list" => {
             let body = format!("{{\"jobs\": [{}]}}", " ".repeat(5 << 20));
             Some(Reply::Whole(200, vec![("content-type", "application/json".into())], body.into_bytes()))
@@ -283,8 +286,8 @@ async fn dbfs_sizes_and_chunks_that_lie_are_noticed() {
             ]}),
         )),
         ("/api/2.0/dbfs/read", "/FileStore/empty") => chunk(b""),
-        ("/api/2.0/dbfs/read", "/FileStore/endless") => chunk(&[7; 1 << 20]),
-        ("/api/2.0/dbfs/read", "/FileStore/fat") => chunk(&[7; (1 << 20) + 1]),
+        ("/api/2.0/dbfs/read", "/FileStore/endless") => chunk(&vec![7; 1 << 20]),
+        ("/api/2.0/dbfs/read", "/FileStore/fat") => chunk(&vec![7; (1 << 20) + 1]),
         ("/api/2.0/dbfs/read", "/FileStore/garbage") => Some(json(200, value!({"bytes_read": 5, "data": "§§§"}))),
         ("/api/2.0/dbfs/read", "/FileStore/other") => {
             Some(json(200, value!({"bytes_read": 9, "data": STANDARD.encode(b"12345")})))
@@ -309,7 +312,7 @@ async fn exports_that_are_no_exports_are_missing() {
     let outcome = bad(|seen| match (seen.path(), path_of(seen).as_str()) {
         ("/api/2.0/workspace/list", "/") => {
             let notebook = |name: &str| value!({"path": format!("/{name}"), "object_type": "NOTEBOOK", "language": "PYTHON", "object_id": 4});
-            listing(Value::from(["empty", "html", "list", "number", "redirect", "text"].map(notebook).to_vec()))
+            Some(listing(Value::from(["empty", "html", "list", "number", "redirect", "text"].map(notebook).to_vec())))
         }
         ("/api/2.0/workspace/export", "/empty") => Some(json(200, value!({}))),
         ("/api/2.0/workspace/export", "/html") => {
