@@ -119,19 +119,34 @@ impl Planner<'_> {
         match (stamped.as_slice(), of_that_name.as_slice()) {
             ([], _) => self.journalled(object).map(|one| Fate::There(found(one), How::Ours)),
             ([one], _) | (_, [one]) => Some(Fate::There(found(one), How::Ours)),
-            _ => {
+            _ => Some(self.one_of_many(object, &stamped)),
+        }
+    }
+
+    /// Several objects bear the mark of the same one. The journal may know which of them an import made.
+    fn one_of_many(&mut self, object: &Sanitized, stamped: &[&Object]) -> Fate {
+        let made = self.remembered(object).filter(|made| stamped.iter().any(|one| one.id == made.id));
+        match made.map(found) {
+            Some(one) => Fate::There(one, How::Ours),
+            None => {
                 let text = "several objects of the target carry the mark of the same source object: name one in the map file";
                 self.todos.add(What::Ambiguous, text, object.source().to_string());
-                Some(Fate::Never(format!("ambiguous: {} objects of the target carry its mark", stamped.len())))
+                Fate::Never(format!("ambiguous: {} objects of the target carry its mark", stamped.len()))
             }
         }
+    }
+
+    /// What a journal of this machine says was made of an object, if it is still there.
+    fn remembered(&self, object: &Sanitized) -> Option<&Object> {
+        let id = self.options.known.get(&object.source())?;
+        self.present.by_id(object.kind().name, id)
     }
 
     /// What a journal of this machine remembers counts last: another workspace may have used the same ids. An object that
     /// bears the mark of another one is never taken, and where marks are usual, an unmarked one only under the same name.
     fn journalled(&self, object: &Sanitized) -> Option<&Object> {
         let kind = object.kind();
-        let one = self.options.known.get(&object.source()).and_then(|id| self.present.by_id(kind.name, id))?;
+        let one = self.remembered(object)?;
         (one.stamp().is_none() && (kind.stamp.is_none() || one.key == object.key())).then_some(one)
     }
 
