@@ -126,14 +126,12 @@ impl Planner<'_> {
     /// Several objects bear the mark of the same one. The journal may know which of them an import made.
     fn one_of_many(&mut self, object: &Sanitized, stamped: &[&Object]) -> Fate {
         let made = self.remembered(object).filter(|made| stamped.iter().any(|one| one.id == made.id));
-        match made.map(found) {
-            Some(one) => Fate::There(one, How::Ours),
-            None => {
-                let text = "several objects of the target carry the mark of the same source object: name one in the map file";
-                self.todos.add(What::Ambiguous, text, object.source().to_string());
-                Fate::Never(format!("ambiguous: {} objects of the target carry its mark", stamped.len()))
-            }
+        if let Some(one) = made.map(found) {
+            return Fate::There(one, How::Ours);
         }
+        let text = "several objects of the target carry the mark of the same source object: name one in the map file";
+        self.todos.add(What::Ambiguous, text, object.source().to_string());
+        Fate::Never(format!("ambiguous: {} objects of the target carry its mark", stamped.len()))
     }
 
     /// What a journal of this machine says was made of an object, if it is still there.
