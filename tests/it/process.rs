@@ -145,6 +145,9 @@ async fn an_import_may_be_killed_at_any_write_and_goes_on() {
         }
         signal(&child, if killed % 5 == 4 { "TERM" } else { "KILL" });
         let (status, said) = ended(child).await;
+        if status.code() == Some(3) {
+            break; // It was done before the signal came.
+        }
         assert!(status.signal() == Some(9) || status.code() == Some(1) && said.contains("goes on"), "{status} {said}");
         killed += 1;
     }
