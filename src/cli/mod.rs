@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand, each arguments → options → one library call → words.
 
+mod activate;
+mod apply;
 mod connect;
 mod drill;
 mod export;
@@ -19,6 +21,7 @@ use crate::ui::{self, Ui};
 use clap::{Args, Parser, Subcommand};
 use lifeboat::object::PatternError;
 use lifeboat::plan::MapsError;
+use lifeboat::restore::Goal;
 use lifeboat::{api, bundle};
 use serde_json::json;
 use std::process::ExitCode;
@@ -83,6 +86,12 @@ enum Command {
     /// Restore a bundle into a workspace: plan, then apply; everything arrives inert
     #[command(after_help = EXIT_CODES)]
     Import(Box<import::Import>),
+    /// Switch on what was active when the bundle was made, and a restore left inert
+    #[command(after_help = EXIT_CODES)]
+    Activate(Box<activate::Switch>),
+    /// Switch off whatever of a bundle's contents is active in a workspace
+    #[command(after_help = EXIT_CODES)]
+    Deactivate(Box<activate::Switch>),
     /// Is this bundle whole and unaltered?
     #[command(after_help = EXIT_CODES)]
     Verify(verify::Verify),
@@ -120,6 +129,8 @@ impl Cli {
         let outcome = match self.command {
             Command::Export(command) => command.run(&mut ui, quiet),
             Command::Import(command) => command.run(&mut ui, quiet),
+            Command::Activate(command) => command.run(Goal::Activate, &mut ui, quiet),
+            Command::Deactivate(command) => command.run(Goal::Deactivate, &mut ui, quiet),
             Command::Verify(command) => command.run(&mut ui, quiet),
             Command::List(command) => command.run(&mut ui),
             Command::Show(command) => command.run(&mut ui),

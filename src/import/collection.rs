@@ -28,6 +28,10 @@ impl Hands<'_> {
                 self.update(ready, collection, target).await?;
                 Done::there(State::Updated, target.clone())
             }
+            Action::Switch { target, .. } => {
+                self.switch(ready, collection, target).await?;
+                Done::there(State::Updated, target.clone())
+            }
             Action::Complete { .. } => {
                 let target = ready.target.clone().ok_or_else(|| Trouble::Plan("there is nothing to complete".into()))?;
                 self.update(ready, collection, &target).await?;
@@ -145,11 +149,21 @@ impl Hands<'_> {
         }
     }
 
+    /// Sends only the fields that are switched, where the API takes them alone.
+    async fn switch(&self, ready: &Ready<'_>, collection: &'static Collection, target: &Found) -> Result<(), Trouble> {
+        let Update::Replace { part: Some(call), id: at, under, .. } = &collection.update else {
+            return self.update(ready, collection, target).await;
+        };
+        let body = replacement(Value::Object(renamed(ready.kind, &ready.body)), *at, *under, &target.id);
+        self.workspace.call(&request(ready.kind, call, &[("id", &text(&target.id))], Some(body))).await?;
+        Ok(())
+    }
+
     async fn update(&self, ready: &Ready<'_>, collection: &'static Collection, target: &Found) -> Result<(), Trouble> {
         let id = text(&target.id);
         let body = Value::Object(renamed(ready.kind, &ready.body));
         match &collection.update {
-            Update::Replace { call, id: at, under } => {
+            Update::Replace { call, id: at, under, .. } => {
                 let body = replacement(body, *at, *under, &target.id);
                 self.workspace.call(&request(ready.kind, call, &[("id", &id)], Some(body))).await?;
             }

@@ -19,7 +19,10 @@ impl Known {
     /// What the plan knows.
     pub(super) fn of(plan: &Plan) -> Self {
         let there = |step: &Step| match &step.action {
-            Action::Update { target, .. } | Action::Adopt { target } | Action::Mark { target } => Some(target.clone()),
+            Action::Update { target, .. }
+            | Action::Switch { target, .. }
+            | Action::Adopt { target }
+            | Action::Mark { target } => Some(target.clone()),
             Action::Unchanged { target } | Action::Complete { target, .. } => target.clone(),
             _ => None,
         };
@@ -78,9 +81,11 @@ impl Known {
 
 fn body(action: &Action) -> Option<&Map<String, Value>> {
     match action {
-        Action::Create { body } | Action::Update { body, .. } | Action::Complete { body, .. } | Action::Attach { body, .. } => {
-            Some(body)
-        }
+        Action::Create { body }
+        | Action::Update { body, .. }
+        | Action::Switch { body, .. }
+        | Action::Complete { body, .. }
+        | Action::Attach { body, .. } => Some(body),
         _ => None,
     }
 }

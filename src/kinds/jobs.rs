@@ -230,6 +230,7 @@ pub(super) static JOB: Kind = Kind {
             call: Call { method: "POST", path: "/api/2.2/jobs/reset", body: "", idempotent: true },
             id: Some("/job_id"),
             under: Some("/new_settings"),
+            part: Some(Call { method: "POST", path: "/api/2.2/jobs/update", body: "", idempotent: true }),
         },
         settle: &[],
         marks: &[],

@@ -101,6 +101,7 @@ pub(super) static CLUSTER_POLICY: Kind = Kind {
             call: Call { method: "POST", path: "/api/2.0/policies/clusters/edit", body: "", idempotent: true },
             id: Some("/policy_id"),
             under: None,
+            part: None,
         },
         settle: &[],
         marks: &[],

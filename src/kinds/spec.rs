@@ -122,6 +122,8 @@ pub enum Update {
         id: Option<&'static str>,
         /// Member that holds the new settings; `None` where they stand at the top.
         under: Option<&'static str>,
+        /// The same for only some of the fields, where the API has such a call: the others stay as they are.
+        part: Option<Call>,
     },
     /// SCIM PATCH (RFC 7644 §3.5.2): one operation per field that differs.
     ScimPatch(Call),

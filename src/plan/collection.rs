@@ -368,7 +368,7 @@ pub(super) fn as_active_as(body: &Map<String, Value>, changes: &[Change], actual
     if let Value::Object(body) = body { body } else { Map::new() }
 }
 
-fn drop_fixed(kind: &'static Kind, body: &mut Map<String, Value>) {
+pub(super) fn drop_fixed(kind: &'static Kind, body: &mut Map<String, Value>) {
     let fixed: HashSet<&str> = kind.sent().filter(|(_, class)| *class == Class::FixedAtCreate).map(|(name, _)| name).collect();
     body.retain(|name, _| !fixed.contains(name.as_str()));
 }

@@ -14,6 +14,7 @@ mod notes;
 mod order;
 mod paths;
 mod refs;
+mod switch;
 mod tree;
 mod wanted;
 
@@ -27,6 +28,7 @@ pub use maps::{Maps, MapsError};
 pub(crate) use notes::Todos;
 pub use notes::{Todo, What};
 pub(crate) use refs::fill_link;
+pub use switch::{has_switches, switch};
 pub use wanted::wanted;
 
 use crate::object::{Object, SourceId};
@@ -187,6 +189,17 @@ pub enum Action {
         /// Why.
         differences: Vec<Difference>,
     },
+    /// Switches an existing object on or off, and leaves all else in it as it is.
+    Switch {
+        /// Which one.
+        target: Found,
+        /// Whether it is active afterwards.
+        on: bool,
+        /// What is sent: the fields that change, or everything where the API takes nothing less.
+        body: Map<String, Value>,
+        /// What changes.
+        differences: Vec<Difference>,
+    },
     /// The second half of what an earlier step made: what refers to things that did not exist yet.
     Complete {
         /// The object, if it was there before.
@@ -291,6 +304,7 @@ impl Action {
             self,
             Self::Create { .. }
                 | Self::Update { .. }
+                | Self::Switch { .. }
                 | Self::Complete { .. }
                 | Self::Attach { .. }
                 | Self::Folder
@@ -304,6 +318,8 @@ impl Action {
         match self {
             Self::Create { .. } | Self::Folder | Self::Content { overwrite: false, .. } => "create",
             Self::Update { .. } | Self::Mark { .. } | Self::Content { overwrite: true, .. } => "update",
+            Self::Switch { on: true, .. } => "activate",
+            Self::Switch { on: false, .. } => "deactivate",
             Self::Complete { .. } => "complete",
             Self::Attach { .. } => "attach",
             Self::Home | Self::Unchanged { .. } => "unchanged",
@@ -364,21 +380,10 @@ pub fn make(
     source: &Source,
     options: &Options,
 ) -> Plan {
-    let mut planner = Planner {
-        bundle: Bundle::new(objects, recorded),
-        present: Present::new(&inventory.objects, &source.workspace_id),
-        inventory,
-        maps,
-        source,
-        options,
-        same_workspace: !source.workspace_id.is_empty() && source.workspace_id == inventory.target.workspace_id,
-        fates: Vec::new(),
-        todos: Todos::default(),
-    };
+    let mut planner = Planner::new(objects, recorded, inventory, maps, source, options);
     planner.match_all();
     let drafts = planner.draft_all();
-    let steps = order::arrange(drafts);
-    Plan { format: FORMAT, source: source.clone(), target: inventory.target.clone(), steps, todos: planner.todos.finish() }
+    planner.plan(order::arrange(drafts))
 }
 
 /// Everything that deciding needs to see.
@@ -394,6 +399,34 @@ struct Planner<'a> {
     /// What becomes of each object of the bundle, by its index.
     fates: Vec<Fate>,
     todos: Todos,
+}
+
+impl<'a> Planner<'a> {
+    fn new(
+        objects: &'a [Sanitized],
+        recorded: &'a [Object],
+        inventory: &'a Inventory,
+        maps: &'a Maps,
+        source: &'a Source,
+        options: &'a Options,
+    ) -> Self {
+        Self {
+            bundle: Bundle::new(objects, recorded),
+            present: Present::new(&inventory.objects, &source.workspace_id),
+            inventory,
+            maps,
+            source,
+            options,
+            same_workspace: !source.workspace_id.is_empty() && source.workspace_id == inventory.target.workspace_id,
+            fates: Vec::new(),
+            todos: Todos::default(),
+        }
+    }
+
+    fn plan(mut self, steps: Vec<Step>) -> Plan {
+        let (source, target) = (self.source.clone(), self.inventory.target.clone());
+        Plan { format: FORMAT, source, target, steps, todos: self.todos.finish() }
+    }
 }
 
 /// A step whose needs are still indexes of objects.

@@ -21,9 +21,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+/// What a plan is made for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// Bring back what the bundle holds, inert.
+    #[default]
+    Restore,
+    /// Switch on what was active when the bundle was made, and was left inert by a restore.
+    Activate,
+    /// Switch off whatever is active of what the bundle holds.
+    Deactivate,
+}
+
 /// What a restore is asked to do.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// What the plan is for.
+    pub goal: Goal,
     /// Which objects of the bundle.
     pub selection: Selection,
     /// What stands for what in the target.
@@ -164,7 +178,11 @@ pub async fn plan(
     let source = source_of(reader);
     let identity = workspace.identity().await?;
     refuse_same(&source, &identity, options)?;
-    let contents = contents(reader, &options.selection)?;
+    let mut contents = contents(reader, &options.selection)?;
+    if options.goal != Goal::Restore {
+        contents.objects.retain(|object| plan::has_switches(object.kind));
+        contents.unfit.clear();
+    }
     observer.event(&Event::Stage("inventory"));
     let sanitized = clean(&contents);
     let known = known(options, identity.workspace_id.as_deref().unwrap_or_default(), &source)?;
@@ -175,7 +193,11 @@ pub async fn plan(
     let inventory = inventory(workspace, &identity, look(workspace, wanted, options, observer).await?);
     observer.event(&Event::Stage("plan"));
     let choices = plan::Options { known, ..options.plan.clone() };
-    let mut plan = plan::make(&sanitized, &contents.recorded, &inventory, &options.maps, &source, &choices);
+    let (recorded, maps) = (&contents.recorded, &options.maps);
+    let mut plan = match options.goal {
+        Goal::Restore => plan::make(&sanitized, recorded, &inventory, maps, &source, &choices),
+        goal => plan::switch(goal == Goal::Activate, &sanitized, recorded, &inventory, maps, &source, &choices),
+    };
     plan.steps.extend(contents.unfit.into_iter().map(left_out));
     Ok(plan)
 }
@@ -207,7 +229,9 @@ pub fn source_of(reader: &Reader) -> Source {
 fn refuse_same(source: &Source, identity: &Identity, options: &Options) -> Result<(), RestoreError> {
     let same = identity.workspace_id.as_ref().filter(|id| **id == source.workspace_id && !id.is_empty());
     match same {
-        Some(id) if !options.allow_same_workspace => Err(RestoreError::SameWorkspace { id: id.clone() }),
+        Some(id) if options.goal == Goal::Restore && !options.allow_same_workspace => {
+            Err(RestoreError::SameWorkspace { id: id.clone() })
+        }
         _ => Ok(()),
     }
 }

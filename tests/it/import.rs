@@ -19,31 +19,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-const SOURCE: &str = "1111111111111111";
-const TARGET: &str = "2222222222222222";
+pub(super) const SOURCE: &str = "1111111111111111";
+pub(super) const TARGET: &str = "2222222222222222";
 
-fn silent() -> Arc<dyn Observer> {
+pub(super) fn silent() -> Arc<dyn Observer> {
     Arc::new(Silent)
 }
 
-fn connect(server: &Server) -> Workspace {
+pub(super) fn connect(server: &Server) -> Workspace {
     let config = Config::with_host_and_token(&server.url(), server.token());
     let options = Options { pause: Duration::from_millis(20), ..Options::default().lift_rates() };
     Workspace::new(config, options, silent()).unwrap()
 }
 
-async fn start(seed: Seed, workspace_id: &str) -> Server {
+pub(super) async fn start(seed: Seed, workspace_id: &str) -> Server {
     let options = simulator::Options { seed, workspace_id: workspace_id.into(), ..simulator::Options::default() };
     Server::start(options).await.unwrap()
 }
 
 /// A bundle of a workspace, in a folder of its own.
-struct Bundled {
+pub(super) struct Bundled {
     _folder: tempfile::TempDir,
     path: PathBuf,
 }
 
-async fn bundle_of(seed: Seed) -> Bundled {
+pub(super) async fn bundle_of(seed: Seed) -> Bundled {
     let server = start(seed, SOURCE).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("b.tar.zst");
@@ -54,16 +54,16 @@ async fn bundle_of(seed: Seed) -> Bundled {
     Bundled { _folder: folder, path }
 }
 
-fn options() -> restore::Options {
+pub(super) fn options() -> restore::Options {
     restore::Options { workers: 8, ..restore::Options::default() }
 }
 
-async fn prepare(bundled: &Bundled, target: &Server, options: &restore::Options) -> Plan {
+pub(super) async fn prepare(bundled: &Bundled, target: &Server, options: &restore::Options) -> Plan {
     let reader = Reader::open(&bundled.path).unwrap();
     restore::plan(&reader, &connect(target), options, &silent()).await.unwrap()
 }
 
-async fn apply(bundled: &Bundled, plan: &Plan, target: &Server, journal: &mut Journal) -> Receipt {
+pub(super) async fn apply(bundled: &Bundled, plan: &Plan, target: &Server, journal: &mut Journal) -> Receipt {
     let reader = Reader::open(&bundled.path).unwrap();
     let contents = BundleContents::new(&reader, Spool::in_temp().unwrap());
     import::run(plan, &contents, &connect(target), journal, &silent()).await.unwrap()
@@ -84,7 +84,7 @@ impl Observer for Watch {
 }
 
 /// All that a workspace holds, as documents.
-async fn everything(server: &Server) -> Vec<Object> {
+pub(super) async fn everything(server: &Server) -> Vec<Object> {
     restore::gather(&connect(server), &Scope::default(), &silent()).await.unwrap().objects
 }
 

@@ -1,5 +1,6 @@
 //! One test program for everything that is larger than a module.
 
+mod activate;
 mod api;
 mod audit;
 mod bad_bundle;

@@ -3,9 +3,10 @@
 mod identity;
 mod jobs;
 mod others;
+mod switch;
 mod tree;
 
-use super::{Action, Inventory, Maps, Options, Plan, Source, Step, Target, make};
+use super::{Action, Inventory, Maps, Options, Plan, Source, Step, Target, make, switch as switched};
 use crate::kinds::{self, Shape};
 use crate::object::{Body, Object};
 use crate::rules::{Rules, Sanitized, sanitize};
@@ -80,6 +81,17 @@ pub(super) struct Case {
 
 impl Case {
     pub(super) fn plan(&self) -> Plan {
+        self.made_by(make)
+    }
+
+    /// What is switched on or off, once what the bundle holds is there.
+    pub(super) fn switch(&self, on: bool) -> Plan {
+        self.made_by(|objects, recorded, inventory, maps, source, options| {
+            switched(on, objects, recorded, inventory, maps, source, options)
+        })
+    }
+
+    fn made_by(&self, make: impl Fn(&[Sanitized], &[Object], &Inventory, &Maps, &Source, &Options) -> Plan) -> Plan {
         let rules = Rules::standby();
         let objects: Vec<Sanitized> = self.bundle.iter().map(|object| sanitize(&rules, object)).collect();
         let workspace_id = if self.target_workspace.is_empty() { "200" } else { self.target_workspace }.to_owned();
@@ -132,9 +144,11 @@ impl Plan {
 
 pub(super) fn body(step: &Step) -> Value {
     match &step.action {
-        Action::Create { body } | Action::Update { body, .. } | Action::Complete { body, .. } | Action::Attach { body, .. } => {
-            Value::Object(body.clone())
-        }
+        Action::Create { body }
+        | Action::Update { body, .. }
+        | Action::Switch { body, .. }
+        | Action::Complete { body, .. }
+        | Action::Attach { body, .. } => Value::Object(body.clone()),
         other => panic!("{other:?} sends no body"),
     }
 }

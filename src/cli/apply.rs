@@ -1,0 +1,212 @@
+//! What `import`, `activate` and `deactivate` share: the bundle is checked, a plan is made and shown, a person agrees, it is
+//! applied, and what came of it is told.
+
+use super::connect::Connect;
+use super::export::Select;
+use super::private::Private;
+use super::signals::interruptible;
+use super::{Outcome, Refusal, block_on, receipt};
+use crate::ui::{self, Progress, Ui, words};
+use anyhow::Context;
+use clap::Args;
+use lifeboat::api::Workspace;
+use lifeboat::audit::{Depth, verify};
+use lifeboat::bundle::Reader;
+use lifeboat::event::Observer;
+use lifeboat::import::{self, BundleContents, Receipt};
+use lifeboat::journal::Journal;
+use lifeboat::plan::{Maps, Plan};
+use lifeboat::restore::{self, RestoreError};
+use lifeboat::spool::Spool;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const NOTHING_DONE: &str = "interrupted; nothing was applied";
+const HALF_DONE: &str = "interrupted in the middle; run the same again, and it goes on where it stopped";
+
+/// What every command that changes a workspace takes.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// The bundle
+    bundle: PathBuf,
+    #[command(flatten)]
+    connect: Connect,
+    #[command(flatten)]
+    select: Select,
+    /// Print the plan and stop
+    #[arg(long)]
+    plan_only: bool,
+    /// Save the plan as JSON
+    #[arg(long, short = 'o', value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Apply without asking
+    #[arg(long, short)]
+    yes: bool,
+    /// What stands for what in the target: YAML, `kind: {source: target}`
+    #[arg(long, value_name = "FILE")]
+    map: Option<PathBuf>,
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Folder for journals; without it `$XDG_STATE_HOME/lifeboat`, or ~/.local/state/lifeboat
+    #[arg(long, value_name = "DIR", env = "LIFEBOAT_STATE")]
+    state: Option<PathBuf>,
+}
+
+/// How a command tells of its plan and of what came of it.
+pub struct Words {
+    pub plan: fn(&mut Ui, &Plan) -> anyhow::Result<()>,
+    pub receipt: fn(&mut Ui, &Receipt) -> anyhow::Result<()>,
+}
+
+impl Apply {
+    /// The whole road.
+    pub fn run(&self, ui: &mut Ui, quiet: bool, options: &restore::Options, words: &Words) -> anyhow::Result<Outcome> {
+        let progress = Arc::new(Progress::new(quiet));
+        let reader = whole(&self.bundle, &*progress)?;
+        let outcome = block_on(self.go(ui, &reader, options, words, &progress));
+        progress.end();
+        outcome
+    }
+
+    async fn go(
+        &self,
+        ui: &mut Ui,
+        reader: &Reader,
+        options: &restore::Options,
+        words: &Words,
+        progress: &Arc<Progress>,
+    ) -> anyhow::Result<Outcome> {
+        let observer: Arc<dyn Observer> = progress.clone();
+        let workspace = self.connect.workspace(observer.clone()).await?;
+        let report = self.report.as_deref().filter(|_| !self.plan_only).map(Private::create).transpose()?;
+        let plan = interruptible(NOTHING_DONE, restore::plan(reader, &workspace, options, &observer)).await?.map_err(refused)?;
+        progress.end();
+        self.save(&plan)?;
+        (words.plan)(ui, &plan)?;
+        if !self.yes {
+            receipt::todos(ui, &plan.todos)?;
+        }
+        if self.plan_only {
+            ui.value(&plan)?;
+            return Ok(Outcome::Done);
+        }
+        self.agree(&plan).await?;
+        ui.flush()?;
+        let receipt = self.apply(&plan, reader, &workspace, &observer).await?;
+        progress.end();
+        tell(ui, &receipt, report, words)
+    }
+
+    /// What the flags say; the rest is the command's.
+    pub fn options(&self) -> anyhow::Result<restore::Options> {
+        Ok(restore::Options {
+            selection: self.select.selection()?,
+            maps: self.maps()?,
+            workers: self.connect.workers(),
+            journals: Some(self.state_folder()?),
+            ..restore::Options::default()
+        })
+    }
+
+    fn maps(&self) -> anyhow::Result<Maps> {
+        let Some(path) = &self.map else { return Ok(Maps::default()) };
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Maps::parse(&text).with_context(|| format!("in {}", path.display()))
+    }
+
+    fn state_folder(&self) -> anyhow::Result<PathBuf> {
+        if let Some(folder) = &self.state {
+            return Ok(folder.clone());
+        }
+        let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
+        Ok(base.context("cannot tell where to keep the journal: give a folder with `--state`")?.join("lifeboat"))
+    }
+
+    fn save(&self, plan: &Plan) -> anyhow::Result<()> {
+        let Some(path) = &self.output else { return Ok(()) };
+        Private::create(path)?.write(&plan.to_json()?)
+    }
+
+    /// Nothing is written without a yes: from the command line, or from a person at a terminal.
+    async fn agree(&self, plan: &Plan) -> anyhow::Result<()> {
+        if self.yes || plan.writes() == 0 {
+            return Ok(());
+        }
+        match asked(format!("Apply {} to {}?", words::count(plan.writes() as u64, "step"), plan.target.host)).await? {
+            Some(true) => Ok(()),
+            Some(false) => Err(Refusal::new("nothing was applied", "answer `y`, or give `--yes`").into()),
+            None => Err(Refusal::new(
+                "nobody is there to agree to the plan",
+                "give `--yes` to apply it, or `--plan-only` to stop at the plan",
+            )
+            .into()),
+        }
+    }
+
+    async fn apply(
+        &self,
+        plan: &Plan,
+        reader: &Reader,
+        workspace: &Workspace,
+        observer: &Arc<dyn Observer>,
+    ) -> anyhow::Result<Receipt> {
+        let folder = self.state_folder()?;
+        let (source, target) = (&plan.source, &plan.target);
+        let mut journal = Journal::open(&folder, &target.workspace_id, &source.workspace_id, &source.digest)
+            .with_context(|| format!("cannot open the journal in {}", folder.display()))?;
+        let bytes = BundleContents::new(reader, Spool::in_temp()?);
+        Ok(interruptible(HALF_DONE, import::run(plan, &bytes, workspace, &mut journal, observer)).await??)
+    }
+}
+
+/// Asks on a thread of its own: a person who presses Ctrl-C instead of answering must not wait.
+async fn asked(question: String) -> anyhow::Result<Option<bool>> {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || answer.send(ui::ask(&question)));
+    Ok(interruptible(NOTHING_DONE, answered).await??)
+}
+
+/// The report comes last: should it fail, people have seen what was done.
+fn tell(ui: &mut Ui, receipt: &Receipt, report: Option<Private>, words: &Words) -> anyhow::Result<Outcome> {
+    ui.value(receipt)?;
+    (words.receipt)(ui, receipt)?;
+    ui.flush()?;
+    if let Some(report) = report {
+        report.write(&serde_json::to_string_pretty(receipt)?)?;
+    }
+    Ok(if receipt.is_complete() { Outcome::Done } else { Outcome::Incomplete })
+}
+
+/// Opens a bundle that is whole; anything else is refused before a single call is made.
+pub fn whole(path: &Path, observer: &dyn Observer) -> anyhow::Result<Reader> {
+    let verdict = verify(path, Depth::Full, observer).map_err(unfit)?;
+    if let Some(finding) = verdict.findings.first() {
+        let what = format!("the bundle is damaged or was altered: {finding}");
+        return Err(Refusal::new(what, "`lifeboat verify --full` says all that is wrong; use another copy").into());
+    }
+    Ok(Reader::open(path)?)
+}
+
+/// A bundle that cannot be trusted is refused; one that cannot be read from disk is an ordinary failure.
+fn unfit(error: lifeboat::bundle::OpenError) -> anyhow::Error {
+    use lifeboat::bundle::OpenError;
+    let hint = match &error {
+        OpenError::Io(_) => return error.into(),
+        OpenError::NeedsVersion { .. } => "use a newer version of lifeboat",
+        _ => "use another copy of the bundle",
+    };
+    let text = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source()).map(ToString::to_string);
+    Refusal::new(text.collect::<Vec<_>>().join(": "), hint).into()
+}
+
+fn refused(error: RestoreError) -> anyhow::Error {
+    match &error {
+        RestoreError::SameWorkspace { .. } => {
+            Refusal::new(error.to_string(), "give `--allow-same-workspace` to restore into the workspace that was backed up")
+                .into()
+        }
+        _ => error.into(),
+    }
+}
