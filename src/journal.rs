@@ -7,7 +7,7 @@
 use crate::object::SourceId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
@@ -47,6 +47,27 @@ pub enum Line {
         /// The id in the target, where there is one now.
         id: Option<String>,
     },
+}
+
+/// The right to change a workspace: one import at a time holds it, from before it plans until it is over.
+///
+/// It holds among the processes that share a state folder, and ends with the process, however that ends.
+#[derive(Debug)]
+pub struct Turn {
+    _file: File,
+}
+
+impl Turn {
+    /// Takes the right for this target; nothing if somebody else has it. Errors: what the file system says.
+    pub fn take(folder: &Path, target: &str) -> io::Result<Option<Self>> {
+        private_folder(folder)?;
+        let file = private_file(&folder.join(format!("{}.lock", plain(target))))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
 }
 
 impl Journal {
@@ -199,6 +220,16 @@ mod tests {
         again.write(&outcome("2", "78")).unwrap();
         let known = known(folder.path(), "200", "100").unwrap();
         assert_eq!(known.values().collect::<Vec<_>>(), ["77", "78"]);
+    }
+
+    #[test]
+    fn one_import_at_a_time_changes_a_workspace() {
+        let folder = tempfile::tempdir().unwrap();
+        let take = |target| Turn::take(folder.path(), target).unwrap();
+        let first = take("200");
+        assert!(first.is_some() && take("200").is_none() && take("300").is_some());
+        drop(first);
+        assert!(take("200").is_some());
     }
 
     #[cfg(unix)]

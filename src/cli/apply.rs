@@ -14,7 +14,7 @@ use lifeboat::audit::{Depth, verify};
 use lifeboat::bundle::Reader;
 use lifeboat::event::Observer;
 use lifeboat::import::{self, BundleContents, Receipt};
-use lifeboat::journal::Journal;
+use lifeboat::journal::{Journal, Turn};
 use lifeboat::plan::{Maps, Plan};
 use lifeboat::restore::{self, RestoreError};
 use lifeboat::spool::Spool;
@@ -79,6 +79,7 @@ impl Apply {
     ) -> anyhow::Result<Outcome> {
         let observer: Arc<dyn Observer> = progress.clone();
         let workspace = self.connect.workspace(observer.clone()).await?;
+        let _turn = if self.plan_only { None } else { Some(self.turn(&workspace).await?) };
         let report = self.report.as_deref().filter(|_| !self.plan_only).map(Private::create).transpose()?;
         let plan = interruptible(NOTHING_DONE, restore::plan(reader, &workspace, options, &observer)).await?.map_err(refused)?;
         progress.end();
@@ -96,6 +97,17 @@ impl Apply {
         let receipt = self.apply(&plan, reader, &workspace, &observer).await?;
         progress.end();
         tell(ui, &receipt, report, words)
+    }
+
+    /// Nobody else may change the target between the plan and its end.
+    async fn turn(&self, workspace: &Workspace) -> anyhow::Result<Turn> {
+        let folder = self.state_folder()?;
+        let identity = interruptible(NOTHING_DONE, workspace.identity()).await??;
+        let target = identity.workspace_id.unwrap_or_default();
+        let turn = Turn::take(&folder, &target).with_context(|| format!("cannot lock the journal in {}", folder.display()))?;
+        let busy =
+            || Refusal::new("another import into this workspace is under way", "wait until it is over, then run this again");
+        Ok(turn.ok_or_else(busy)?)
     }
 
     /// What the flags say; the rest is the command's.

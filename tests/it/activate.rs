@@ -1,5 +1,4 @@
 //! The way back to work after a restore: what was active at the source is switched on, and off again on either side.
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 use super::import::{Bundled, SOURCE, TARGET, apply, bundle_of, everything, options, prepare, start};
 use lifeboat::import::{Receipt, State};

@@ -163,6 +163,22 @@ async fn an_import_may_be_killed_at_any_write_and_goes_on() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_imports_at_once_are_one_too_many() {
+    let (source, target) = (stage(Seed::Sample, "1111", 0).await, stage(Seed::Prepared, "2222", 5).await);
+    assert_eq!(source.run(&["export", "--unlimited", "-q", "-o", "b.tar.zst"]).status.code(), Some(3));
+    let bundle = source.path("b.tar.zst");
+    let arguments = ["import", bundle.to_str().unwrap(), "--unlimited", "-q", "--yes"];
+    let mut first = target.command(&arguments).spawn().unwrap();
+    assert!(until(&mut first, || target.server.writes(), 1).await, "it writes");
+    let second = target.run(&arguments);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(second.status.code() == Some(5) && said.contains("another import into this workspace is under way"), "{said}");
+    let look = target.run(&["import", bundle.to_str().unwrap(), "--unlimited", "-q", "--plan-only"]);
+    assert_eq!(look.status.code(), Some(0), "looking is free");
+    assert_eq!(ended(first).await.0.code(), Some(3));
+}
+
 fn private(path: &Path, mode: u32) {
     assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
 }
