@@ -32,12 +32,22 @@ fn matrix(ui: &mut Ui) -> anyhow::Result<Outcome> {
     for kind in kinds::all() {
         ui.value(&json!({
             "kind": kind.name, "title": kind.title, "restored": kind.restorable(), "note": restored(kind),
-            "permissions": kind.permissions, "references": kind.references().count(),
+            "permissions": kind.permissions, "body": kind.body, "create": create(kind),
+            "fields": kind.fields().map(|(at, class)| json!({ "at": at, "class": class })).collect::<Vec<_>>(),
+            "references": kind.references().map(|(at, one)| json!({
+                "at": at, "to": one.to, "by": one.by, "gone": one.gone,
+            })).collect::<Vec<_>>(),
         }))?;
     }
     let row = |kind: &&Kind| vec![kind.name.into(), kind.title.into(), permissions(kind), restored(kind)];
     ui.table(&["kind", "objects", "permissions", "restored"], kinds::all().iter().map(row))?;
     Ok(Outcome::Done)
+}
+
+fn create(kind: &Kind) -> Option<String> {
+    let Shape::Collection(collection) = &kind.shape else { return None };
+    let call = collection.create.call;
+    Some(format!("{} {}", call.method, call.path))
 }
 
 fn permissions(kind: &Kind) -> String {

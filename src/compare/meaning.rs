@@ -26,7 +26,7 @@ pub(super) fn meaning(kind: &'static Kind, document: &Value, names: &Names) -> V
         debug_assert!(class != Class::Secret);
         pointer::remove(&mut document, &at);
     }
-    for (at, reference) in kind.references().filter(|(_, reference)| reference.by != By::Secrets) {
+    for (at, reference) in kind.references().filter(|(_, reference)| !matches!(reference.by, By::Elsewhere(_))) {
         pointer::edit(&mut document, &at, &mut |_, value| rename(value, reference.to, reference.by, names));
     }
     if matches!(kind.shape, Shape::Tree(_)) {
@@ -47,7 +47,7 @@ pub(super) fn rename(value: &mut Value, to: &[&'static str], by: By, names: &Nam
     *value = Value::from(match by {
         By::Id => names.of_any(to, &text).map_or_else(|| format!("{GONE}{text}"), str::to_owned),
         By::Path => home_folded(text.strip_prefix("/Workspace").unwrap_or(&text)),
-        By::Key | By::Secrets => text.to_lowercase(),
+        By::Key | By::Elsewhere(_) => text.to_lowercase(),
     });
     true
 }

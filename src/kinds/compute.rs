@@ -38,10 +38,8 @@ pub(super) const CLUSTER_FIELDS: &[(&str, Class)] = &[
     ("/runtime_engine", Class::Sent),
     ("/single_user_name", Class::Sent),
     ("/spark_conf", Class::Sent),
-    ("/spark_conf/fs.azure.account.key*", Class::Secret),
-    ("/spark_conf/fs.azure.account.oauth2.client.secret*", Class::Secret),
-    ("/spark_conf/fs.azure.sas*", Class::Secret),
-    ("/spark_conf/fs.s3a.*secret*", Class::Secret),
+    ("/spark_conf/*fs.azure.account.key*", Class::Secret),
+    ("/spark_conf/*fs.azure.sas*", Class::Secret),
     ("/spark_conf/*password*", Class::Secret),
     ("/spark_conf/*secret*", Class::Secret),
     ("/spark_conf/*access.key*", Class::Secret),
@@ -71,11 +69,39 @@ pub(super) const CLUSTER_REFS: &[Ref] = &[
     Ref { at: "/init_scripts/*/workspace/destination", to: &["file"], by: By::Path, gone: Gone::Keep },
     Ref { at: "/init_scripts/*/volumes/destination", to: &["volume_file"], by: By::Path, gone: Gone::Keep },
     Ref { at: "/init_scripts/*/dbfs/destination", to: &["dbfs_file"], by: By::Path, gone: Gone::Keep },
-    Ref { at: "/spark_conf/*", to: &["secret"], by: By::Secrets, gone: Gone::Keep },
-    Ref { at: "/spark_env_vars/*", to: &["secret"], by: By::Secrets, gone: Gone::Keep },
-    Ref { at: "/docker_image/basic_auth/*", to: &["secret"], by: By::Secrets, gone: Gone::Keep },
+    Ref { at: "/init_scripts/*/abfss/destination", to: &[], by: By::Path, gone: Gone::Silent },
+    Ref { at: "/init_scripts/*/s3/destination", to: &[], by: By::Path, gone: Gone::Silent },
+    Ref { at: "/init_scripts/*/s3/kms_key", to: &[], by: By::Elsewhere("kms_key"), gone: Gone::Keep },
+    Ref { at: "/init_scripts/*/gcs/destination", to: &[], by: By::Path, gone: Gone::Silent },
+    Ref { at: "/cluster_log_conf/*/destination", to: &[], by: By::Path, gone: Gone::Silent },
+    Ref { at: "/cluster_log_conf/s3/kms_key", to: &[], by: By::Elsewhere("kms_key"), gone: Gone::Keep },
     Ref { at: "/single_user_name", to: &["user", "service_principal", "group"], by: By::Key, gone: Gone::Drop },
+    Ref { at: "/node_type_id", to: &[], by: NODE_TYPE, gone: Gone::Silent },
+    Ref { at: "/driver_node_type_id", to: &[], by: NODE_TYPE, gone: Gone::Silent },
+    Ref { at: "/worker_node_type_flexibility/alternate_node_type_ids/*", to: &[], by: NODE_TYPE, gone: Gone::Silent },
+    Ref { at: "/driver_node_type_flexibility/alternate_node_type_ids/*", to: &[], by: NODE_TYPE, gone: Gone::Silent },
+    Ref { at: "/worker_node_type_flexibility/aws_context_id", to: &[], by: AWS_CONTEXT, gone: Gone::Keep },
+    Ref { at: "/driver_node_type_flexibility/aws_context_id", to: &[], by: AWS_CONTEXT, gone: Gone::Keep },
+    Ref { at: "/spark_version", to: &[], by: SPARK_VERSION, gone: Gone::Silent },
+    Ref { at: "/aws_attributes/zone_id", to: &[], by: ZONE, gone: Gone::Silent },
+    Ref { at: "/gcp_attributes/zone_id", to: &[], by: ZONE, gone: Gone::Silent },
+    Ref { at: "/gcp_attributes/google_service_account", to: &[], by: GOOGLE_ACCOUNT, gone: Gone::Keep },
+    Ref { at: "/azure_attributes/capacity_reservation_group", to: &[], by: CAPACITY, gone: Gone::Keep },
+    Ref {
+        at: "/azure_attributes/log_analytics_info/log_analytics_workspace_id",
+        to: &[],
+        by: By::Elsewhere("log_analytics_workspace"),
+        gone: Gone::Keep,
+    },
 ];
+
+/// What is bound to a cloud, a region or a tenant (core reference §16).
+pub(super) const NODE_TYPE: By = By::Elsewhere("node_type");
+pub(super) const SPARK_VERSION: By = By::Elsewhere("spark_version");
+pub(super) const ZONE: By = By::Elsewhere("zone");
+pub(super) const GOOGLE_ACCOUNT: By = By::Elsewhere("google_service_account");
+const CAPACITY: By = By::Elsewhere("capacity_reservation");
+const AWS_CONTEXT: By = By::Elsewhere("aws_context");
 
 /// What a list of libraries refers to (core reference §5.1).
 pub(super) const LIBRARY_REFS: &[Ref] = &[
@@ -333,7 +359,13 @@ pub(super) static INSTANCE_POOL: Kind = Kind {
         at: &[""],
         refs: &[
             Ref { at: "/aws_attributes/instance_profile_arn", to: &["instance_profile"], by: By::Key, gone: Gone::Keep },
-            Ref { at: "/preloaded_docker_images/*/basic_auth/*", to: &["secret"], by: By::Secrets, gone: Gone::Keep },
+            Ref { at: "/node_type_id", to: &[], by: NODE_TYPE, gone: Gone::Silent },
+            Ref { at: "/node_type_flexibility/alternate_node_type_ids/*", to: &[], by: NODE_TYPE, gone: Gone::Silent },
+            Ref { at: "/node_type_flexibility/aws_context_id", to: &[], by: AWS_CONTEXT, gone: Gone::Keep },
+            Ref { at: "/preloaded_spark_versions/*", to: &[], by: SPARK_VERSION, gone: Gone::Silent },
+            Ref { at: "/aws_attributes/zone_id", to: &[], by: ZONE, gone: Gone::Silent },
+            Ref { at: "/gcp_attributes/zone_id", to: &[], by: ZONE, gone: Gone::Silent },
+            Ref { at: "/azure_attributes/capacity_reservation_group", to: &[], by: CAPACITY, gone: Gone::Keep },
         ],
     }],
     after: &[],

@@ -25,6 +25,7 @@ const JOB_FIELDS: &[(&str, Class)] = &[
     ("/continuous", Class::Sent),
     ("/continuous/pause_status", Class::Activation("\"PAUSED\"")),
     ("/description", Class::Sent),
+    ("/duration_target", Class::Sent),
     ("/edit_mode", Class::Sent),
     ("/email_notifications", Class::Sent),
     ("/environment_variables", Class::Sent),
@@ -52,7 +53,6 @@ const JOB_FIELDS: &[(&str, Class)] = &[
     ("/schedule/pause_status", Class::Activation("\"PAUSED\"")),
     ("/tags", Class::Sent),
     ("/tasks", Class::Sent),
-    ("/tasks/*/clean_rooms_notebook_task/etag", Class::ServerSet),
     ("/timeout_seconds", Class::Sent),
     ("/trigger", Class::Sent),
     ("/trigger/pause_status", Class::Activation("\"PAUSED\"")),
@@ -66,11 +66,7 @@ const JOB_FIELDS: &[(&str, Class)] = &[
 
 const NOTIFY_REFS: &[Ref] = &[
     Ref { at: "/webhook_notifications/*/*/id", to: &["notification_destination"], by: By::Id, gone: Gone::DropParent },
-    Ref { at: "/email_notifications/on_start/*", to: &["user"], by: By::Key, gone: Gone::Silent },
-    Ref { at: "/email_notifications/on_success/*", to: &["user"], by: By::Key, gone: Gone::Silent },
-    Ref { at: "/email_notifications/on_failure/*", to: &["user"], by: By::Key, gone: Gone::Silent },
-    Ref { at: "/email_notifications/on_duration_warning_threshold_exceeded/*", to: &["user"], by: By::Key, gone: Gone::Silent },
-    Ref { at: "/email_notifications/on_streaming_backlog_exceeded/*", to: &["user"], by: By::Key, gone: Gone::Silent },
+    Ref { at: "/email_notifications/*/*", to: &["user"], by: By::Key, gone: Gone::Silent },
 ];
 
 const WAREHOUSE: &[&str] = &["warehouse"];
@@ -133,12 +129,43 @@ const TASK_REFS: &[Ref] = &[
     Ref { at: "/ai_runtime_task/code_source_path", to: &["file", "directory", "volume_file"], by: By::Path, gone: Gone::Keep },
     Ref { at: "/ai_runtime_task/deployments/*/command_path", to: &["file", "volume_file"], by: By::Path, gone: Gone::Keep },
     Ref { at: "/python_operator_task/main", to: &["file"], by: By::Path, gone: Gone::Silent },
+    Ref { at: "/ai_runtime_task/mlflow_experiment_directory", to: &["directory", "repo"], by: By::Path, gone: Gone::Keep },
+    Ref { at: "/ai_runtime_task/mlflow_artifact_location", to: &[], by: By::Path, gone: Gone::Silent },
+    Ref {
+        at: "/ai_runtime_task/deployments/*/compute/provisioned_capacity_id",
+        to: &[],
+        by: By::Elsewhere("accelerator_capacity"),
+        gone: Gone::Keep,
+    },
+    Ref { at: "/gen_ai_compute_task/mlflow_experiment_name", to: &["workspace_object"], by: By::Path, gone: Gone::Silent },
+    Ref {
+        at: "/gen_ai_compute_task/compute/gpu_node_pool_id",
+        to: &[],
+        by: By::Elsewhere("accelerator_capacity"),
+        gone: Gone::Keep,
+    },
+    Ref { at: "/clean_rooms_notebook_task/clean_room_name", to: &[], by: By::Elsewhere("clean_room"), gone: Gone::Keep },
+    Ref { at: "/power_bi_task/connection_resource_name", to: &[], by: CONNECTION, gone: Gone::Keep },
+    Ref { at: "/dbt_cloud_task/connection_resource_name", to: &[], by: CONNECTION, gone: Gone::Keep },
+    Ref { at: "/dbt_platform_task/connection_resource_name", to: &[], by: CONNECTION, gone: Gone::Keep },
+    Ref { at: "/dbt_cloud_task/dbt_cloud_job_id", to: &[], by: By::Elsewhere("dbt_job"), gone: Gone::Silent },
+    Ref { at: "/dbt_platform_task/dbt_platform_job_id", to: &[], by: By::Elsewhere("dbt_job"), gone: Gone::Silent },
+    Ref { at: "/genie_task/configuration_id", to: &[], by: By::Elsewhere("genie_configuration"), gone: Gone::Keep },
+    Ref { at: "/agentic_task/supervisor_agent/agent_id", to: &[], by: By::Elsewhere("supervisor_agent"), gone: Gone::Keep },
+    Ref { at: "/agentic_task/trace_destination/experiment_id", to: &[], by: By::Elsewhere("experiment"), gone: Gone::Keep },
 ];
+
+/// A connection of Unity Catalog.
+const CONNECTION: By = By::Elsewhere("connection");
 
 const JOB_REFS: &[Ref] = &[
     Ref { at: "/run_as/user_name", to: &["user"], by: By::Key, gone: Gone::DropParent },
     Ref { at: "/run_as/service_principal_name", to: &["service_principal"], by: By::Key, gone: Gone::DropParent },
     Ref { at: "/run_as/group_name", to: &["group"], by: By::Key, gone: Gone::DropParent },
+    Ref { at: "/budget_policy_id", to: &[], by: By::Elsewhere("budget_policy"), gone: Gone::Keep },
+    Ref { at: "/usage_policy_id", to: &[], by: By::Elsewhere("usage_policy"), gone: Gone::Keep },
+    Ref { at: "/job_clusters/*/serverless_compute_id", to: &[], by: By::Elsewhere("serverless_compute"), gone: Gone::Keep },
+    Ref { at: "/environments/*/spec/project_environment", to: &["file", "volume_file"], by: By::Path, gone: Gone::Silent },
     Ref { at: "/environments/*/spec/base_environment", to: &["file", "volume_file"], by: By::Path, gone: Gone::Silent },
     Ref {
         at: "/environments/*/spec/dependencies/*",
@@ -153,14 +180,13 @@ const JOB_REFS: &[Ref] = &[
         gone: Gone::Silent,
     },
     Ref { at: "/environment_variables/*/spec/files/*", to: &["file", "volume_file"], by: By::Path, gone: Gone::Keep },
-    Ref { at: "/environment_variables/*/spec/variables/*", to: &["secret"], by: By::Secrets, gone: Gone::Keep },
     Ref { at: "/parent_path", to: &["directory", "repo"], by: By::Path, gone: Gone::Keep },
-    Ref { at: "/parameters/*/default", to: &["secret"], by: By::Secrets, gone: Gone::Silent },
 ];
 
 const STARTER_REFS: &[Ref] = &[
     Ref { at: "/sql_condition/sql_query_id", to: &["query"], by: By::Id, gone: Gone::Keep },
     Ref { at: "/sql_condition/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Keep },
+    Ref { at: "/file_arrival/url", to: &[], by: By::Path, gone: Gone::Silent },
 ];
 
 /// A job without `run_as` runs as its creator, and a restored job's creator is whoever restores (core reference §10.5).
@@ -241,6 +267,7 @@ pub(super) static JOB: Kind = Kind {
     body: &["/settings"],
     fields: &[
         Fields { at: &["/settings"], fields: JOB_FIELDS },
+        Fields { at: TASKS, fields: &[("/clean_rooms_notebook_task/etag", Class::ServerSet)] },
         Fields { at: CLUSTERS, fields: CLUSTER_FIELDS },
         Fields {
             at: &[""],

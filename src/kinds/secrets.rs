@@ -30,7 +30,13 @@ pub(super) static SECRET_SCOPE: Kind = Kind {
             ("/keyvault_metadata", Class::SentAs("backend_azure_keyvault")),
         ],
     }],
-    refs: &[],
+    refs: &[Refs {
+        at: &["/keyvault_metadata"],
+        refs: &[
+            Ref { at: "/resource_id", to: &[], by: By::Elsewhere("key_vault"), gone: Gone::Silent },
+            Ref { at: "/dns_name", to: &[], by: By::Elsewhere("key_vault"), gone: Gone::Silent },
+        ],
+    }],
     after: &[],
     permissions: None,
     unordered: &[],

@@ -1,5 +1,6 @@
 //! What a kind is: the vocabulary of the table.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// One kind of workspace object: all that export, import, sanitizing, comparison and the documents know about it.
@@ -17,7 +18,7 @@ pub struct Kind {
     pub body: &'static [&'static str],
     /// Classes of fields, in groups: each group's pointers stand below each of its prefixes.
     pub fields: &'static [Fields],
-    /// Where ids, names, paths or `{{secrets/…}}` of other objects stand.
+    /// Where ids, names or paths of other objects stand. A `{{secrets/…}}` is looked for in every text.
     pub refs: &'static [Refs],
     /// Order that is no reference, with its reason.
     pub after: &'static [(&'static str, &'static str)],
@@ -290,7 +291,8 @@ pub struct Fields {
 }
 
 /// What a field is, which decides who touches it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Sent on create and update, and compared.
     Sent,
@@ -346,7 +348,8 @@ pub struct Ref {
 }
 
 /// What a referring value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum By {
     /// The id that the server gave.
     Id,
@@ -354,12 +357,13 @@ pub enum By {
     Key,
     /// A path in the workspace, DBFS or a volume.
     Path,
-    /// Text that may hold `{{secrets/scope/key}}`.
-    Secrets,
+    /// The name or id of something that is not carried: the map file's section of this name may say what stands for it.
+    Elsewhere(&'static str),
 }
 
 /// What a restore does with a reference that leads nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Gone {
     /// Sends it as it is, and reports it.
     Keep,
@@ -367,7 +371,7 @@ pub enum Gone {
     Drop,
     /// Leaves out what holds the field (an entry of a list, an object), and reports it.
     DropParent,
-    /// Sends it as it is: such a value need not refer to anything.
+    /// Sends it as it is: such a value need not refer to anything, or says where it leads in any workspace.
     Silent,
 }
 

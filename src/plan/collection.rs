@@ -3,7 +3,7 @@
 use super::index::{keep_stamp, stamp};
 use super::matching::{Fate, How, is_principal};
 use super::notes::What;
-use super::refs::Resolved;
+use super::refs::{Resolved, STORAGE};
 use super::{Action, Draft, Found, Planner};
 use crate::kinds::{Class, Collection, Gone, Kind, Shape, Update};
 use crate::object::Object;
@@ -246,9 +246,26 @@ impl Planner<'_> {
             self.todos.add(what, text, label(object));
         }
         self.tell_leaks(object, resolved);
+        self.tell_elsewhere(object, resolved);
         for secret in &resolved.secrets {
             let text = format!("the secret {secret} is named, and neither the bundle nor the target has it");
             self.todos.add(What::SecretValue, text, label(object));
+        }
+    }
+
+    /// What lies outside of the workspace may be another one in another workspace, or none.
+    fn tell_elsewhere(&mut self, object: &Sanitized, resolved: &Resolved) {
+        if self.same_workspace {
+            return;
+        }
+        for (section, name) in &resolved.elsewhere {
+            let text = if *section == STORAGE {
+                format!("see that the target reaches {name}: what lies there is not in the bundle")
+            } else {
+                let thing = section.replace('_', " ");
+                format!("see that the target has the {thing} \"{name}\", which is not in a bundle, or map it (`{section}:`)")
+            };
+            self.todos.add(What::Look, text, label(object));
         }
     }
 
@@ -260,9 +277,7 @@ impl Planner<'_> {
         let mut leaks = Vec::new();
         texts(&Value::Object(resolved.body.clone()), &mut String::new(), &mut |at, text| {
             let linked = resolved.links.iter().any(|link| link.at == at) || resolved.dead.iter().any(|dead| dead.value == text);
-            let named = ["cluster", "instance_pool", "cluster_policy", "job"]
-                .into_iter()
-                .find(|kind| self.bundle.by_id(kind, text).is_some());
+            let named = HAVE_IDS.iter().find(|kind| self.bundle.knows(kind, text));
             if let Some(kind) = named.filter(|kind| !linked && text.len() > 7 && self.present.by_id(kind, text).is_none()) {
                 leaks
                     .push(format!("{at} holds \"{text}\", the id of a {kind} at the source: change it by hand if it means that"));
@@ -274,6 +289,10 @@ impl Planner<'_> {
     }
 
     fn tell_redactions(&mut self, object: &Sanitized) {
+        for field in object.unknown() {
+            let text = format!("`{field}` is newer than this version and was left out: set it by hand");
+            self.todos.add(What::NotRestored, text, label(object));
+        }
         for redaction in object.redactions() {
             let text = format!("set {} again: its secret is not in the bundle", redaction.at);
             self.todos.add(What::RedactedField, text, label(object));
@@ -308,8 +327,12 @@ impl Planner<'_> {
     }
 }
 
+/// Kinds whose ids people write into texts.
+const HAVE_IDS: &[&str] =
+    &["cluster", "instance_pool", "cluster_policy", "job", "warehouse", "pipeline", "query", "alert", "dashboard"];
+
 /// Every text in a value, with its pointer.
-fn texts(value: &Value, at: &mut String, visit: &mut dyn FnMut(&str, &str)) {
+pub(super) fn texts(value: &Value, at: &mut String, visit: &mut dyn FnMut(&str, &str)) {
     let length = at.len();
     match value {
         Value::String(text) => visit(at, text),

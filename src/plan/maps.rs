@@ -2,12 +2,15 @@
 //!
 //! YAML, strict: an unknown kind, a key given twice or a value that is no text or number is refused, with its line.
 
-use crate::kinds;
+use crate::kinds::{self, By};
 use serde::{Deserialize, Deserializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Kinds of plain values that may be mapped besides objects: what is bound to a cloud or region.
-const VALUES: &[&str] = &["node_type", "spark_version", "key_vault"];
+/// What may be mapped besides objects: what the table knows to be bound to a cloud, a region or an account.
+fn values() -> BTreeSet<&'static str> {
+    let section = |by: By| if let By::Elsewhere(section) = by { Some(section) } else { None };
+    kinds::all().iter().flat_map(|kind| kind.references()).filter_map(|(_, reference)| section(reference.by)).collect()
+}
 
 /// A map file: kind → source id or key → target id or key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,10 +55,10 @@ struct Section(String);
 impl<'de> Deserialize<'de> for Section {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        if kinds::by_name(&name).is_some() || VALUES.contains(&name.as_str()) {
+        if kinds::by_name(&name).is_some() || values().contains(name.as_str()) {
             return Ok(Self(name));
         }
-        let known: Vec<&str> = kinds::all().iter().map(|kind| kind.name).chain(VALUES.iter().copied()).collect();
+        let known: Vec<&str> = kinds::all().iter().map(|kind| kind.name).chain(values()).collect();
         Err(serde::de::Error::custom(format!("unknown kind \"{name}\", expected one of {}", known.join(", "))))
     }
 }

@@ -33,6 +33,13 @@ pub(super) fn place(text: &str) -> Place {
     }
 }
 
+/// The storage that an address lies in: scheme and host.
+pub(super) fn storage(text: &str) -> Option<&str> {
+    let host = text.find("://").map(|at| at + 3).filter(|at| *at > 3 && !text.contains("{{"))?;
+    let end = text[host..].find('/').map_or(text.len(), |at| host + at);
+    (end > host).then(|| &text[..end])
+}
+
 /// `/Workspace` is another name of the root (core reference §2).
 pub(super) fn plain(path: &str) -> &str {
     path.strip_prefix("/Workspace").filter(|rest| rest.starts_with('/')).unwrap_or(path)
@@ -89,6 +96,15 @@ mod tests {
             ("{{job.parameters.path}}", Place::Elsewhere),
         ] {
             assert_eq!(place(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn storage_is_scheme_and_host() {
+        assert_eq!(storage("abfss://c@a.dfs.core.windows.net/x/y"), Some("abfss://c@a.dfs.core.windows.net"));
+        assert_eq!(storage("s3://bucket"), Some("s3://bucket"));
+        for none in ["dbfs:/x", "/Volumes/c/s/v", "file:///x", "{{job.parameters.at}}://x", "://x", "numpy"] {
+            assert_eq!(storage(none), None, "{none}");
         }
     }
 

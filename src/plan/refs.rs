@@ -1,10 +1,11 @@
 //! Where a body refers to other objects: what stands there in the target, or what must be done first.
 
+use super::collection::texts;
 use super::index::found;
 use super::matching::{Fate, is_principal};
 use super::paths::{self, Place};
 use super::{Found, Link, Planner, Unmet, homes};
-use crate::kinds::{self, By, Gone, Kind, Ref, Shape};
+use crate::kinds::{self, By, Gone, Kind, Ref};
 use crate::object::SourceId;
 use crate::pointer;
 use crate::rules::{below_body, remove_exactly};
@@ -25,6 +26,8 @@ pub(super) struct Resolved {
     pub dead: Vec<Dead>,
     /// Secrets that are named, and that neither bundle nor target has: `scope/key`.
     pub secrets: BTreeSet<String>,
+    /// What is named and not carried, so that nobody knows whether the target has it: section of the map file, and value.
+    pub elsewhere: BTreeSet<(&'static str, String)>,
 }
 
 /// A reference that leads nowhere.
@@ -58,10 +61,10 @@ impl Planner<'_> {
         let object = self.bundle.objects[index];
         let Some(body) = object.json() else { return Resolved::default() };
         let mut body = Value::Object(body.clone());
-        self.map_values(object.kind(), &mut body);
         let mut resolved = Resolved::default();
         self.leave_out_dead(object.kind(), &mut body, &mut resolved);
         self.lead_all(object.kind(), &mut body, &mut resolved);
+        texts(&body, &mut String::new(), &mut |_, text| self.secrets(text, &mut resolved));
         resolved.after.retain(|one| *one != index && !resolved.needs.contains(one));
         if let Value::Object(body) = body {
             resolved.body = body;
@@ -97,20 +100,16 @@ impl Planner<'_> {
     fn lead_all(&self, kind: &'static Kind, body: &mut Value, resolved: &mut Resolved) {
         let mut values = Vec::new();
         for (at, reference) in references(kind) {
-            pointer::each(body, &at, &mut |place, value| {
-                if reference.by == By::Secrets {
-                    return self.secrets(value, resolved);
+            pointer::each(body, &at, &mut |place, value| match self.lead(reference, value) {
+                Lead::Path(after, text, home) => {
+                    resolved.after.extend(after);
+                    values.extend(text.map(|text| (place.to_owned(), json!(text))));
+                    resolved.links.extend(home.map(|home| home_link(place, home)));
                 }
-                match self.lead(reference, value) {
-                    Lead::Path(after, text, home) => {
-                        resolved.after.extend(after);
-                        values.extend(text.map(|text| (place.to_owned(), json!(text))));
-                        resolved.links.extend(home.map(|home| home_link(place, home)));
-                    }
-                    Lead::Is(new) if new != *value => values.push((place.to_owned(), new)),
-                    Lead::To(index) => self.link(place, reference, index, resolved),
-                    Lead::Is(_) | Lead::Nobody | Lead::Gone(_) => {}
-                }
+                Lead::Is(new) if new != *value => values.push((place.to_owned(), new)),
+                Lead::To(index) => self.link(place, reference, index, resolved),
+                Lead::Nobody => resolved.elsewhere.extend(elsewhere(reference, value)),
+                Lead::Is(_) | Lead::Gone(_) => {}
             });
         }
         for (place, value) in values {
@@ -139,7 +138,10 @@ impl Planner<'_> {
         match reference.by {
             By::Id | By::Key => self.lead_to_object(reference, value, &name),
             By::Path => self.lead_to_path(reference, &name),
-            By::Secrets => Lead::Nobody,
+            By::Elsewhere(section) => match self.maps.get(section, &name) {
+                Some(to) => Lead::Is(fill(value, &Found { id: json!(to), key: to.to_owned(), object_id: None }, true)),
+                None => Lead::Nobody,
+            },
         }
     }
 
@@ -219,8 +221,8 @@ impl Planner<'_> {
         }
     }
 
-    fn secrets(&self, value: &Value, resolved: &mut Resolved) {
-        for (scope, key) in paths::secrets(&text(value)) {
+    fn secrets(&self, text: &str, resolved: &mut Resolved) {
+        for (scope, key) in paths::secrets(text) {
             let kind = kinds::by_name("secret_scope");
             let scopes = kind.map_or(&[][..], |kind| self.bundle.by_key(kind, &scope));
             resolved.after.extend(scopes);
@@ -234,41 +236,24 @@ impl Planner<'_> {
             }
         }
     }
+}
 
-    /// Values that are bound to a cloud or region, as the map file says.
-    fn map_values(&self, kind: &'static Kind, body: &mut Value) {
-        let bound = |name: &str| match name {
-            "node_type_id" | "driver_node_type_id" => Some("node_type"),
-            "spark_version" => Some("spark_version"),
-            "resource_id" | "dns_name" if kind.name == "secret_scope" => Some("key_vault"),
-            _ => None,
-        };
-        if matches!(kind.shape, Shape::Collection(_)) && !is_principal(kind) {
-            edit_members(body, &mut |name, text| bound(name).and_then(|map| self.maps.get(map, text)).map(str::to_owned));
-        }
+/// What a reference names that no backup holds: a thing of the account or the cloud, storage of one's own.
+fn elsewhere(reference: &Ref, value: &Value) -> Option<(&'static str, String)> {
+    let name = text(value);
+    match reference.by {
+        By::Elsewhere(section) if reference.gone != Gone::Silent && !name.is_empty() => Some((section, name)),
+        By::Path => paths::storage(&name).map(|storage| (STORAGE, storage.to_owned())),
+        _ => None,
     }
 }
+
+/// Storage outside of the workspace, which no map file renames.
+pub(super) const STORAGE: &str = "storage";
 
 /// The home's own path stands at the beginning of the value, and is replaced by what the home is called in the end.
 fn home_link(place: &str, home: String) -> Link {
     Link { at: place.to_owned(), to: SourceId { kind: "directory".into(), id: home }, key: false, unmet: Unmet::Keep }
-}
-
-/// Changes texts by the name of the member that holds them, at any depth.
-fn edit_members(value: &mut Value, change: &mut dyn FnMut(&str, &str) -> Option<String>) {
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members {
-                let new = member.as_str().and_then(|text| change(name, text));
-                match new {
-                    Some(new) => *member = Value::String(new),
-                    None => edit_members(member, change),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| edit_members(item, change)),
-        _ => {}
-    }
 }
 
 /// Every reference of a kind, with its pointer below the body.

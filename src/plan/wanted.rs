@@ -1,5 +1,6 @@
 //! What a plan must know of the target: all that the bundle would meet there.
 
+use super::collection::texts;
 use super::paths::{self, Place};
 use super::{Maps, homes, refs};
 use crate::kinds::{self, By, Kind};
@@ -22,6 +23,7 @@ pub fn wanted(objects: &[Sanitized], recorded: &[Object], maps: &Maps, source_wo
         if let Some(body) = object.json() {
             let body = Value::Object(body.clone());
             add_references(&mut wanted, object.kind(), &body, maps);
+            texts(&body, &mut String::new(), &mut |_, text| add_scopes(&mut wanted, text));
         }
     }
     for object in recorded {
@@ -45,6 +47,12 @@ fn add_way(wanted: &mut Wanted, path: &str) {
     }
 }
 
+fn add_scopes(wanted: &mut Wanted, text: &str) {
+    if let Some(kind) = kinds::by_name("secret_scope") {
+        paths::secrets(text).iter().for_each(|(scope, _)| wanted.add(kind, scope, scope));
+    }
+}
+
 fn add_references(wanted: &mut Wanted, kind: &'static Kind, body: &Value, maps: &Maps) {
     for (at, reference) in refs::references(kind) {
         pointer::each(body, &at, &mut |_, value| {
@@ -55,16 +63,9 @@ fn add_references(wanted: &mut Wanted, kind: &'static Kind, body: &Value, maps: 
                 (By::Path, Place::Workspace(path)) => {
                     homes::other_names(&path, maps).iter().chain([&path]).for_each(|path| add_way(wanted, path));
                 }
-                (By::Secrets, _) => {
-                    for (scope, _) in paths::secrets(&text) {
-                        if let Some(kind) = kinds::by_name("secret_scope") {
-                            wanted.add(kind, &scope, &scope);
-                        }
-                    }
-                }
                 // An id of the source says nothing in the target, unless it is the same workspace or a stamp holds it.
                 (By::Id, _) => to.for_each(|kind| wanted.add(kind, &text, &text)),
-                (By::Path, _) => {}
+                (By::Path | By::Elsewhere(_), _) => {}
             }
         });
     }

@@ -2,7 +2,8 @@
 //!
 //! The same function serves what is restored and what the target already has, so that both are compared in one form.
 
-use crate::kinds::{Class, Kind};
+use super::equal::blank;
+use crate::kinds::{Class, Fields, Kind};
 use crate::object::STAMP;
 use crate::pointer;
 use serde_json::{Map, Value};
@@ -31,6 +32,20 @@ fn allowed(kind: &'static Kind, document: &Value) -> Map<String, Value> {
     let fields = kind.body_of(document).and_then(Value::as_object).into_iter().flatten();
     let sent = |name: &str| kind.sent().any(|(field, _)| field == name);
     fields.filter(|(name, value)| sent(name) && !value.is_null()).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Settings of a document that the table does not name: what a newer workspace lets people ask for. Only where a document
+/// holds what was asked for apart from what the server adds; elsewhere the two cannot be told apart (core reference §0.1).
+pub(super) fn unknown_settings(kind: &Kind, document: &Value) -> Vec<String> {
+    let there = |at: &&&str| document.pointer(at).is_some_and(|body| !body.is_null());
+    let Some(root) = kind.body.iter().find(there).filter(|root| !root.is_empty()) else { return Vec::new() };
+    let known = |name: &String| kind.fields.iter().filter(|group| group.at.contains(root)).any(|group| names(group, name));
+    let settings = document.pointer(root).and_then(Value::as_object).into_iter().flatten();
+    settings.filter(|(name, value)| !blank(value) && !known(name)).map(|(name, _)| name.clone()).collect()
+}
+
+fn names(group: &Fields, name: &str) -> bool {
+    group.fields.iter().any(|(field, _)| field.strip_prefix('/') == Some(name))
 }
 
 fn shape(body: &mut Map<String, Value>, at: &str, document: &Value, run: fn(&Value, &mut Map<String, Value>)) {

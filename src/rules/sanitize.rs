@@ -1,6 +1,6 @@
 //! One object made safe: projected, switched off, without what was blanked; with a record of each change.
 
-use super::project::{project, remove_exactly};
+use super::project::{project, remove_exactly, unknown_settings};
 use super::{Act, Rule, Rules};
 use crate::kinds::{Kind, Shape};
 use crate::object::{self, Object, REDACTED, SourceId};
@@ -19,6 +19,7 @@ pub struct Sanitized {
     built_in: bool,
     changes: Vec<Change>,
     redactions: Vec<Redaction>,
+    unknown: Vec<String>,
 }
 
 /// What a sanitized object holds.
@@ -115,15 +116,21 @@ impl Sanitized {
     pub fn redactions(&self) -> &[Redaction] {
         &self.redactions
     }
+
+    /// Settings that the table does not know, and that were left out.
+    pub fn unknown(&self) -> &[String] {
+        &self.unknown
+    }
 }
 
 /// Makes an object safe to restore, by these rules.
 pub fn sanitize(rules: &Rules, object: &Object) -> Sanitized {
     let mut changes = Vec::new();
-    let mut redactions = Vec::new();
+    let (mut redactions, mut unknown) = (Vec::new(), Vec::new());
     let body = match &object.body {
         object::Body::Json(document) => {
             let mut body = Value::Object(project(object.kind, document));
+            unknown = unknown_settings(object.kind, document);
             redactions = remove_redacted(&mut body);
             rules.of(object.kind.name).for_each(|rule| apply(rule, &mut body, &mut changes));
             Body::Json(if let Value::Object(body) = body { body } else { Map::new() })
@@ -133,7 +140,7 @@ pub fn sanitize(rules: &Rules, object: &Object) -> Sanitized {
     };
     let built_in = is_built_in(object);
     let (id, key, meta) = (object.id.clone(), object.key.clone(), object.meta.clone());
-    Sanitized { kind: object.kind, id, key, body, meta, built_in, changes, redactions }
+    Sanitized { kind: object.kind, id, key, body, meta, built_in, changes, redactions, unknown }
 }
 
 /// The body of an object that a target has, in the form that [`super::equal`] compares: projected, without what was blanked.

@@ -63,7 +63,7 @@ def shape_of(hint):
     if isinstance(hint, type) and dataclasses.is_dataclass(hint) and hasattr(hint, "as_dict"):
         return Shape("object", hint)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return Shape("string")  # a value that is newer than the SDK is no mistake of ours
+        return Shape("string", hint)  # a value that is newer than the SDK is no mistake of ours
     return Shape(SCALARS[hint]) if hint in SCALARS else ANY
 
 

@@ -308,6 +308,77 @@ fn regions_differ_in_machines() {
 }
 
 #[test]
+fn machines_are_mapped_wherever_they_are_named() {
+    let definition = json!({"node_type_id": {"type": "allowlist", "values": ["a", "b"], "defaultValue": "a"},
+        "spark_version": {"type": "fixed", "value": "13.x"}, "aws_attributes.zone_id": {"type": "fixed", "value": "eu-1a"}});
+    let pool = json!({"instance_pool_name": "p", "node_type_id": "a", "preloaded_spark_versions": ["13.x"],
+        "node_type_flexibility": {"alternate_node_type_ids": ["b", "a"]}});
+    let case = Case {
+        bundle: vec![
+            object("cluster_policy", "P", json!({"name": "p", "definition": definition.to_string()})),
+            object("instance_pool", "p", pool),
+        ],
+        maps: "node_type: {a: A}\nspark_version: {13.x: 16.x}\nzone: {eu-1a: auto}\n",
+        ..Case::default()
+    };
+    let plan = case.plan();
+    let definition = plan.body_of("cluster_policy", "P")["definition"].as_str().expect("text").to_owned();
+    let definition: Value = serde_json::from_str(&definition).expect("JSON");
+    assert_eq!(definition["node_type_id"], json!({"type": "allowlist", "values": ["A", "b"], "defaultValue": "A"}));
+    assert_eq!(
+        (&definition["spark_version"]["value"], &definition["aws_attributes.zone_id"]["value"]),
+        (&json!("16.x"), &json!("auto"))
+    );
+    let pool = plan.body_of("instance_pool", "p");
+    assert_eq!((&pool["node_type_id"], &pool["preloaded_spark_versions"]), (&json!("A"), &json!(["16.x"])));
+    assert_eq!(pool["node_type_flexibility"]["alternate_node_type_ids"], json!(["b", "A"]));
+}
+
+#[test]
+fn what_no_bundle_holds_is_mapped_or_told() {
+    let settings = json!({"name": "n", "budget_policy_id": "b-1", "job_clusters": [
+            {"job_cluster_key": "k", "serverless_compute_id": "s-1", "new_cluster": {"num_workers": 1,
+                "init_scripts": [{"abfss": {"destination": "abfss://c@a.dfs.core.windows.net/x.sh"}}]}}],
+        "trigger": {"file_arrival": {"url": "s3://landing/in/"}},
+        "tasks": [{"task_key": "a", "for_each_task": {"task": {"task_key": "b", "dbt_cloud_task": {"connection_resource_name": "dbt", "dbt_cloud_job_id": 7}}}}]});
+    let case = Case { bundle: vec![job("1", settings)], maps: "connection: {dbt: dbt2}\ndbt_job: {7: 8}\n", ..Case::default() };
+    let plan = case.plan();
+    let body = plan.body_of("job", "1");
+    let task = &body["tasks"][0]["for_each_task"]["task"]["dbt_cloud_task"];
+    assert_eq!(task, &json!({"connection_resource_name": "dbt2", "dbt_cloud_job_id": 8}));
+    assert_eq!(body["budget_policy_id"], "b-1", "within one account it stays valid");
+    for said in ["budget policy \"b-1\"", "serverless compute \"s-1\"", "abfss://c@a.dfs.core.windows.net:", "s3://landing:"] {
+        assert!(plan.says(said), "{said}: {:#?}", plan.todos);
+    }
+    assert!(!plan.says("connection"), "{:#?}", plan.todos);
+    let same = Case { target_workspace: "100", maps: "", ..case }.plan();
+    assert!(!same.says("see that the target"), "{:#?}", same.todos);
+}
+
+#[test]
+fn settings_of_a_later_version_are_told() {
+    let case = Case {
+        bundle: vec![
+            job(
+                "1",
+                json!({"name": "n", "performance_target": "COST_OPTIMIZED", "duration_target": "4h", "orbit": {"height": 3}, "format": "MULTI_TASK"}),
+            ),
+            object("cluster", "c", json!({"spec": {"cluster_name": "c", "num_workers": 1, "gravity": 9}, "cluster_name": "c"})),
+        ],
+        ..Case::default()
+    };
+    let plan = case.plan();
+    assert_eq!(plan.body_of("job", "1")["duration_target"], "4h");
+    assert!(plan.says("`orbit`") && plan.says("`gravity`") && !plan.says("`format`"), "{:#?}", plan.todos);
+}
+
+#[test]
+fn a_secret_is_looked_for_in_every_text() {
+    let settings = json!({"name": "n", "tasks": [{"task_key": "a", "hologram_task": {"with": ["{{secrets/gone/key}}"]}}]});
+    assert!(Case { bundle: vec![job("1", settings)], ..Case::default() }.plan().says("gone/key"));
+}
+
+#[test]
 fn back_into_the_same_workspace_ids_are_the_same() {
     let case = Case {
         bundle: vec![job("1", json!({"name": "old name"}))],
