@@ -173,8 +173,8 @@ fn differ(source: &Value, target: &Value, at: &mut String, found: &mut Vec<Found
                 below(at, name, |at| differ(one, other, at, found));
             }
         }
-        (Value::Array(source), Value::Array(target)) if source.len() == target.len() => {
-            for (index, (one, other)) in source.iter().zip(target).enumerate() {
+        (Value::Array(source), Value::Array(target)) if given(source).len() == target.len() => {
+            for (index, (one, other)) in given(source).into_iter().zip(target).enumerate() {
                 below(at, &index.to_string(), |at| differ(one, other, at, found));
             }
         }
@@ -212,10 +212,20 @@ fn is_nothing(value: &Value) -> bool {
 /// A value, or an object that is only of use with a value, that was blanked at export: a person sets it anew.
 fn withheld(value: &Value) -> bool {
     match value {
-        Value::String(text) => text == REDACTED,
-        Value::Object(members) => members.values().any(withheld),
-        _ => false,
+        Value::Object(members) => members.values().any(blanked),
+        value => blanked(value),
     }
+}
+
+/// A text, or a list with a text, of which something was blanked.
+fn blanked(value: &Value) -> bool {
+    let text = |value: &Value| value.as_str().is_some_and(|text| text.contains(REDACTED));
+    text(value) || value.as_array().is_some_and(|items| items.iter().any(text))
+}
+
+/// A list without what was blanked in it.
+fn given(items: &[Value]) -> Vec<&Value> {
+    items.iter().filter(|item| !(item.is_string() && blanked(item))).collect()
 }
 
 #[cfg(test)]
@@ -283,6 +293,26 @@ mod tests {
     fn what_did_not_come_is_a_difference() {
         let lost = compare(&[cluster("c1", "etl", None)], &[], "ws", "me");
         assert_eq!((lost.accounts["cluster"].absent, lost.is_equal()), (1, false));
+    }
+
+    #[test]
+    fn what_was_blanked_is_excused_and_nothing_around_it() {
+        let job = |id: &str, settings: Value| object("job", id, json!({"job_id": id, "settings": settings}));
+        let with = |arguments: Value, more: Value| json!({"name": "n", "tags": {STAMP: "ws/1"}, "tasks": [{"task_key": "a", "spark_python_task": {"parameters": arguments}, "new_cluster": more}]});
+        let source =
+            [job("1", with(json!(["x", format!("--token={REDACTED}"), "y"]), json!({"spark_env_vars": {"T": REDACTED}})))];
+        let image = |arguments: Value, more: Value| compare(&source, &[job("9", with(arguments, more))], "ws", "me");
+        let right = image(json!(["x", "y"]), json!({"num_workers": 0}));
+        assert!(right.is_equal(), "{:?}", right.differences);
+        assert!(!image(json!(["x"]), json!({})).is_equal());
+        let policy = |id: &str, definition: &Value| {
+            object("cluster_policy", id, json!({"name": "p", "policy_id": id, "definition": definition.to_string()}))
+        };
+        let allowed =
+            json!({"spark_conf.x.secret": {"type": "allowlist", "values": [REDACTED]}, "y": {"type": "fixed", "value": 1}});
+        let image = |definition: Value| compare(&[policy("1", &allowed)], &[policy("9", &definition)], "ws", "me");
+        assert!(image(json!({"y": {"type": "fixed", "value": 1}})).is_equal());
+        assert!(!image(json!({})).is_equal());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod compute;
 mod identity;
 mod jobs;
+mod path;
 mod permissions;
 mod policies;
 mod recorded;
@@ -13,6 +14,7 @@ mod secrets;
 mod spec;
 mod tree;
 
+pub use path::{Place, place, places, storage};
 pub use spec::*;
 
 /// All kinds, in the order in which they are read, listed and, where nothing else decides, restored.

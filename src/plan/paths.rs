@@ -1,49 +1,7 @@
-//! Paths as jobs, clusters and libraries write them, and the secrets that texts name.
+//! What a path says of folders and homes, and the secrets that texts name.
 
 use regex::Regex;
 use std::sync::LazyLock;
-
-/// What a path leads to.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In the workspace, without the alias `/Workspace`.
-    Workspace(String),
-    /// In DBFS, without `dbfs:`.
-    Dbfs(String),
-    /// In a Unity Catalog volume.
-    Volume(String),
-    /// A relative path, another storage, a template: nobody's.
-    Elsewhere,
-}
-
-/// Reads a path (core reference §9.2, §10.4). `-r /path`, as environments write it, is read too.
-pub(super) fn place(text: &str) -> Place {
-    let text = text.strip_prefix("-r ").unwrap_or(text).trim();
-    let (text, dbfs) = match (text.strip_prefix("dbfs:"), text.strip_prefix("/dbfs/")) {
-        (Some(path), _) => (path, true),
-        (None, Some(_)) => (&text["/dbfs".len()..], true),
-        _ => (text, false),
-    };
-    let path = text.trim_end_matches('/').to_owned();
-    match () {
-        () if !text.starts_with('/') || text.contains("{{") => Place::Elsewhere,
-        () if text.starts_with("/Volumes/") => Place::Volume(path),
-        () if dbfs => Place::Dbfs(path),
-        () => Place::Workspace(plain(&path).to_owned()),
-    }
-}
-
-/// The storage that an address lies in: scheme and host.
-pub(super) fn storage(text: &str) -> Option<&str> {
-    let host = text.find("://").map(|at| at + 3).filter(|at| *at > 3 && !text.contains("{{"))?;
-    let end = text[host..].find('/').map_or(text.len(), |at| host + at);
-    (end > host).then(|| &text[..end])
-}
-
-/// `/Workspace` is another name of the root (core reference §2).
-pub(super) fn plain(path: &str) -> &str {
-    path.strip_prefix("/Workspace").filter(|rest| rest.starts_with('/')).unwrap_or(path)
-}
 
 /// The folder that a path lies in; nothing for what lies in the root.
 pub(super) fn parent(path: &str) -> Option<&str> {
@@ -80,33 +38,6 @@ pub(super) fn secrets(text: &str) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_lead_where_they_say() {
-        for (text, wanted) in [
-            ("/Workspace/Users/a/x", Place::Workspace("/Users/a/x".into())),
-            ("/Users/a/x", Place::Workspace("/Users/a/x".into())),
-            ("dbfs:/FileStore/a.jar", Place::Dbfs("/FileStore/a.jar".into())),
-            ("/dbfs/FileStore/a.jar", Place::Dbfs("/FileStore/a.jar".into())),
-            ("dbfs:/Volumes/c/s/v/a", Place::Volume("/Volumes/c/s/v/a".into())),
-            ("/Volumes/c/s/v/a", Place::Volume("/Volumes/c/s/v/a".into())),
-            ("-r /Workspace/a/r.txt", Place::Workspace("/a/r.txt".into())),
-            ("notebooks/etl", Place::Elsewhere),
-            ("abfss://c@a.dfs.core.windows.net/x", Place::Elsewhere),
-            ("{{job.parameters.path}}", Place::Elsewhere),
-        ] {
-            assert_eq!(place(text), wanted, "{text}");
-        }
-    }
-
-    #[test]
-    fn storage_is_scheme_and_host() {
-        assert_eq!(storage("abfss://c@a.dfs.core.windows.net/x/y"), Some("abfss://c@a.dfs.core.windows.net"));
-        assert_eq!(storage("s3://bucket"), Some("s3://bucket"));
-        for none in ["dbfs:/x", "/Volumes/c/s/v", "file:///x", "{{job.parameters.at}}://x", "://x", "numpy"] {
-            assert_eq!(storage(none), None, "{none}");
-        }
-    }
 
     #[test]
     fn homes_and_parents() {

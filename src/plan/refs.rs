@@ -3,9 +3,9 @@
 use super::collection::texts;
 use super::index::found;
 use super::matching::{Fate, is_principal};
-use super::paths::{self, Place};
+use super::paths;
 use super::{Found, Link, Planner, Unmet, homes};
-use crate::kinds::{self, By, Gone, Kind, Ref};
+use crate::kinds::{self, By, Gone, Kind, Place, Ref};
 use crate::object::SourceId;
 use crate::pointer;
 use crate::rules::{below_body, remove_exactly};
@@ -195,7 +195,7 @@ impl Planner<'_> {
     }
 
     fn lead_to_path(&self, reference: &Ref, text: &str) -> Lead {
-        let (path, places): (String, &[&'static str]) = match paths::place(text) {
+        let (path, places): (String, &[&'static str]) = match kinds::place(text) {
             Place::Elsewhere => return Lead::Nobody,
             Place::Workspace(path) => (path, &["notebook", "file", "directory", "repo", "workspace_object"]),
             Place::Dbfs(path) => (path, &["dbfs_file"]),
@@ -243,7 +243,7 @@ fn elsewhere(reference: &Ref, value: &Value) -> Option<(&'static str, String)> {
     let name = text(value);
     match reference.by {
         By::Elsewhere(section) if reference.gone != Gone::Silent && !name.is_empty() => Some((section, name)),
-        By::Path => paths::storage(&name).map(|storage| (STORAGE, storage.to_owned())),
+        By::Path => kinds::storage(&name).map(|storage| (STORAGE, storage.to_owned())),
         _ => None,
     }
 }

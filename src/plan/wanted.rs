@@ -1,9 +1,9 @@
 //! What a plan must know of the target: all that the bundle would meet there.
 
 use super::collection::texts;
-use super::paths::{self, Place};
+use super::paths;
 use super::{Maps, homes, refs};
-use crate::kinds::{self, By, Kind};
+use crate::kinds::{self, By, Kind, Place};
 use crate::object::{Object, Wanted};
 use crate::pointer;
 use crate::rules::Sanitized;
@@ -58,7 +58,7 @@ fn add_references(wanted: &mut Wanted, kind: &'static Kind, body: &Value, maps: 
         pointer::each(body, &at, &mut |_, value| {
             let text = refs::text(value);
             let to = reference.to.iter().filter_map(|to| kinds::by_name(to));
-            match (reference.by, paths::place(&text)) {
+            match (reference.by, kinds::place(&text)) {
                 (By::Key, _) => to.for_each(|kind| wanted.add(kind, &text, &text)),
                 (By::Path, Place::Workspace(path)) => {
                     homes::other_names(&path, maps).iter().chain([&path]).for_each(|path| add_way(wanted, path));

@@ -11,6 +11,7 @@ const SETTINGS: &[&str] = &[
     "continuous",
     "deployment",
     "description",
+    "duration_target",
     "edit_mode",
     "email_notifications",
     "environment_variables",
@@ -86,6 +87,9 @@ fn check_head(world: &World, job: &Map<String, Value>) -> Result<(), Problem> {
     }
     if job.int("max_concurrent_runs").is_some_and(|runs| !(0..=1000).contains(&runs)) {
         return Err(Problem::invalid("max_concurrent_runs must be between 0 and 1000"));
+    }
+    if job.text("performance_target") == Some("COST_OPTIMIZED") && job.text("duration_target").is_none() {
+        return Err(Problem::invalid("duration_target is required when performance_target is COST_OPTIMIZED"));
     }
     if let Some(git) = job.get("git_source") {
         for key in ["git_url", "git_provider"] {

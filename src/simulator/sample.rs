@@ -244,7 +244,8 @@ mod tests {
     #[test]
     fn the_planted_secrets_are_those_of_the_list() {
         let listed: BTreeSet<_> = text_of("canaries.txt").lines().map(str::to_owned).collect();
-        let mut planted: String = ["clusters.json", "jobs.json", "pools.json", "repos.json"].map(text_of).join(" ");
+        let mut planted: String =
+            ["clusters.json", "jobs.json", "policies.json", "pools.json", "repos.json"].map(text_of).join(" ");
         for (coded, _) in world().scopes.values().flat_map(|scope| scope.secrets.values()) {
             let bytes = base64::engine::general_purpose::STANDARD.decode(coded).unwrap();
             planted = [planted, String::from_utf8_lossy(&bytes).into_owned()].join(" ");

@@ -4,7 +4,7 @@
 use super::tree::{LONGEST_PATH, lies_in};
 use super::{GapState, Survey, Task, text_at};
 use crate::api::{ApiError, Request, encode_path};
-use crate::kinds::{self, By, Kind};
+use crate::kinds::{self, By, Kind, Place};
 use crate::object::{Body, Object, Wanted};
 use crate::pointer;
 use crate::spool::Blob;
@@ -24,29 +24,6 @@ const UNLISTED: u64 = 64 << 20;
 
 /// Below `/databricks`, only these hold what people put there.
 const SCRIPT_FOLDERS: &[&str] = &["/databricks/init", "/databricks/scripts"];
-
-/// Where a path leads to, whatever form it was written in.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Place<'a> {
-    /// `dbfs:/x` or `/dbfs/x`: the path in DBFS.
-    Dbfs(&'a str),
-    /// `/Volumes/…`, also behind `dbfs:`.
-    Volume(&'a str),
-    /// Anything else: the workspace, a relative path, another storage.
-    Other,
-}
-
-/// Reads a path as jobs, clusters and libraries write it.
-pub(crate) fn place(text: &str) -> Place<'_> {
-    let path = text.strip_prefix("dbfs:");
-    match (path, text.strip_prefix("/dbfs/")) {
-        (Some(path), _) if path.starts_with("/Volumes/") => Place::Volume(path),
-        (Some(path), _) if path.starts_with('/') => Place::Dbfs(path),
-        (None, Some(_)) => Place::Dbfs(&text["/dbfs".len()..]),
-        _ if text.starts_with("/Volumes/") => Place::Volume(text),
-        _ => Place::Other,
-    }
-}
 
 impl Survey {
     pub(super) fn begin_dbfs(&self) {
@@ -90,10 +67,16 @@ impl Survey {
 
     fn refer(&self, text: &str, to: &[&str], by: &str) {
         let wants = |kind: &str| to.contains(&kind) && self.scope.selection.wants_kind(kind);
-        match place(text) {
-            Place::Dbfs(path) if wants("dbfs_file") => self.meet(path, |path| Task::DbfsReferred { path, by: by.to_owned() }),
-            Place::Volume(path) if wants("volume_file") => self.meet(path, |path| Task::VolumeFile { path, by: by.to_owned() }),
-            _ => {}
+        for place in kinds::places(text) {
+            match place {
+                Place::Dbfs(path) if wants("dbfs_file") => {
+                    self.meet(&path, |path| Task::DbfsReferred { path, by: by.to_owned() });
+                }
+                Place::Volume(path) if wants("volume_file") => {
+                    self.meet(&path, |path| Task::VolumeFile { path, by: by.to_owned() });
+                }
+                _ => {}
+            }
         }
     }
 
@@ -246,19 +229,4 @@ impl Survey {
 fn read(path: &str, offset: u64) -> Request {
     let request = Request::get("dbfs_file", "/api/2.0/dbfs/read").query("path", path);
     request.query("offset", offset.to_string()).query("length", CHUNK.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_leads_to_one_place_however_it_is_written() {
-        assert_eq!(place("dbfs:/FileStore/a.jar"), Place::Dbfs("/FileStore/a.jar"));
-        assert_eq!(place("/dbfs/FileStore/a.jar"), Place::Dbfs("/FileStore/a.jar"));
-        assert_eq!(place("/Volumes/c/s/v/x.whl"), Place::Volume("/Volumes/c/s/v/x.whl"));
-        assert_eq!(place("dbfs:/Volumes/c/s/v/x.whl"), Place::Volume("/Volumes/c/s/v/x.whl"));
-        assert_eq!(place("abfss://c@a.dfs.core.windows.net/x"), Place::Other);
-        assert_eq!(place("./relative.py"), Place::Other);
-    }
 }

@@ -1,0 +1,92 @@
+//! Paths as jobs, clusters and libraries write them.
+
+/// What a path leads to, whatever form it was written in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the workspace, without the alias `/Workspace`.
+    Workspace(String),
+    /// In DBFS, without `dbfs:`.
+    Dbfs(String),
+    /// In a Unity Catalog volume.
+    Volume(String),
+    /// A relative path, another storage, a template: nobody's.
+    Elsewhere,
+}
+
+/// Reads a path (core reference §9.2, §10.4). `-r /path`, as environments write it, is read too; `dbfs:///x` is `dbfs:/x`.
+pub fn place(text: &str) -> Place {
+    let text = text.strip_prefix("-r ").unwrap_or(text).trim();
+    let (text, dbfs) = match (text.strip_prefix("dbfs:"), text.strip_prefix("/dbfs/")) {
+        (Some(path), _) => (path, true),
+        (None, Some(_)) => (&text["/dbfs".len()..], true),
+        _ => (text, false),
+    };
+    if !text.starts_with('/') || text.contains("{{") {
+        return Place::Elsewhere;
+    }
+    let path: String = text.split('/').filter(|name| !name.is_empty()).flat_map(|name| ["/", name]).collect();
+    match path.starts_with("/Volumes/") {
+        true => Place::Volume(path),
+        false if dbfs => Place::Dbfs(path),
+        false => Place::Workspace(plain(&path).to_owned()),
+    }
+}
+
+/// The paths in a text: one, or several with commas between them, as `spark-submit` takes them.
+pub fn places(text: &str) -> Vec<Place> {
+    let several: Vec<Place> = text.split(',').map(place).collect();
+    if several.contains(&Place::Elsewhere) { vec![place(text)] } else { several }
+}
+
+/// The storage that an address lies in: scheme and host.
+pub fn storage(text: &str) -> Option<&str> {
+    let host = text.find("://").map(|at| at + 3).filter(|at| *at > 3 && !text.contains("{{"))?;
+    let end = text[host..].find('/').map_or(text.len(), |at| host + at);
+    (end > host).then(|| &text[..end])
+}
+
+/// `/Workspace` is another name of the root (core reference §2).
+fn plain(path: &str) -> &str {
+    path.strip_prefix("/Workspace").filter(|rest| rest.starts_with('/')).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_where_they_say() {
+        for (text, wanted) in [
+            ("/Workspace/Users/a/x", Place::Workspace("/Users/a/x".into())),
+            ("/Users/a//x/", Place::Workspace("/Users/a/x".into())),
+            ("dbfs:/FileStore/a.jar", Place::Dbfs("/FileStore/a.jar".into())),
+            ("dbfs:///FileStore/a.jar", Place::Dbfs("/FileStore/a.jar".into())),
+            ("/dbfs/FileStore/a.jar", Place::Dbfs("/FileStore/a.jar".into())),
+            ("dbfs:/Volumes/c/s/v/a", Place::Volume("/Volumes/c/s/v/a".into())),
+            ("/Volumes/c/s/v/a", Place::Volume("/Volumes/c/s/v/a".into())),
+            ("-r /Workspace/a/r.txt", Place::Workspace("/a/r.txt".into())),
+            ("-r /Volumes/c/s/v/r.txt", Place::Volume("/Volumes/c/s/v/r.txt".into())),
+            ("notebooks/etl", Place::Elsewhere),
+            ("abfss://c@a.dfs.core.windows.net/x", Place::Elsewhere),
+            ("dbfs:/x/{{job.id}}.jar", Place::Elsewhere),
+        ] {
+            assert_eq!(place(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn several_paths_may_stand_in_one_text() {
+        let both = [Place::Dbfs("/a.jar".into()), Place::Volume("/Volumes/c/s/v/b.jar".into())];
+        assert_eq!(places("dbfs:/a.jar,/Volumes/c/s/v/b.jar"), both);
+        assert_eq!(places("dbfs:/one,two.jar"), [Place::Dbfs("/one,two.jar".into())], "a comma in a name");
+    }
+
+    #[test]
+    fn storage_is_scheme_and_host() {
+        assert_eq!(storage("abfss://c@a.dfs.core.windows.net/x/y"), Some("abfss://c@a.dfs.core.windows.net"));
+        assert_eq!(storage("s3://bucket"), Some("s3://bucket"));
+        for none in ["dbfs:/x", "/Volumes/c/s/v", "file:///x", "{{job.parameters.at}}://x", "://x", "numpy"] {
+            assert_eq!(storage(none), None, "{none}");
+        }
+    }
+}
