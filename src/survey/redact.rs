@@ -26,7 +26,6 @@ pub(super) fn blank(kind: &Kind, document: &mut Value) -> Vec<(String, &'static 
 }
 
 fn blank_place(place: &str, value: &mut Value, blanked: &mut Vec<(String, &'static str)>) -> bool {
-    let keeps = |text: &str| text.is_empty() || refers(text) || text == REDACTED;
     match value {
         Value::String(text) if keeps(text) => return false,
         Value::String(_) | Value::Number(_) => {}
@@ -35,6 +34,11 @@ fn blank_place(place: &str, value: &mut Value, blanked: &mut Vec<(String, &'stat
     *value = Value::from(REDACTED);
     blanked.push((place.to_owned(), "secret"));
     true
+}
+
+/// Nothing, what stands elsewhere, what was blanked already.
+fn keeps(text: &str) -> bool {
+    text.is_empty() || refers(text) || text == REDACTED
 }
 
 /// `{{secrets/…}}`, `{{job.parameters.…}}`, `${…}`: the value stands elsewhere.
@@ -58,6 +62,7 @@ impl Walk {
         match value {
             Value::String(text) => self.text(text),
             Value::Array(items) => {
+                self.arguments(items);
                 items.iter_mut().enumerate().for_each(|(index, item)| self.below(&index.to_string(), |walk| walk.value(item)));
             }
             Value::Object(members) => {
@@ -70,6 +75,24 @@ impl Walk {
                 blank_names(members, &self.at, &mut self.blanked);
             }
             _ => {}
+        }
+    }
+
+    /// `--password`, `…`; `--password=…`: the arguments of a program name what they are.
+    fn arguments(&mut self, items: &mut [Value]) {
+        let mut named = false;
+        for (index, item) in items.iter_mut().enumerate() {
+            let Some(text) = item.as_str().map(str::to_owned) else { continue };
+            let option = text.starts_with('-').then_some(text.as_str());
+            let before = std::mem::replace(&mut named, option.is_some_and(is_secret_name));
+            match text.split_once('=') {
+                Some((name, value)) if is_secret_name(name) && !keeps(value) => {
+                    *item = Value::from(format!("{name}={REDACTED}"));
+                    self.blanked.push((format!("{}/{index}", self.at), "secret"));
+                }
+                None if before && option.is_none() => self.below(&index.to_string(), |walk| walk.place(item)),
+                _ => {}
+            }
         }
     }
 
@@ -154,7 +177,7 @@ fn is_secret_name(name: &str) -> bool {
         "accountkey",
     ];
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    ENDS.iter().any(|end| plain.ends_with(end))
+    matches!(plain.as_str(), "token" | "pat") || ENDS.iter().any(|end| plain.ends_with(end))
 }
 
 /// A member may have a credential for its name, as a set of accepted tokens would.
@@ -223,6 +246,30 @@ mod tests {
         for kept in ["Oslo", "\"7\"", "{{secrets/a/b}}", "{{job.parameters.p}}"] {
             assert!(job.to_string().contains(kept), "{kept}: {job}");
         }
+    }
+
+    #[test]
+    fn arguments_say_what_they_are() {
+        let kind = kinds::by_name("job").expect("there is one");
+        let plain = json!(["--token", "--password={{secrets/a/b}}", "--count", "7", "a=b", "--api-key", "{{secrets/a/b}}"]);
+        let mut job = json!({"settings": {"tasks": [
+            {"spark_python_task": {"parameters": ["--user", "ada", "--db-password", "CANARY", "--api-key=CANARY", "spark.x.password=CANARY"]}},
+            {"python_wheel_task": {"parameters": plain, "named_parameters": {"token": "CANARY", "tokens": "3"}}}]}});
+        assert_eq!(blank(kind, &mut job).len(), 4, "{job}");
+        assert!(!job.to_string().contains("CANARY") && job.to_string().contains("\"tokens\":\"3\""), "{job}");
+        assert_eq!(job.pointer("/settings/tasks/1/python_wheel_task/parameters"), Some(&plain));
+    }
+
+    #[test]
+    fn a_key_in_a_policy_or_under_a_long_name_is_one() {
+        let conf = "spark.hadoop.fs.azure.account.key.lake.dfs.core.windows.net";
+        let policy = json!({format!("spark_conf.{conf}"): {"type": "allowlist", "values": ["CANARY"], "defaultValue": "CANARY"},
+            "azure_attributes.log_analytics_info.log_analytics_primary_key": {"type": "fixed", "value": "CANARY"}});
+        let mut policy = json!({"definition": policy.to_string()});
+        assert_eq!(blank(kinds::by_name("cluster_policy").expect("there is one"), &mut policy).len(), 3, "{policy}");
+        let mut cluster = json!({"spark_conf": {conf: "CANARY"}});
+        assert_eq!(blank(kinds::by_name("cluster").expect("there is one"), &mut cluster).len(), 1, "{cluster}");
+        assert!(!format!("{policy}{cluster}").contains("CANARY"));
     }
 
     #[test]
