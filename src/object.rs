@@ -170,6 +170,15 @@ impl std::fmt::Display for SourceId {
 /// The text that stands where a secret was blanked.
 pub const REDACTED: &str = "[redacted by lifeboat]";
 
+/// An address without the login that was blanked in it; nothing if something else was blanked, or nothing at all.
+pub fn without_login(text: &str) -> Option<String> {
+    let mark = text.find(REDACTED)?;
+    let login = text[..mark].rfind("://")? + 3;
+    let host = mark + text[mark..].find('@')? + 1;
+    let clean = (!text[login..host].contains('/')).then(|| format!("{}{}", &text[..login], &text[host..]))?;
+    if clean.contains(REDACTED) { without_login(&clean) } else { Some(clean) }
+}
+
 /// Which objects are asked for: `--include` and `--exclude` over `kind:pattern`.
 ///
 /// A pattern is a glob over the path, or over the name for kinds without a path; `*` stays within one path segment, `**`

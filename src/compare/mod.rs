@@ -9,7 +9,7 @@ mod meaning;
 mod names;
 
 use crate::kinds::{Shape, Tree, Write};
-use crate::object::{Body, Object, REDACTED};
+use crate::object::{Body, Object, REDACTED, without_login};
 use crate::pointer;
 use excuses::{forget_default_branch, forget_defaults, forget_news, forget_restorer, inertness};
 use meaning::{GONE, meaning, wanted_libraries};
@@ -179,6 +179,7 @@ fn differ(source: &Value, target: &Value, at: &mut String, found: &mut Vec<Found
             }
         }
         (source, target) if source == target || is_nothing(source) && is_nothing(target) => {}
+        (Value::String(source), Value::String(target)) if without_login(source).as_ref() == Some(target) => {}
         (source, target) if (withheld(source) || is_gone(source)) && is_nothing(target) => {}
         (source, target) => found.push((at.clone(), source.clone(), target.clone())),
     }
@@ -225,7 +226,8 @@ fn blanked(value: &Value) -> bool {
 
 /// A list without what was blanked in it.
 fn given(items: &[Value]) -> Vec<&Value> {
-    items.iter().filter(|item| !(item.is_string() && blanked(item))).collect()
+    let whole = |item: &&Value| item.as_str().is_none_or(|text| !text.contains(REDACTED) || without_login(text).is_some());
+    items.iter().filter(whole).collect()
 }
 
 #[cfg(test)]
@@ -305,6 +307,10 @@ mod tests {
         let right = image(json!(["x", "y"]), json!({"num_workers": 0}));
         assert!(right.is_equal(), "{:?}", right.differences);
         assert!(!image(json!(["x"]), json!({})).is_equal());
+        let git = |url: String| json!({"name": "n", "tags": {STAMP: "ws/1"}, "git_source": {"git_url": url}});
+        let source = [job("1", git(format!("https://me:{REDACTED}@h/x")))];
+        assert!(compare(&source, &[job("9", git("https://h/x".into()))], "ws", "me").is_equal());
+        assert!(!compare(&source, &[job("9", git("https://h/y".into()))], "ws", "me").is_equal());
         let policy = |id: &str, definition: &Value| {
             object("cluster_policy", id, json!({"name": "p", "policy_id": id, "definition": definition.to_string()}))
         };

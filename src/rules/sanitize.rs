@@ -211,14 +211,17 @@ fn set_everywhere(value: &mut Value, field: &str, now: &Value, at: &mut String, 
     }
 }
 
-/// Takes out every value that was blanked, and what makes no sense without it.
+/// Takes out every value that was blanked, and what makes no sense without it. An address keeps all but its login: without
+/// the address, packages and code would come from elsewhere.
 fn remove_redacted(body: &mut Value) -> Vec<Redaction> {
-    let mut places = Vec::new();
-    blanked(body, &mut String::new(), &mut places);
-    let mut gone: Vec<String> = places.iter().map(|at| whole(at).to_owned()).collect();
+    let mut found = Blanked::default();
+    found.look(body, &mut String::new());
+    let mut gone: Vec<String> = found.whole.iter().map(|at| whole(at).to_owned()).collect();
     gone.sort();
     gone.dedup();
     remove_exactly(body, gone.clone());
+    gone.extend(found.mended);
+    gone.sort();
     gone.into_iter().map(|at| Redaction { at }).collect()
 }
 
@@ -233,22 +236,53 @@ fn whole(at: &str) -> &str {
     if inside_text || parent.ends_with("/basic_auth") { parent } else { at }
 }
 
-fn blanked(value: &Value, at: &mut String, places: &mut Vec<String>) {
-    let length = at.len();
-    let mut below = |segment: &str, value: &Value, at: &mut String| {
+/// Where something was blanked.
+#[derive(Default)]
+struct Blanked {
+    /// The value is of no use.
+    whole: Vec<String>,
+    /// The value lost a login, and is of use.
+    mended: Vec<String>,
+}
+
+impl Blanked {
+    fn look(&mut self, value: &mut Value, at: &mut String) {
+        match value {
+            Value::Object(members) => {
+                members.iter_mut().for_each(|(name, value)| self.below(&pointer::escape(name), value, at));
+            }
+            Value::Array(items) => {
+                items.iter_mut().enumerate().for_each(|(index, item)| self.below(&index.to_string(), item, at));
+            }
+            Value::String(text) if text.contains(REDACTED) => self.text(text, at),
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, text: &mut String, at: &mut String) {
+        if let Ok(mut inner @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str::<Value>(text) {
+            let before = self.mended.len();
+            self.below("#", &mut inner, at);
+            if self.mended.len() > before {
+                *text = inner.to_string();
+            }
+            return;
+        }
+        match object::without_login(text) {
+            Some(clean) => {
+                *text = clean;
+                self.mended.push(at.clone());
+            }
+            None => self.whole.push(at.clone()),
+        }
+    }
+
+    fn below(&mut self, segment: &str, value: &mut Value, at: &mut String) {
+        let length = at.len();
         at.push('/');
         at.push_str(segment);
-        blanked(value, at, places);
+        self.look(value, at);
         at.truncate(length);
-    };
-    match value {
-        Value::Object(members) => members.iter().for_each(|(name, value)| below(&pointer::escape(name), value, at)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(index, value)| below(&index.to_string(), value, at)),
-        Value::String(text) if text.contains(REDACTED) => match serde_json::from_str::<Value>(text) {
-            Ok(inner @ (Value::Object(_) | Value::Array(_))) => below("#", &inner, at),
-            _ => places.push(at.clone()),
-        },
-        _ => {}
     }
 }
 
@@ -329,6 +363,25 @@ mod tests {
         assert_eq!(body["spark_conf"], json!({"a": "b"}));
         let at: Vec<_> = cluster.redactions().iter().map(|one| one.at.as_str()).collect();
         assert_eq!(at, ["/docker_image/basic_auth", "/spark_conf/fs.azure.account.key.x"]);
+    }
+
+    #[test]
+    fn an_address_keeps_all_but_its_login() {
+        let index = format!("https://me:{REDACTED}@pypi.example.com/simple");
+        let job = clean(
+            "job",
+            json!({"settings": {"name": "j", "git_source": {"git_url": format!("https://{REDACTED}@dev.azure.com/x"), "git_provider": "azureDevOpsServices"},
+                "environments": [{"environment_key": "e", "spec": {"dependencies": [format!("--index-url {index}"), format!("--token {REDACTED} {index}")]}}],
+                "tasks": [{"task_key": "a", "libraries": [{"pypi": {"package": "x", "repo": index}}]}]}}),
+        );
+        let body = Value::Object(job.json().expect("a document").clone());
+        assert_eq!(body.pointer("/git_source/git_url"), Some(&json!("https://dev.azure.com/x")));
+        assert_eq!(body.pointer("/tasks/0/libraries/0/pypi/repo"), Some(&json!("https://pypi.example.com/simple")));
+        assert_eq!(
+            body.pointer("/environments/0/spec/dependencies"),
+            Some(&json!(["--index-url https://pypi.example.com/simple"]))
+        );
+        assert_eq!(job.redactions().len(), 4, "{:?}", job.redactions());
     }
 
     #[test]
