@@ -40,7 +40,8 @@ pub fn places(text: &str) -> Vec<Place> {
 
 /// The storage that an address lies in: scheme and host.
 pub fn storage(text: &str) -> Option<&str> {
-    let host = text.find("://").map(|at| at + 3).filter(|at| *at > 3 && !text.contains("{{"))?;
+    let scheme = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+    let host = text.find("://").filter(|at| scheme(&text[..*at]) && !text.contains("{{"))? + 3;
     let end = text[host..].find('/').map_or(text.len(), |at| host + at);
     (end > host).then(|| &text[..end])
 }
@@ -85,7 +86,9 @@ mod tests {
     fn storage_is_scheme_and_host() {
         assert_eq!(storage("abfss://c@a.dfs.core.windows.net/x/y"), Some("abfss://c@a.dfs.core.windows.net"));
         assert_eq!(storage("s3://bucket"), Some("s3://bucket"));
-        for none in ["dbfs:/x", "/Volumes/c/s/v", "file:///x", "{{job.parameters.at}}://x", "://x", "numpy"] {
+        for none in
+            ["dbfs:/x", "/Volumes/c/s/v", "file:///x", "{{job.parameters.at}}://x", "://x", "numpy", "--index-url https://x/y"]
+        {
             assert_eq!(storage(none), None, "{none}");
         }
     }
