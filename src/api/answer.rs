@@ -74,6 +74,9 @@ impl Answer {
         let said = self.said();
         let kind = classify(request, self.status, &said);
         let mut error = self.error(request, kind, &said.message);
+        if self.is_html() && matches!(self.status, 401 | 403 | 407) {
+            error.advice = Some(PAGE.to_owned());
+        }
         error.retry_after = error.retry_after.or(said.retry_after);
         error.code = said.code;
         error.reasons = said.reasons;
@@ -158,6 +161,9 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     let to = text[from..].find(end)? + from;
     Some(&text[from..to]).filter(|inside| !inside.trim().is_empty())
 }
+
+/// The API refuses in JSON.
+const PAGE: &str = "an HTML page refused this, so perhaps a proxy and not the workspace: check `HTTPS_PROXY`, host and token";
 
 /// Characters of a code or reason that are kept; real ones have less than half of it.
 const MOST_CODE: usize = 120;
@@ -300,6 +306,15 @@ mod tests {
             "off",
         );
         check(&get, answer(200, &[], "{\"cut"), ErrorKind::Protocol, None, "not JSON");
+    }
+
+    #[test]
+    fn a_page_that_refuses_may_be_a_proxy_s() {
+        let get = Request::get("job", "/x");
+        for (status, body, proxy) in [(403, "<html><h1>Blocked</h1></html>", true), (407, "<p>", true), (403, "{}", false)] {
+            let hint = answer(status, &[], body).into_value(&get).unwrap_err().hint().unwrap_or_default();
+            assert_eq!(hint.contains("a proxy"), proxy, "{status} {body}: {hint}");
+        }
     }
 
     #[test]

@@ -41,9 +41,14 @@ fn read(path: &Path) -> Result<Option<Ini>, ConfigError> {
     let malformed = |error: ini::ParseError| ConfigError::Malformed {
         path: path.to_owned(),
         line: error.line + 1,
-        message: error.msg.into_owned(),
+        message: said(&error.msg),
     };
     Ini::load_from_str_opt(text, options).map(Some).map_err(malformed)
+}
+
+/// The parser's words, less the Rust in them: `expecting "[Some('='), Some(':')]" but found EOF.`
+fn said(message: &str) -> String {
+    message.replace("Some('", "'").replace("')", "'").trim_end_matches('.').to_owned()
 }
 
 fn section(name: &str, pairs: &ini::Properties) -> Section {
