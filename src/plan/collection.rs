@@ -302,7 +302,9 @@ impl Planner<'_> {
     /// What is only recorded is reported: found by its name, or to be made by other means.
     fn draft_recorded(&mut self) -> Vec<Draft> {
         let mut drafts = Vec::new();
-        for object in self.bundle.recorded.clone() {
+        let selection = &self.options.selection;
+        let asked = |object: &&Object| selection.wants(object.kind.name, &object.key);
+        for object in self.bundle.recorded.iter().copied().filter(asked).collect::<Vec<_>>() {
             let reason = if let Shape::Recorded(recorded) = &object.kind.shape { recorded.reason } else { "not restored" };
             let sanitized = crate::rules::sanitize(&crate::rules::Rules::standby(), object);
             let there = match self.present.by_key(object.kind, &object.key).as_slice() {

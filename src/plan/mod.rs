@@ -31,7 +31,7 @@ pub(crate) use refs::fill_link;
 pub use switch::{has_switches, switch};
 pub use wanted::wanted;
 
-use crate::object::{Object, SourceId};
+use crate::object::{Object, Selection, SourceId};
 use crate::rules::Sanitized;
 use index::{Bundle, Present};
 use matching::Fate;
@@ -90,11 +90,19 @@ pub struct Options {
     pub stamp: bool,
     /// What earlier imports of this workspace made, from their journals: used if the inventory still shows it.
     pub known: BTreeMap<SourceId, String>,
+    /// What was asked for: other objects serve to resolve references, and are not told of.
+    pub selection: Selection,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { create_principals: true, restore_admins: false, stamp: true, known: BTreeMap::new() }
+        Self {
+            create_principals: true,
+            restore_admins: false,
+            stamp: true,
+            known: BTreeMap::new(),
+            selection: Selection::default(),
+        }
     }
 }
 

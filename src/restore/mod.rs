@@ -192,7 +192,7 @@ pub async fn plan(
     }
     let inventory = inventory(workspace, &identity, look(workspace, wanted, options, observer).await?);
     observer.event(&Event::Stage("plan"));
-    let choices = plan::Options { known, ..options.plan.clone() };
+    let choices = plan::Options { known, selection: options.selection.clone(), ..options.plan.clone() };
     let (recorded, maps) = (&contents.recorded, &options.maps);
     let mut plan = match options.goal {
         Goal::Restore => plan::make(&sanitized, recorded, &inventory, maps, &source, &choices),
