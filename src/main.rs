@@ -13,7 +13,6 @@ fn main() -> ExitCode {
     let json = cli.is_json();
     match cli.run() {
         Ok(outcome) => outcome.into(),
-        Err(error) if cli::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             cli::complain(&error, json);
             cli::outcome_of(&error).into()

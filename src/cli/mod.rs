@@ -156,14 +156,6 @@ fn open(path: &std::path::Path) -> anyhow::Result<bundle::Reader> {
     bundle::Reader::open(path).with_context(|| format!("cannot open {}", path.display()))
 }
 
-/// Whether whoever reads our output has gone away.
-pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let closed = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
-    };
-    error.chain().any(closed)
-}
-
 /// Says what went wrong, and what can be done about it.
 pub fn complain(error: &anyhow::Error, json: bool) {
     let text = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");

@@ -16,13 +16,47 @@ use std::io::{self, IsTerminal, Write};
 #[derive(Debug)]
 pub struct Ui {
     json: bool,
-    out: io::BufWriter<io::Stdout>,
+    out: io::BufWriter<Out>,
+}
+
+/// Stdout. Who has read enough may go: the rest is dropped, and the exit code stays what it is.
+#[derive(Debug)]
+struct Out {
+    stdout: io::Stdout,
+    closed: bool,
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.closed {
+            return Ok(bytes.len());
+        }
+        match self.stdout.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(bytes.len())
+            }
+            written => written.map_err(untold),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.stdout.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed.map_err(untold),
+        }
+    }
+}
+
+/// Says of an error that it met the answer, not the work.
+fn untold(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write the answer to stdout: {error}"))
 }
 
 impl Ui {
     /// For people, or for programs.
     pub fn new(json: bool) -> Self {
-        Self { json, out: io::BufWriter::new(io::stdout()) }
+        Self { json, out: io::BufWriter::new(Out { stdout: io::stdout(), closed: false }) }
     }
 
     /// One line for people; nothing when a program reads.
