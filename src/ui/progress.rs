@@ -15,6 +15,7 @@ const QUIET: Duration = Duration::from_secs(10);
 pub struct Progress {
     bar: ProgressBar,
     live: bool,
+    quiet: bool,
     state: Mutex<State>,
 }
 
@@ -29,7 +30,7 @@ struct State {
 impl Progress {
     /// Shows progress, unless `quiet`.
     pub fn new(quiet: bool) -> Self {
-        let live = !quiet && std::io::stderr().is_terminal();
+        let live = !quiet && std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let bar =
             if live { ProgressBar::new_spinner() } else { ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()) };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
@@ -38,7 +39,7 @@ impl Progress {
         if live {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
-        Self { bar, live, state: Mutex::new(State { stage: "", settled: 0, troubled: 0, said: Instant::now() }) }
+        Self { bar, live, quiet, state: Mutex::new(State { stage: "", settled: 0, troubled: 0, said: Instant::now() }) }
     }
 
     /// Takes the moving line away.
@@ -63,7 +64,7 @@ impl Progress {
         let text = format!("{}: {} objects, {} with trouble", now.stage, now.settled, now.troubled);
         if self.live {
             self.bar.set_message(format!("{text} · {}", calm(object)));
-        } else if now.said.elapsed() > QUIET {
+        } else if !self.quiet && now.said.elapsed() > QUIET {
             now.said = Instant::now();
             drop(now);
             self.say(&text);
@@ -82,11 +83,12 @@ impl Observer for Progress {
         match event {
             Event::Stage(stage) => self.stage(stage),
             Event::Settled { object, state, .. } => self.settled(object, state),
+            Event::Warning(text) => self.say(&format!("warning: {text}")),
+            _ if self.quiet => {}
             Event::Throttled { family, wait } if wait.as_secs() > 0 => {
                 self.say(&format!("the workspace asks for a pause: {family} rests for {} s", wait.as_secs()));
             }
             Event::Retried { call, cause, wait } => self.say(&format!("again in {:.1} s: {call}: {cause}", wait.as_secs_f64())),
-            Event::Warning(text) => self.say(&format!("warning: {text}")),
             _ => {}
         }
     }
