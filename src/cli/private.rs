@@ -1,8 +1,9 @@
 //! Files that only their owner may read: plans and reports tell much of a workspace.
 
+use super::Refusal;
 use anyhow::Context;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// A file that is being written. It was opened before the work that it tells of, so that there is a place for it.
@@ -13,8 +14,13 @@ pub struct Private {
 }
 
 impl Private {
-    /// Opens a file with mode 0600; what stands in it stays until [`Private::write`].
+    /// Opens a file with mode 0600; what stands in it stays until [`Private::write`]. An older plan or report is replaced, anything
+    /// else is not: a bundle whose name slipped in here would be lost.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
+        if holds_something_else(path) {
+            let what = format!("{} holds something that is no plan or report, and is not overwritten", path.display());
+            return Err(Refusal::new(what, "give another name").into());
+        }
         Self::open(path).with_context(|| format!("cannot write {}", path.display()))
     }
 
@@ -37,4 +43,11 @@ impl Private {
         let written = emptied.and_then(|()| self.file.write_all(text.as_bytes())).and_then(|()| self.file.write_all(b"\n"));
         written.with_context(|| format!("cannot write {}", self.path.display()))
     }
+}
+
+/// Whether a file with content stands there that does not begin as ours do.
+fn holds_something_else(path: &Path) -> bool {
+    let mut first = [0];
+    // What cannot be read is left to the opening for writing, which says why.
+    path.is_file() && File::open(path).is_ok_and(|mut file| file.read(&mut first).is_ok_and(|n| n == 1 && first != *b"{"))
 }
