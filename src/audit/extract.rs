@@ -34,13 +34,13 @@ pub enum ExtractError {
     /// A link, or something else that is no folder, stands where a folder of the bundle must be.
     #[error("{} is in the way: it is a link, or not a folder", .path.display())]
     InTheWay {
-        /// Below the folder.
+        /// Where it would be.
         path: PathBuf,
     },
     /// A file cannot be created; files that exist are not overwritten.
     #[error("cannot create {}", .path.display())]
     Create {
-        /// Below the folder.
+        /// Where it would be.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -48,7 +48,7 @@ pub enum ExtractError {
     /// A file cannot be written.
     #[error("cannot write {}", .path.display())]
     Write {
-        /// Below the folder.
+        /// Where it would be.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -56,6 +56,21 @@ pub enum ExtractError {
     /// The bundle cannot be read.
     #[error("cannot read the bundle")]
     Read(#[source] io::Error),
+}
+
+impl ExtractError {
+    /// Whether a file of that name is there already.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Create { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
+    }
+
+    /// With paths as people know them: not from the folder on, but with it.
+    fn below(mut self, folder: &Path) -> Self {
+        if let Self::InTheWay { path } | Self::Create { path, .. } | Self::Write { path, .. } = &mut self {
+            *path = folder.join(&*path);
+        }
+        self
+    }
 }
 
 /// Writes the wanted objects to `<folder>/<kind>/…`. The folder is created if it is not there. Damaged objects are noted and
@@ -66,7 +81,7 @@ pub fn extract(reader: &Reader, wanted: &dyn Fn(&MemberLine) -> bool, folder: &P
     let root = Dir::open_ambient_dir(folder, ambient_authority()).map_err(failed)?;
     let mut extracted = Extracted::default();
     for member in reader.manifest().in_place_order().filter(|member| wanted(member)) {
-        match extract_one(reader, member, &root)? {
+        match extract_one(reader, member, &root).map_err(|error| error.below(folder))? {
             None => (extracted.files, extracted.bytes) = (extracted.files + 1, extracted.bytes + member.size),
             Some(finding) => extracted.damaged.push(finding),
         }

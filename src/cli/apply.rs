@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use lifeboat::api::Workspace;
 use lifeboat::audit::{Depth, verify};
-use lifeboat::bundle::Reader;
+use lifeboat::bundle::{OpenError, Reader};
 use lifeboat::event::Observer;
 use lifeboat::import::{self, BundleContents, Receipt};
 use lifeboat::journal::{Journal, Turn};
@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 const NOTHING_DONE: &str = "interrupted; nothing was applied";
 const HALF_DONE: &str = "interrupted in the middle; run the same again, and it goes on where it stopped";
+
+const DAMAGED: &str = "`lifeboat verify --full` says all that is wrong; use another copy";
 
 /// What every command that changes a workspace takes.
 #[derive(Debug, Args)]
@@ -46,7 +48,7 @@ pub struct Apply {
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
     /// Write the report as JSON
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "plan_only")]
     report: Option<PathBuf>,
     /// Folder for journals; without it `$XDG_STATE_HOME/lifeboat`, or ~/.local/state/lifeboat
     #[arg(long, value_name = "DIR", env = "LIFEBOAT_STATE")]
@@ -80,11 +82,12 @@ impl Apply {
         let observer: Arc<dyn Observer> = progress.clone();
         let workspace = self.connect.workspace(observer.clone()).await?;
         let _turn = if self.plan_only { None } else { Some(self.turn(&workspace).await?) };
-        let report = self.report.as_deref().filter(|_| !self.plan_only).map(Private::create).transpose()?;
+        let report = self.report.as_deref().map(Private::create).transpose()?;
         let plan = interruptible(NOTHING_DONE, restore::plan(reader, &workspace, options, &observer)).await?.map_err(refused)?;
         progress.end();
         self.save(&plan)?;
         (words.plan)(ui, &plan)?;
+        let asked = self.select.settle(Outcome::Done, reader.manifest())?;
         if !self.yes {
             receipt::todos(ui, &plan.todos)?;
         }
@@ -96,7 +99,7 @@ impl Apply {
         ui.flush()?;
         let receipt = self.apply(&plan, reader, &workspace, &observer).await?;
         progress.end();
-        tell(ui, &receipt, report, words)
+        Ok(if tell(ui, &receipt, report, words)? == Outcome::Done { asked } else { Outcome::Incomplete })
     }
 
     /// Nobody else may change the target between the plan and its end.
@@ -193,21 +196,27 @@ fn tell(ui: &mut Ui, receipt: &Receipt, report: Option<Private>, words: &Words) 
 
 /// Opens a bundle that is whole; anything else is refused before a single call is made.
 pub fn whole(path: &Path, observer: &dyn Observer) -> anyhow::Result<Reader> {
-    let verdict = verify(path, Depth::Full, observer).map_err(unfit)?;
+    let verdict = verify(path, Depth::Full, observer).map_err(|error| unfit(error, path))?;
     if let Some(finding) = verdict.findings.first() {
-        let what = format!("the bundle is damaged or was altered: {finding}");
-        return Err(Refusal::new(what, "`lifeboat verify --full` says all that is wrong; use another copy").into());
+        return Err(Refusal::new(format!("the bundle is damaged or was altered: {finding}"), DAMAGED).into());
     }
     Ok(Reader::open(path)?)
 }
 
+/// What helps against a file that is no good bundle.
+pub fn advice(error: &OpenError) -> Option<&'static str> {
+    match error {
+        OpenError::Io(_) => None,
+        OpenError::NeedsVersion { .. } => Some("use a newer version of lifeboat"),
+        OpenError::NotABundle(_) => Some("check the path: a bundle is what `lifeboat export` wrote"),
+        OpenError::Truncated { .. } | OpenError::Damaged(_) => Some(DAMAGED),
+    }
+}
+
 /// A bundle that cannot be trusted is refused; one that cannot be read from disk is an ordinary failure.
-fn unfit(error: lifeboat::bundle::OpenError) -> anyhow::Error {
-    use lifeboat::bundle::OpenError;
-    let hint = match &error {
-        OpenError::Io(_) => return error.into(),
-        OpenError::NeedsVersion { .. } => "use a newer version of lifeboat",
-        _ => "use another copy of the bundle",
+fn unfit(error: OpenError, path: &Path) -> anyhow::Error {
+    let Some(hint) = advice(&error) else {
+        return anyhow::Error::new(error).context(format!("cannot open {}", path.display()));
     };
     let text = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source()).map(ToString::to_string);
     Refusal::new(text.collect::<Vec<_>>().join(": "), hint).into()

@@ -4,6 +4,7 @@ use super::signals::interruptible;
 use super::simulate::{duration, seed};
 use super::{Outcome, block_on, receipt};
 use crate::ui::{Progress, Ui, words};
+use anyhow::Context;
 use clap::Args;
 use lifeboat::compare::{Account, Difference};
 use lifeboat::drill::{self, Options, Report};
@@ -35,8 +36,13 @@ pub struct Drill {
 impl Drill {
     pub fn run(self, ui: &mut Ui, quiet: bool) -> anyhow::Result<Outcome> {
         let progress = Arc::new(Progress::new(quiet));
+        if let Some(bundle) = &self.bundle {
+            // What an import would refuse is no rehearsal either.
+            super::apply::whole(bundle, &*progress)?;
+        }
         let temporary = tempfile::tempdir()?;
         let folder = self.keep.unwrap_or_else(|| temporary.path().to_owned());
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let options = Options { seed: self.seed, bundle: self.bundle, folder, latency: self.latency };
         let report = block_on(async { Ok(interruptible("interrupted", drill::run(&options, progress.clone())).await??) });
         progress.end();
@@ -85,8 +91,11 @@ fn difference(one: &Difference) -> String {
 }
 
 fn to_json(report: &Report) -> Value {
-    let stages: Vec<Value> =
-        report.stages.iter().map(|(stage, time)| json!({ "stage": stage, "seconds": time.as_secs_f64() })).collect();
+    let stages: Vec<Value> = report
+        .stages
+        .iter()
+        .map(|(stage, time)| json!({ "stage": stage, "seconds": (time.as_secs_f64() * 1e3).round() / 1e3 }))
+        .collect();
     json!({
         "good": report.is_good(),
         "stages": stages,

@@ -3,8 +3,9 @@
 use super::connect::Connect;
 use super::signals::interruptible;
 use super::{Outcome, block_on};
-use crate::ui::{Progress, Ui, words};
+use crate::ui::{self, Progress, Ui, words};
 use clap::Args;
+use lifeboat::bundle::Manifest;
 use lifeboat::export::{self, Exported};
 use lifeboat::object::Selection;
 use lifeboat::survey::Scope;
@@ -29,12 +30,12 @@ pub struct Export {
     /// Largest file of DBFS or a volume that is read, in MiB; larger ones are reported as missing
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     max_file: u64,
-    /// zstd level
+    /// zstd level: higher is smaller and slower
     #[arg(long, value_name = "1-19", default_value_t = 9, value_parser = clap::value_parser!(i32).range(1..=19))]
     level: i32,
-    /// Threads that compress
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    /// Threads that compress; without it one for each processor, at most four
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
 }
 
 /// Which objects are asked for.
@@ -53,6 +54,31 @@ impl Select {
     pub fn selection(&self) -> anyhow::Result<Selection> {
         Ok(Selection::new(&self.include, &self.exclude)?)
     }
+
+    /// The names that were asked for and are not in the bundle: a slip of the pen there must not pass for a backup.
+    pub fn unmatched(&self, manifest: &Manifest) -> anyhow::Result<Vec<&str>> {
+        let mut unmatched = Vec::new();
+        for pattern in self.include.iter().filter(|pattern| pattern.contains(':')) {
+            let one = Selection::new(std::slice::from_ref(pattern), &[])?;
+            let mut members = manifest.members.iter();
+            let mut gaps = manifest.gaps.iter();
+            let matched = members.any(|member| one.wants(&member.kind, member.key.as_deref().unwrap_or(&member.path)))
+                || gaps.any(|gap| gap.path != "*" && one.wants(&gap.kind, &gap.path));
+            if !matched {
+                unmatched.push(pattern.as_str());
+            }
+        }
+        Ok(unmatched)
+    }
+
+    /// Says so, and what that makes of a command that is done.
+    pub fn settle(&self, outcome: Outcome, manifest: &Manifest) -> anyhow::Result<Outcome> {
+        let unmatched = self.unmatched(manifest)?;
+        for pattern in &unmatched {
+            ui::note(format!("warning: nothing in the bundle matches `--include {pattern}`"));
+        }
+        Ok(if unmatched.is_empty() || outcome != Outcome::Done { outcome } else { Outcome::Incomplete })
+    }
 }
 
 impl Export {
@@ -66,8 +92,13 @@ impl Export {
         });
         progress.end();
         let exported = exported?;
-        report(ui, &exported)?;
-        Ok(if exported.is_complete() { Outcome::Done } else { Outcome::Incomplete })
+        let outcome = if exported.is_complete() { Outcome::Done } else { Outcome::Incomplete };
+        let outcome = match self.select.include.as_slice() {
+            [] => outcome,
+            _ => self.select.settle(outcome, super::open(&exported.summary.path)?.manifest())?,
+        };
+        report(ui, &exported, outcome)?;
+        Ok(outcome)
     }
 
     fn options(&self, workspace: &api::Workspace, created: jiff::Timestamp) -> anyhow::Result<export::Options> {
@@ -78,7 +109,7 @@ impl Export {
             workers: self.connect.workers(),
         };
         let packing = bundle::Options { level: self.level, ..bundle::Options::default() };
-        let packing = self.threads.map_or(packing.clone(), |threads| bundle::Options { threads, ..packing });
+        let packing = self.threads.map_or(packing.clone(), |threads| bundle::Options { threads: threads.into(), ..packing });
         let target = self.output.clone().unwrap_or_else(|| default_name(workspace.host(), created));
         Ok(export::Options { target, scope, packing, created: Some(created) })
     }
@@ -100,8 +131,8 @@ fn default_name(host: &str, created: jiff::Timestamp) -> PathBuf {
     format!("{short}-{}.tar.zst", created.strftime("%Y%m%dT%H%M%SZ")).into()
 }
 
-fn report(ui: &mut Ui, exported: &Exported) -> anyhow::Result<()> {
-    ui.value(&to_json(exported))?;
+fn report(ui: &mut Ui, exported: &Exported, outcome: Outcome) -> anyhow::Result<()> {
+    ui.value(&to_json(exported, outcome))?;
     super::list::accounts(ui, &exported.kinds)?;
     super::list::gaps(ui, &exported.gaps)?;
     super::list::degraded(
@@ -118,10 +149,10 @@ fn report(ui: &mut Ui, exported: &Exported) -> anyhow::Result<()> {
     let size = words::size(summary.bytes);
     ui.line(format!("{} objects in {}, {size}, {} requests", summary.members, summary.path.display(), exported.requests))?;
     ui.line(format!("identity {}", bundle::hex(&summary.manifest_sha256)))?;
-    Ok(ui.line(if exported.is_complete() { "complete" } else { "INCOMPLETE: see above" })?)
+    Ok(ui.line(if outcome == Outcome::Done { "complete" } else { "INCOMPLETE: see above" })?)
 }
 
-fn to_json(exported: &Exported) -> Value {
+fn to_json(exported: &Exported, outcome: Outcome) -> Value {
     let summary = &exported.summary;
     let kinds: Vec<Value> = exported.kinds.iter().map(super::list::kind_json).collect();
     json!({
@@ -130,7 +161,7 @@ fn to_json(exported: &Exported) -> Value {
         "objects": summary.members,
         "content_id": bundle::hex(&summary.content_id),
         "manifest_sha256": bundle::hex(&summary.manifest_sha256),
-        "complete": exported.is_complete(),
+        "complete": outcome == Outcome::Done,
         "caller_is_admin": exported.identity.is_admin,
         "requests": exported.requests,
         "kinds": kinds,

@@ -28,6 +28,8 @@ impl Extract {
         let selection = self.select.selection()?;
         let wanted = |member: &MemberLine| selection.wants(&member.kind, member.key.as_deref().unwrap_or(&member.path));
         let extracted = extract(&reader, &wanted, &self.output)?;
+        let outcome = if extracted.damaged.is_empty() { Outcome::Done } else { Outcome::Findings };
+        let outcome = self.select.settle(outcome, reader.manifest())?;
         ui.value(&json!({
             "files": extracted.files,
             "bytes": extracted.bytes,
@@ -42,6 +44,6 @@ impl Extract {
             self.output.display(),
             words::size(extracted.bytes)
         ))?;
-        Ok(if extracted.damaged.is_empty() { Outcome::Done } else { Outcome::Findings })
+        Ok(outcome)
     }
 }

@@ -64,12 +64,13 @@ fn show(ui: &mut Ui, plan: &Plan) -> anyhow::Result<()> {
             ui.line(format!("  {sign} {word:<7} {} {}{}", step.source.kind, step.key, why(step)))?;
         }
         if steps.len() > SHOWN {
-            ui.line(format!("  {sign} {word:<7} and {} more", steps.len() - SHOWN))?;
+            ui.line(format!("  {sign} {word:<7} and {} more (`-o FILE` keeps them all)", steps.len() - SHOWN))?;
         }
     }
-    let columns = ["create", "attach", "update", "adopt", "unchanged", "skip", "wait"];
-    let header: Vec<&str> = std::iter::once("kind").chain(columns).collect();
+    let columns = ["create", "complete", "attach", "update", "adopt", "unchanged", "skip", "wait"];
     let rows = plan.summary();
+    let columns: Vec<&str> = columns.into_iter().filter(|word| rows.values().any(|row| row.contains_key(word))).collect();
+    let header: Vec<&str> = std::iter::once("kind").chain(columns.iter().copied()).collect();
     let row = |(kind, numbers): (&&str, &std::collections::BTreeMap<&'static str, u64>)| {
         let number = |word: &&str| numbers.get(word).copied().unwrap_or_default().to_string();
         std::iter::once((*kind).to_owned()).chain(columns.iter().map(number)).collect()

@@ -13,6 +13,9 @@ use std::path::PathBuf;
 /// So many gaps of one kind are told one by one; JSON has all.
 const SHOWN: usize = 20;
 
+/// The reason of what a selection leaves out.
+const NOT_ASKED_FOR: &str = "not asked for";
+
 /// What is in a bundle, and what is not.
 #[derive(Debug, Args)]
 pub struct List {
@@ -39,14 +42,16 @@ impl List {
             return redactions(ui, manifest);
         }
         if self.long || !selection.is_everything() {
-            return objects(ui, manifest.members.iter().filter(wanted));
+            objects(ui, manifest.members.iter().filter(wanted))?;
+            self.select.settle(Outcome::Done, manifest)?;
+            return Ok(Outcome::Done);
         }
         kinds(ui, &reader)?;
         Ok(Outcome::Done)
     }
 }
 
-fn objects<'a>(ui: &mut Ui, members: impl Iterator<Item = &'a MemberLine>) -> anyhow::Result<Outcome> {
+fn objects<'a>(ui: &mut Ui, members: impl Iterator<Item = &'a MemberLine>) -> anyhow::Result<()> {
     for member in members {
         let key = member.key.as_deref().unwrap_or(&member.path);
         let state = if member.degraded.is_some() { "degraded" } else { "captured" };
@@ -56,7 +61,7 @@ fn objects<'a>(ui: &mut Ui, members: impl Iterator<Item = &'a MemberLine>) -> an
         }))?;
         ui.line(format!("{:<22} {:>10}  {key}{}", member.kind, words::size(member.size), id_of(member, key)))?;
     }
-    Ok(Outcome::Done)
+    Ok(())
 }
 
 /// The id behind a name; a path is its own.
@@ -91,7 +96,7 @@ fn kinds(ui: &mut Ui, reader: &Reader) -> anyhow::Result<()> {
     };
     ui.line(format!("exported {} by {} ({admin}) with {}", head.created, text("caller"), head.tool))?;
     if let Some(selection) = &head.selection {
-        ui.line(format!("asked for: {selection}"))?;
+        ui.line(format!("asked for: {}", asked_for(selection)))?;
     }
     accounts(ui, &manifest.kinds)?;
     gaps(ui, &manifest.gaps)?;
@@ -102,10 +107,21 @@ fn kinds(ui: &mut Ui, reader: &Reader) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The selection as it stood on the command line.
+fn asked_for(selection: &Value) -> String {
+    let flags = |flag: &'static str| {
+        let patterns = selection.get(flag).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        patterns.iter().filter_map(Value::as_str).map(move |pattern| format!("--{flag} '{pattern}'"))
+    };
+    flags("include").chain(flags("exclude")).collect::<Vec<_>>().join(" ")
+}
+
 /// What became of the objects of each kind.
 pub fn accounts(ui: &mut Ui, lines: &[KindLine]) -> anyhow::Result<()> {
     let header = ["kind", "listed", "captured", "degraded", "missing", "excluded", "unavailable"];
-    Ok(ui.table(&header, lines.iter().map(row))?)
+    let mut lines: Vec<&KindLine> = lines.iter().collect();
+    lines.sort_unstable_by_key(|line| &line.kind);
+    Ok(ui.table(&header, lines.into_iter().map(row))?)
 }
 
 fn row(line: &KindLine) -> Vec<String> {
@@ -113,16 +129,34 @@ fn row(line: &KindLine) -> Vec<String> {
     std::iter::once(line.kind.clone()).chain(numbers.iter().map(u64::to_string)).collect()
 }
 
-/// What is not in a bundle, by state and kind.
+/// What is not in a bundle, by state and kind. What a person left out by choice is counted, not told one by one.
 pub fn gaps(ui: &mut Ui, gaps: &[Gap]) -> anyhow::Result<()> {
+    let (chosen, gaps): (Vec<&Gap>, Vec<&Gap>) = gaps.iter().partition(|gap| gap.reason == NOT_ASKED_FOR);
+    left_out(ui, &chosen)?;
     for (state, word) in
         [(GapState::Missing, "MISSING"), (GapState::Unavailable, "unavailable"), (GapState::Excluded, "excluded")]
     {
         let mut by_kind: BTreeMap<&str, Vec<&Gap>> = BTreeMap::new();
-        gaps.iter().filter(|gap| gap.state == state).for_each(|gap| by_kind.entry(&gap.kind).or_default().push(gap));
+        gaps.iter().filter(|gap| gap.state == state).for_each(|&gap| by_kind.entry(&gap.kind).or_default().push(gap));
         for (kind, gaps) in by_kind {
             some(ui, word, kind, gaps.iter().map(|gap| (gap.path.as_str(), gap.reason.as_str())), gaps.len())?;
         }
+    }
+    Ok(())
+}
+
+/// A kind of which nothing was asked for was not listed, and has one gap by the name of `*`.
+fn left_out(ui: &mut Ui, gaps: &[&Gap]) -> anyhow::Result<()> {
+    let mut by_kind: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut whole: Vec<&str> = gaps.iter().filter(|gap| gap.path == "*").map(|gap| gap.kind.as_str()).collect();
+    gaps.iter().filter(|gap| gap.path != "*").for_each(|gap| *by_kind.entry(&gap.kind).or_default() += 1);
+    whole.sort_unstable();
+    if !by_kind.is_empty() {
+        let counts: Vec<String> = by_kind.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+        ui.line(format!("{NOT_ASKED_FOR}: {} (`--json` has all)", counts.join(", ")))?;
+    }
+    if !whole.is_empty() {
+        ui.line(format!("{NOT_ASKED_FOR}, and counted as one: all of {}", whole.join(", ")))?;
     }
     Ok(())
 }
@@ -131,7 +165,8 @@ pub fn gaps(ui: &mut Ui, gaps: &[Gap]) -> anyhow::Result<()> {
 pub fn degraded<'a>(ui: &mut Ui, hurt: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> anyhow::Result<()> {
     let mut by_kind: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     hurt.for_each(|(kind, path, reason)| by_kind.entry(kind).or_default().push((path, reason)));
-    for (kind, hurt) in by_kind {
+    for (kind, mut hurt) in by_kind {
+        hurt.sort_unstable();
         let number = hurt.len();
         some(ui, "DEGRADED", kind, hurt.into_iter(), number)?;
     }

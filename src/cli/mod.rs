@@ -22,8 +22,9 @@ use clap::{Args, Parser, Subcommand};
 use lifeboat::object::PatternError;
 use lifeboat::plan::MapsError;
 use lifeboat::restore::Goal;
-use lifeboat::{api, bundle};
+use lifeboat::{api, audit, bundle};
 use serde_json::json;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 /// What came of a command: its exit code, the same everywhere.
@@ -70,10 +71,10 @@ pub struct Cli {
 
 #[derive(Debug, Args)]
 struct Global {
-    /// Answer in JSON, for programs
+    /// Answer in JSON, for programs; errors too, on stderr
     #[arg(long, global = true)]
     json: bool,
-    /// Show no progress
+    /// Show no progress: warnings and errors only
     #[arg(long, short, global = true)]
     quiet: bool,
 }
@@ -184,10 +185,19 @@ impl Refusal {
     }
 }
 
+/// An ordinary failure with advice of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+struct Advised {
+    what: String,
+    hint: String,
+}
+
 /// The exit code of an error.
 pub fn outcome_of(error: &anyhow::Error) -> Outcome {
     let taken = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref::<bundle::WriteError>(), Some(bundle::WriteError::AlreadyExists { .. }))
+            || matches!(cause.downcast_ref::<audit::ExtractError>(), Some(error) if error.is_taken())
             || cause.is::<Refusal>()
     };
     if error.chain().any(|cause| cause.is::<PatternError>() || cause.is::<MapsError>()) {
@@ -206,11 +216,30 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(refusal) = cause.downcast_ref::<Refusal>() {
         return Some(refusal.hint.clone());
     }
-    match cause.downcast_ref::<bundle::WriteError>()? {
-        bundle::WriteError::AlreadyExists { .. } => Some("give another name with `-o`, or move the old bundle away".into()),
-        bundle::WriteError::Store { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-            Some("free some space, or write to another disk with `-o`; nothing was left under the bundle's name".into())
-        }
+    if let Some(advised) = cause.downcast_ref::<Advised>() {
+        return Some(advised.hint.clone());
+    }
+    if let Some(error) = cause.downcast_ref::<audit::ExtractError>() {
+        return error.is_taken().then(|| "nothing is overwritten: give another folder with `-o`".into());
+    }
+    plain_hint(cause).map(str::to_owned)
+}
+
+/// Advice that needs no more than the sort of the error.
+fn plain_hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = cause.downcast_ref::<bundle::OpenError>() {
+        return apply::advice(error);
+    }
+    if let Some(bundle::ReadError::Damaged(_)) = cause.downcast_ref() {
+        return Some("use another copy of the bundle; `lifeboat extract` takes out what is whole of this one");
+    }
+    if let Some(bundle::WriteError::AlreadyExists { .. }) = cause.downcast_ref() {
+        return Some("give another name with `-o`, or move the old bundle away");
+    }
+    match cause.downcast_ref::<std::io::Error>()?.kind() {
+        ErrorKind::StorageFull => Some("free some space, or name a place on another disk"),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Some("name a place where you may read and write"),
+        ErrorKind::NotFound => Some("check the path: a folder that a file goes into must be there already"),
         _ => None,
     }
 }

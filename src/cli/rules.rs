@@ -4,6 +4,9 @@ use super::Outcome;
 use crate::ui::Ui;
 use clap::Args;
 use lifeboat::rules::{Act, Rules as InForce};
+use serde_json::json;
+
+const CLUSTER: &str = "a cluster starts as soon as it is created";
 
 /// The rules that make a restore inert.
 #[derive(Debug, Args)]
@@ -21,6 +24,8 @@ pub fn run(ui: &mut Ui) -> anyhow::Result<Outcome> {
         ui.line(format!("  {:<20} {:<34} {act}", rule.kind, rule.at))?;
         ui.line(format!("  {:<20} {}", "", rule.reason))?;
     }
+    ui.value(&json!({ "name": "standby:cluster", "kind": "cluster", "at": "", "act": "terminate", "reason": CLUSTER }))?;
     ui.line("  cluster              (after each create)                terminate at once, then pin as it was")?;
+    ui.line(format!("  {:<20} {CLUSTER}", ""))?;
     Ok(Outcome::Done)
 }

@@ -1,12 +1,15 @@
 //! `lifeboat show`
 
-use super::Outcome;
+use super::{Advised, Outcome};
 use crate::ui::{Ui, words};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use clap::Args;
 use lifeboat::bundle::{MemberLine, Reader};
 use serde_json::{Value, json};
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
+
+/// So many objects of a like name are told.
+const NEAR: usize = 5;
 
 /// One object of a bundle.
 #[derive(Debug, Args)]
@@ -24,14 +27,19 @@ impl Show {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
         let reader = super::open(&self.bundle)?;
         let found = find(&reader, &self.object);
-        let [member] = found.as_slice() else { return several(ui, &self.object, &found) };
+        let member = match found.as_slice() {
+            [] => return Err(absent(&reader, &self.object)),
+            [member] => member,
+            several => return choose(ui, &self.object, several),
+        };
         if self.raw {
             reader.copy(member, ui.raw())?;
             return Ok(Outcome::Done);
         }
         let bytes = reader.read(member)?;
         head(ui, member)?;
-        body(ui, &bytes)
+        body(ui, &bytes)?;
+        Ok(Outcome::Done)
     }
 }
 
@@ -46,10 +54,25 @@ fn find<'a>(reader: &'a Reader, object: &str) -> Vec<&'a MemberLine> {
     }
 }
 
-fn several(ui: &mut Ui, object: &str, found: &[&MemberLine]) -> anyhow::Result<Outcome> {
-    if found.is_empty() {
-        anyhow::bail!("the bundle holds no object \"{object}\" (`lifeboat list --long` shows all)");
+/// Advice names what comes near: a name is seldom remembered whole.
+fn absent(reader: &Reader, object: &str) -> anyhow::Error {
+    let kind = object.split_once(':').filter(|(kind, _)| lifeboat::kinds::by_name(kind).is_some());
+    let (kind, part) = kind.map_or((None, object), |(kind, part)| (Some(kind), part));
+    if let Some(gap) = reader.manifest().gaps.iter().find(|gap| gap.path == part && kind.is_none_or(|kind| gap.kind == kind)) {
+        return anyhow::anyhow!("{} \"{part}\" is {} in the bundle: {}", gap.kind, gap.state.as_str(), gap.reason);
     }
+    let part = part.to_lowercase();
+    let name = |member: &MemberLine| member.key.as_deref().unwrap_or(&member.path).to_owned();
+    let near = reader.manifest().members.iter().filter(|member| {
+        kind.map_or(&*member.kind != "permissions", |kind| &*member.kind == kind) && name(member).to_lowercase().contains(&part)
+    });
+    let near: Vec<String> = near.take(NEAR).map(|member| format!("\"{}:{}\"", member.kind, name(member))).collect();
+    let all = "`lifeboat list --long` shows all";
+    let hint = if near.is_empty() { all.to_owned() } else { format!("there are {}; {all}", near.join(", ")) };
+    Advised { what: format!("the bundle holds no object \"{object}\""), hint }.into()
+}
+
+fn choose(ui: &mut Ui, object: &str, found: &[&MemberLine]) -> anyhow::Result<Outcome> {
     ui.line(format!("{} are called \"{object}\":", words::count(found.len() as u64, "object")))?;
     for member in found {
         ui.value(&json!({ "kind": &*member.kind, "path": &*member.path }))?;
@@ -68,22 +91,16 @@ fn head(ui: &mut Ui, member: &MemberLine) -> anyhow::Result<()> {
     Ok(ui.line("")?)
 }
 
-/// Documents are laid out; text is shown; other bytes go to a file or a pipe, not to a terminal.
-fn body(ui: &mut Ui, bytes: &[u8]) -> anyhow::Result<Outcome> {
+/// Documents are laid out; text is shown; for other bytes there is `--raw`, and base64 for programs.
+fn body(ui: &mut Ui, bytes: &[u8]) -> std::io::Result<()> {
     if let Ok(document) = serde_json::from_slice::<Value>(bytes) {
         ui.value(&document)?;
-        ui.line(serde_json::to_string_pretty(&document)?)?;
-        return Ok(Outcome::Done);
+        return ui.line(format!("{document:#}"));
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => {
-            ui.value(&text)?;
-            ui.line(text)?;
-        }
-        Err(_) if std::io::stdout().is_terminal() => {
-            ui.line("bytes that are no text: `--raw` writes them to a file or a pipe")?;
-        }
-        Err(_) => ui.raw().write_all(bytes)?,
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        ui.value(&text)?;
+        return ui.line(text);
     }
-    Ok(Outcome::Done)
+    ui.value(&json!({ "base64": BASE64_STANDARD.encode(bytes) }))?;
+    ui.line("bytes that are no text: `--raw` writes them to a file or a pipe")
 }

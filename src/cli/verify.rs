@@ -2,6 +2,7 @@
 
 use super::{Outcome, list};
 use crate::ui::{Progress, Ui, words};
+use anyhow::Context;
 use clap::Args;
 use lifeboat::audit::{Depth, Verdict, verify};
 use lifeboat::bundle::{Finding, OpenError, hex};
@@ -34,7 +35,7 @@ impl Verify {
         match verdict {
             Ok(verdict) => report(ui, &verdict),
             Err(error @ (OpenError::Truncated { .. } | OpenError::NotABundle(_))) => unreadable(ui, &error),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error).with_context(|| format!("cannot open {}", self.bundle.display())),
         }
     }
 }
@@ -58,12 +59,12 @@ fn report(ui: &mut Ui, verdict: &Verdict) -> anyhow::Result<Outcome> {
         ui.line(format!("exported {} with {}; identity {}", head.created, head.tool, hex(digest)))?;
         ui.line(format!("{} objects, {}", head.counts.members, words::size(verdict.size)))?;
     }
-    ui.line(signed(verdict))?;
     if !verdict.is_whole() {
         let number = words::count(verdict.findings.len() as u64, "finding");
         ui.line(format!("NOT WHOLE: {number}"))?;
         return Ok(Outcome::Findings);
     }
+    ui.line(signed(verdict))?;
     ui.line(depth(verdict.depth))?;
     if verdict.is_complete() {
         ui.line("complete: every object that was listed and asked for is in it")?;

@@ -3,43 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 use crate::golden::{fixtures, golden};
-use lifeboat::audit::{ExtractError, ShowError, extract, list, show};
+use lifeboat::audit::{ExtractError, extract};
 use lifeboat::bundle::{Limits, Reader};
 use std::path::Path;
 
 fn open(name: &str) -> Reader {
     Reader::open_source(Box::new(golden(name)), Limits::default()).unwrap()
-}
-
-#[test]
-fn a_list_has_every_object_in_its_state() {
-    let reader = open("small");
-    let rows: Vec<(&str, &str, &str)> = list(reader.manifest()).iter().map(|row| (row.kind, row.path, row.state)).collect();
-    let expected = [
-        ("cluster", "0101-120000-abc", "degraded"),
-        ("job", "17", "captured"),
-        ("job", "18", "missing"),
-        ("job", "19", "excluded"),
-        ("notebook", "/Users/a@b.c/etl", "captured"),
-        ("notebook", "/Users/a@b.c/report", "captured"),
-    ];
-    assert_eq!(rows, expected);
-    assert_eq!(list(reader.manifest())[2].reason, Some("PERMISSION_DENIED"));
-}
-
-#[test]
-fn an_object_is_found_by_any_of_its_names() {
-    let reader = open("small");
-    for wanted in ["job/17", "17", "nightly", "data/job/17.json"] {
-        assert_eq!(&*show(&reader, wanted).unwrap().member.path, "17", "{wanted}");
-    }
-    for wanted in ["/Users/a@b.c/etl", "notebook/Users/a@b.c/etl", "notebook//Users/a@b.c/etl"] {
-        assert_eq!(show(&reader, wanted).unwrap().body, b"print(1)\n", "{wanted}");
-    }
-    let cluster = show(&reader, "cluster/0101-120000-abc").unwrap();
-    assert_eq!(cluster.redacted[0].pointer, "/docker_image/basic_auth/password");
-    assert!(matches!(show(&reader, "job/18"), Err(ShowError::Gap(gap)) if gap.http == Some(403)));
-    assert!(matches!(show(&reader, "nothing"), Err(ShowError::NotFound(_))));
 }
 
 /// All files below a folder: name and bytes.
@@ -100,7 +69,7 @@ fn no_link_is_followed() {
     for target in [outside.clone(), "../outside".into(), ".".into(), "other".into()] {
         std::os::unix::fs::symlink(&target, inside.join("job")).unwrap();
         let refused = extract(&reader, &|member| &*member.kind == "job", &inside).unwrap_err();
-        assert!(matches!(refused, ExtractError::InTheWay { path } if path == Path::new("job")), "{target:?}");
+        assert!(matches!(refused, ExtractError::InTheWay { path } if path.ends_with("job")), "{target:?}");
         std::fs::remove_file(inside.join("job")).unwrap();
     }
     std::fs::create_dir(inside.join("job")).unwrap();
