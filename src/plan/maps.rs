@@ -27,7 +27,7 @@ impl Maps {
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(Self::default());
         }
-        let options = serde_saphyr::options! { strict_booleans: true };
+        let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
         let map: BTreeMap<Section, BTreeMap<Word, Word>> =
             serde_saphyr::from_str_with_options(text, options).map_err(|error| MapsError(Box::new(error)))?;
         let words = |pairs: BTreeMap<Word, Word>| pairs.into_iter().map(|(from, to)| (from.0, to.0)).collect();

@@ -163,3 +163,89 @@ async fn programs_get_one_value_a_line() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_or_plan_replaces_only_its_like() {
+    let stage = Stage::set().await;
+    let bundle = stage.bundle();
+    let before = std::fs::read(&bundle).unwrap();
+    for flag in ["--report", "-o"] {
+        let output = stage.run(&stage.target, &["import", "--unlimited", "-q", "--yes", flag, text(&bundle), text(&bundle)]);
+        code(&output, 5);
+        assert!(err(&output).contains("hint: give another name"), "{}", err(&output));
+    }
+    assert!(std::fs::read(&bundle).unwrap() == before && stage.target.writes() == 0);
+    let plan = stage.path("plan.json");
+    for _ in 0..2 {
+        code(&stage.run(&stage.target, &["import", "--unlimited", "-q", "--plan-only", "-o", text(&plan), text(&bundle)]), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_matches_nothing_is_no_backup() {
+    let stage = Stage::set().await;
+    let path = stage.path("none.tar.zst");
+    let output =
+        stage.run(&stage.source, &["export", "-q", "-o", text(&path), "--include", "job:nightyl*", "--include", "alert"]);
+    code(&output, 3);
+    assert!(err(&output).contains("nothing in the bundle matches `--include job:nightyl*`"), "{}", err(&output));
+    let bundle = stage.path("some.tar.zst");
+    let output = stage.run(&stage.source, &["export", "-q", "-o", text(&bundle), "--include", "job:nightly*"]);
+    code(&output, 0);
+    let list = String::from_utf8(stage.run(&stage.source, &["list", text(&bundle)]).stdout).unwrap();
+    assert!(list.contains("asked for: --include 'job:nightly*'"), "{list}");
+    assert!(list.contains("not asked for: 24 job") && list.contains("all of alert, cluster"), "{list}");
+    assert!(!list.contains("excluded job "), "what was left out by choice is counted: {list}");
+    let output = stage.run(&stage.target, &["import", "-q", "--yes", text(&bundle), "--include", "job:daily"]);
+    code(&output, 3);
+    assert_eq!(stage.target.writes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_tells_of_what_was_asked_for() {
+    let stage = Stage::set().await;
+    let bundle = stage.bundle();
+    let arguments = ["import", "--unlimited", "-q", "--plan-only", "--include", "group", text(&bundle)];
+    let plan = String::from_utf8(stage.run(&stage.target, &arguments).stdout).unwrap();
+    assert!(!plan.contains("git_credential") && !plan.contains("warehouse"), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_numbers_of_a_plan_add_up() {
+    let stage = Stage::set().await;
+    let bundle = stage.bundle();
+    let output = stage.run(&stage.target, &["import", "--unlimited", "-q", "--plan-only", text(&bundle)]);
+    let plan = String::from_utf8(output.stdout).unwrap();
+    let table = plan.lines().skip_while(|line| !line.starts_with("kind ")).skip(1);
+    let rows = table.take_while(|line| !line.contains(" steps ")).collect::<Vec<_>>();
+    let sum: u64 = rows.iter().flat_map(|row| row.split_whitespace().skip(1)).filter_map(|cell| cell.parse::<u64>().ok()).sum();
+    assert!(plan.contains(&format!(" of {sum} steps write something")), "{sum}: {plan}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_object_is_shown_or_what_comes_near_it() {
+    let stage = Stage::set().await;
+    let bundle = stage.bundle();
+    let show = |object: &str, flags: &[&str]| stage.run(&stage.source, &[&["show", text(&bundle), object], flags].concat());
+    let bytes = show("/Production/config/every byte.bin", &["--raw"]).stdout;
+    let told: Value = serde_json::from_slice(&show("/Production/config/every byte.bin", &["--json"]).stdout).unwrap();
+    let decoded = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, told["base64"].as_str().unwrap()).unwrap();
+    assert!(decoded == bytes && bytes.len() == 256);
+    let near = show("job:Nightly", &[]);
+    code(&near, 1);
+    assert!(err(&near).contains("hint: there are \"job:nightly settlement\""), "{}", err(&near));
+    let gone = show("/FileStore/eggs/old.egg", &[]);
+    code(&gone, 1);
+    assert!(err(&gone).contains("unavailable in the bundle: not there at the source"), "{}", err(&gone));
+}
+
+#[test]
+fn a_drill_makes_the_folder_that_keeps_its_bundle() {
+    let home = tempfile::tempdir().unwrap();
+    let keep = home.path().join("new/folder");
+    code(&program(home.path(), &["drill", "-q", "--seed", "empty", "--keep", text(&keep)]).output().unwrap(), 0);
+    assert!(keep.join("drill.tar.zst").is_file());
+    let absent = program(home.path(), &["verify", "no/such/bundle"]).output().unwrap();
+    code(&absent, 1);
+    assert!(err(&absent).contains("no/such/bundle") && err(&absent).contains("hint: check the path"), "{}", err(&absent));
+}

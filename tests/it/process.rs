@@ -210,7 +210,12 @@ async fn exit_codes_and_json_hold_in_every_failure() {
         (0, &["show", "b.tar.zst", "/Shared"]),
         (1, &["show", "b.tar.zst", "nothing of the sort"]),
         (0, &["extract", "b.tar.zst", "-o", "unpacked"]),
+        (5, &["extract", "b.tar.zst", "-o", "unpacked"]),
         (1, &["extract", "b.tar.zst", "-o", "b.tar.zst"]),
+        (3, &["extract", "b.tar.zst", "-o", "none", "--include", "job:nowhere"]),
+        (1, &["show", "cut", "/Shared"]),
+        (5, &["drill", "cut"]),
+        (2, &["import", "b.tar.zst", "--plan-only", "--report", "report.json"]),
         (5, &["import", "cut", "--yes"]),
         (5, &["import", "b.tar.zst", "--yes"]),
         (5, &["import", "b.tar.zst", "--allow-same-workspace", "--unlimited"]),
@@ -235,6 +240,16 @@ async fn exit_codes_and_json_hold_in_every_failure() {
     }
     private(&stage.path("plan.json"), 0o600);
     assert!(!stage.names().iter().any(|name| name.ends_with(".partial")), "{:?}", stage.names());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_pipe_hides_no_finding() {
+    let stage = stage(Seed::Empty, "1", 0).await;
+    std::fs::write(stage.path("text"), b"hello").unwrap();
+    let mut child = stage.command(&["verify", "text"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let (status, said) = ended(child).await;
+    assert_eq!(status.code(), Some(4), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
