@@ -13,12 +13,16 @@ async fn the_readme_shows_what_the_program_prints() {
     let (source, target) = (server(Seed::Sample, "1000000000000001").await, server(Seed::Prepared, "2000000000000002").await);
     lifeboat(&source, folder.path(), &["export", "--unlimited", "-o", text(&bundle)]);
     let list = lifeboat(&source, folder.path(), &["list", text(&bundle)]);
-    let import = lifeboat(&target, folder.path(), &["import", text(&bundle), "--unlimited", "--yes"]);
+    let report = folder.path().join("report.json");
+    let import = ["import", text(&bundle), "--unlimited", "--yes", "--report", text(&report)];
+    let import = lifeboat(&target, folder.path(), &import);
     let kinds = lifeboat(&source, folder.path(), &["kinds", "--markdown"]);
     let mut readme = std::fs::read_to_string(readme()).unwrap();
     let before = readme.clone();
     set(&mut readme, "list", &fenced("$ lifeboat list prod.tar.zst\n", &plain(&list, &source)));
-    set(&mut readme, "import", &fenced("", &plain(left_for_people(&import), &target)));
+    set(&mut readme, "bundle", &fenced("$ tar --zstd -tf prod.tar.zst\n", &inside(&bundle)));
+    set(&mut readme, "import", &fenced("", &plain(after_the_table(&import), &target)));
+    set(&mut readme, "report", &format!("```json\n{}\n```\n", one_item(&report)));
     set(&mut readme, "kinds", &kinds);
     source.stop().await;
     target.stop().await;
@@ -57,8 +61,29 @@ fn lifeboat(server: &Server, home: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn left_for_people(import: &str) -> &str {
-    import.rfind("left for you:").map_or("", |at| &import[at..])
+fn after_the_table(import: &str) -> &str {
+    import.find("SKIPPED ").map_or("", |at| &import[at..])
+}
+
+/// Some names of the archive: those that the text speaks of, by their order in it.
+fn inside(bundle: &Path) -> String {
+    let shown = ["/Production/config/every byte.bin", "job:nightly settlement", "nightly settlement", "/Shared/Curated/quality_gate"];
+    let reader = lifeboat::bundle::Reader::open(bundle).unwrap();
+    let members = reader.manifest().in_place_order();
+    let members = members.filter(|member| shown.contains(&member.key.as_deref().unwrap_or(&member.path)));
+    let data: Vec<String> = members.map(|member| format!("bundle/{}", member.name)).collect();
+    let last = ["bagit.txt", "bag-info.txt", "manifest-sha256.txt", "manifest.jsonl", "tagmanifest-sha256.txt"];
+    let last = last.map(|name| format!("bundle/{name}"));
+    format!("bundle/bundle.json\n…\n{}\n…\n{}", data.join("\n…\n"), last.join("\n"))
+}
+
+/// A job that was made inert, as the report has it; ids of the target differ from run to run.
+fn one_item(report: &Path) -> String {
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let mut items = report["items"].as_array().unwrap().iter();
+    let mut item = items.find(|item| item["key"] == "nightly settlement" && item["kind"] == "job").unwrap().clone();
+    item["target_id"] = "67890".into();
+    serde_json::to_string_pretty(&item).unwrap()
 }
 
 /// Without what differs from run to run: the port, digests, sizes of what is compressed, the number of requests.
@@ -66,10 +91,12 @@ fn plain(printed: &str, server: &Server) -> String {
     let digest = regex::Regex::new(r"[0-9a-f]{64}").unwrap();
     let size = regex::Regex::new(r"[0-9.]+ [KM]iB stored").unwrap();
     let requests = regex::Regex::new(r"(?m)^[0-9]+ requests sent\n").unwrap();
+    let took = regex::Regex::new(r"\(1 try, [0-9.]+ s\)").unwrap();
     let text = printed.replace(&server.url(), "https://adb-1000000000000001.1.azuredatabricks.net");
     let text = digest.replace_all(&text, "c5b569a4…");
     let text = size.replace_all(&text, "… stored");
     let text = requests.replace_all(&text, "");
+    let text = took.replace_all(&text, "(1 try, 0.0 s)");
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
