@@ -109,7 +109,7 @@ enum Command {
     #[command(after_help = EXIT_CODES)]
     Drill(drill::Drill),
     /// Run embedded workspaces as servers, for any Databricks client
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", simulate::HELP))]
     Simulate(simulate::Simulate),
     /// Which kinds of objects are backed up and restored
     Kinds(kinds::Kinds),

@@ -21,7 +21,10 @@ pub fn show(ui: &mut Ui, receipt: &Receipt) -> anyhow::Result<()> {
     todos(ui, &receipt.todos)?;
     let inert = receipt.items.iter().filter(|item| !item.changes.is_empty()).count();
     if inert > 0 {
-        ui.line(format!("made inert: {}; `--report FILE` keeps what each was", words::count(inert as u64, "object")))?;
+        ui.line(format!(
+            "made inert: {}; `lifeboat activate` switches on what was active",
+            words::count(inert as u64, "object")
+        ))?;
     }
     ui.line(format!("{} sent", words::count(receipt.requests.values().sum(), "request")))?;
     let end = if receipt.is_complete() { "restored, inert" } else { "restored in part, inert: see above" };

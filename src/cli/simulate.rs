@@ -10,6 +10,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// How faults are asked for, beside the exit codes.
+pub const HELP: &str = "\
+Faults on request, here for the next two calls of the Jobs API:
+  curl URL/_simulator/faults -d '{\"path\": \"/api/2.2/jobs/*\", \"times\": 2,
+    \"action\": {\"status\": {\"status\": 503}}}'
+  curl URL/_simulator/requests       # what was asked of this workspace";
+
 /// Run embedded workspaces as servers, for any Databricks client.
 #[derive(Debug, Args)]
 pub struct Simulate {

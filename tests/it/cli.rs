@@ -79,7 +79,7 @@ fn without_a_workspace_it_says_what_to_do() {
 #[test]
 fn every_command_tells_its_exit_codes() {
     let home = tempfile::tempdir().unwrap();
-    for command in ["export", "import", "verify", "list", "show", "extract", "drill", "simulate"] {
+    for command in ["export", "import", "activate", "deactivate", "verify", "list", "show", "extract", "drill", "simulate"] {
         let output = program(home.path(), &[command, "--help"]).output().unwrap();
         code(&output, 0);
         assert!(String::from_utf8_lossy(&output.stdout).contains("5  refused"), "{command}");
@@ -146,6 +146,11 @@ async fn a_second_import_from_a_machine_without_memory_writes_nothing() {
     let before = sent(&stage.target);
     code(&stage.run(&stage.target, &["import", "--unlimited", "-q", "--yes", "--state", text(&there), text(&bundle)]), 3);
     assert_eq!(sent(&stage.target), before, "what was there stayed as it was");
+    let writes = stage.target.writes();
+    let refused = ["--exclude", "secret_scope:kv-northwind", "--exclude", "job:on a cluster that is gone"];
+    let again = ["import", "--unlimited", "-q", "--yes", "--state", text(&there), text(&bundle)];
+    code(&stage.run(&stage.target, &[&again[..], &refused].concat()), 3);
+    assert_eq!(stage.target.writes(), writes, "but for what the target refused, nothing is even tried");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,7 +67,8 @@ fn after_the_table(import: &str) -> &str {
 
 /// Some names of the archive: those that the text speaks of, by their order in it.
 fn inside(bundle: &Path) -> String {
-    let shown = ["/Production/config/every byte.bin", "job:nightly settlement", "nightly settlement", "/Shared/Curated/quality_gate"];
+    let shown =
+        ["/Production/config/every byte.bin", "job:nightly settlement", "nightly settlement", "/Shared/Curated/quality_gate"];
     let reader = lifeboat::bundle::Reader::open(bundle).unwrap();
     let members = reader.manifest().in_place_order();
     let members = members.filter(|member| shown.contains(&member.key.as_deref().unwrap_or(&member.path)));
