@@ -171,7 +171,9 @@ fn general_advice(error: &ApiError) -> Option<&'static str> {
         ErrorKind::Denied if error.message.contains("IP a") || error.message.contains("IP A") => {
             "an IP access list may refuse this machine; a workspace admin can look into it"
         }
-        ErrorKind::Denied => "the user or service principal needs the right for this; a full export needs a workspace admin",
+        ErrorKind::Denied => {
+            "the user or service principal needs the right for this; to export or import everything takes a workspace admin"
+        }
         ErrorKind::Throttled => "the workspace is busy: run again later, or with fewer requests in flight",
         ErrorKind::Quota => "a limit of the workspace is reached: raise it, or make room",
         ErrorKind::Network => "check the host, the network, `HTTPS_PROXY` and, behind an inspecting proxy, `--ca-bundle`",

@@ -149,7 +149,11 @@ fn report(ui: &mut Ui, exported: &Exported, outcome: Outcome) -> anyhow::Result<
     let size = words::size(summary.bytes);
     ui.line(format!("{} objects in {}, {size}, {} requests", summary.members, summary.path.display(), exported.requests))?;
     ui.line(format!("identity {}", bundle::hex(&summary.manifest_sha256)))?;
-    Ok(ui.line(if outcome == Outcome::Done { "complete" } else { "INCOMPLETE: see above" })?)
+    Ok(ui.line(match (outcome, exported.identity.is_admin) {
+        (Outcome::Done, true) => "complete",
+        (Outcome::Done, false) => "complete as far as this caller can see",
+        _ => "INCOMPLETE: see above",
+    })?)
 }
 
 fn to_json(exported: &Exported, outcome: Outcome) -> Value {

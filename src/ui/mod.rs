@@ -36,20 +36,20 @@ impl Write for Out {
                 self.closed = true;
                 Ok(bytes.len())
             }
-            written => written.map_err(untold),
+            written => written.map_err(|error| untold(&error)),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self.stdout.flush() {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            flushed => flushed.map_err(untold),
+            flushed => flushed.map_err(|error| untold(&error)),
         }
     }
 }
 
 /// Says of an error that it met the answer, not the work.
-fn untold(error: io::Error) -> io::Error {
+fn untold(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write the answer to stdout: {error}"))
 }
 
