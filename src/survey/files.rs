@@ -25,6 +25,13 @@ const UNLISTED: u64 = 64 << 20;
 /// Below `/databricks`, only these hold what people put there.
 const SCRIPT_FOLDERS: &[&str] = &["/databricks/init", "/databricks/scripts"];
 
+/// A file that something refers to.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Referred {
+    Dbfs(String),
+    Volume(String),
+}
+
 impl Survey {
     pub(super) fn begin_dbfs(&self) {
         for root in ["/FileStore", "/databricks"] {
@@ -53,7 +60,7 @@ impl Survey {
         self.meet(&format!("{}/", path.trim_end_matches('/')), |mark| Task::DbfsFolder(mark.trim_end_matches('/').to_owned()));
     }
 
-    /// Pushes a task for each DBFS or volume file that an object refers to.
+    /// Takes note of each DBFS or volume file that an object refers to.
     pub(super) fn follow_references(&self, object: &Object) {
         let (Body::Json(document), None) = (&object.body, &self.scope.only) else { return };
         for (at, reference) in object.kind.references().filter(|(_, reference)| reference.by == By::Path) {
@@ -69,13 +76,34 @@ impl Survey {
         let wants = |kind: &str| to.contains(&kind) && self.scope.selection.wants_kind(kind);
         for place in kinds::places(text) {
             match place {
-                Place::Dbfs(path) if wants("dbfs_file") => {
-                    self.meet(&path, |path| Task::DbfsReferred { path, by: by.to_owned() });
-                }
-                Place::Volume(path) if wants("volume_file") => {
-                    self.meet(&path, |path| Task::VolumeFile { path, by: by.to_owned() });
-                }
+                Place::Dbfs(path) if wants("dbfs_file") => self.refer_to(Referred::Dbfs(path), by),
+                Place::Volume(path) if wants("volume_file") => self.refer_to(Referred::Volume(path), by),
                 _ => {}
+            }
+        }
+    }
+
+    fn refer_to(&self, file: Referred, by: &str) {
+        self.locked(|shared| {
+            let first = shared.referred.entry(file).or_insert_with(|| by.to_owned());
+            if by < first.as_str() {
+                by.clone_into(first);
+            }
+        });
+    }
+
+    /// Pushes a task for each file that something refers to and no listing showed. Once everything was listed: what is asked
+    /// and said of a file must not depend on whether its folder or the object that refers to it came first.
+    pub(super) async fn begin_referred(&self) {
+        let (referred, aside) = self.locked(|shared| (std::mem::take(&mut shared.referred), std::mem::take(&mut shared.aside)));
+        for path in aside.into_iter().filter(|path| !referred.contains_key(&Referred::Dbfs(path.clone()))) {
+            let Some(kind) = kinds::by_name("dbfs_file") else { return };
+            self.gap(kind, GapState::Excluded, &path, "outside the folders where scripts live", None).await;
+        }
+        for (file, by) in referred {
+            match file {
+                Referred::Dbfs(path) => self.meet(&path, |path| Task::DbfsReferred { path, by }),
+                Referred::Volume(path) => self.meet(&path, |path| Task::VolumeFile { path, by }),
             }
         }
     }
@@ -104,7 +132,8 @@ impl Survey {
         }
         let is_folder = entry.get("is_dir") == Some(&Value::Bool(true));
         if folder == "/databricks" && !SCRIPT_FOLDERS.iter().any(|known| path.starts_with(known)) {
-            return self.gap(kind, GapState::Excluded, &path, "outside the folders where scripts live", None).await;
+            self.locked(|shared| shared.aside.insert(path));
+            return;
         }
         if is_folder && path.len() > LONGEST_PATH {
             let below = format!("{path}/**");
@@ -118,6 +147,8 @@ impl Survey {
             let modified_at = entry.get("modification_time").and_then(Value::as_u64);
             return self.meet(&path.clone(), |path| Task::DbfsFile { path, size, modified_at });
         }
+        // Then it is not asked for because something refers to it either.
+        self.locked(|shared| shared.met.insert(path.clone()));
         self.gap(kind, GapState::Excluded, &path, "not asked for", None).await;
     }
 

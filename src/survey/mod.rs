@@ -22,7 +22,7 @@ use crate::spool::Spool;
 use crate::tokens;
 use crew::Crew;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::Sender;
 
@@ -112,6 +112,8 @@ pub async fn read(
     };
     survey.begin().await;
     survey.crew.work(scope.workers, |task| survey.run(task)).await?;
+    survey.begin_referred().await;
+    survey.crew.work(scope.workers, |task| survey.run(task)).await?;
     Ok(survey.locked(|shared| std::mem::take(&mut shared.listed)))
 }
 
@@ -131,6 +133,10 @@ struct Shared {
     listed: BTreeMap<&'static str, u64>,
     /// Files of DBFS and volumes that were met already, whether by a walk or by a reference.
     met: HashSet<String>,
+    /// Files of DBFS and volumes that objects refer to, each with the first of these by name.
+    referred: BTreeMap<files::Referred, String>,
+    /// Files and folders of DBFS that a walk passed by: left out, unless something refers to them.
+    aside: BTreeSet<String>,
     /// Kinds of attached documents that the workspace turned out not to offer.
     unavailable: HashSet<String>,
 }

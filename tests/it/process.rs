@@ -264,3 +264,49 @@ async fn whoever_has_read_enough_may_go() {
         assert!(fits && !said.contains("panicked"), "{arguments:?}: {status} {said}");
     }
 }
+
+/// One export under conditions of its own: what stands in the file must not depend on them.
+struct Place {
+    zone: &'static str,
+    locale: &'static str,
+    umask: &'static str,
+    threads: &'static str,
+    workers: &'static str,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_gives_the_same_bytes_everywhere() {
+    let stage = stage(Seed::Sample, "1", 0).await;
+    let places = [
+        Place { zone: "UTC", locale: "C", umask: "077", threads: "1", workers: "1" },
+        Place { zone: "Asia/Kolkata", locale: "tr_TR.UTF-8", umask: "000", threads: "2", workers: "2" },
+        Place { zone: "America/St_Johns", locale: "de_DE.ISO-8859-1", umask: "022", threads: "16", workers: "4" },
+        Place { zone: "Pacific/Kiritimati", locale: "ja_JP.UTF-8", umask: "027", threads: "3", workers: "8" },
+        Place { zone: "no such zone", locale: "POSIX", umask: "177", threads: "5", workers: "3" },
+    ];
+    let mut seen: Vec<Vec<u8>> = Vec::new();
+    for (number, place) in places.iter().enumerate() {
+        let target = stage.path(&format!("{number}.tar.zst"));
+        let program = env!("CARGO_BIN_EXE_lifeboat");
+        let plain = stage.command(&[]);
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            "umask $0 && exec \"$@\"",
+            place.umask,
+            program,
+            "export",
+            "--unlimited",
+            "--threads",
+            place.threads,
+        ]);
+        command.arg("-o").arg(&target).env_clear().envs(plain.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        command.env("TZ", place.zone).env("LC_ALL", place.locale).env("LANG", place.locale);
+        command.env("TOKIO_WORKER_THREADS", place.workers).env("SOURCE_DATE_EPOCH", "1787364000");
+        let output = command.env("PATH", std::env::var_os("PATH").unwrap()).output().unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{}: {}", place.zone, String::from_utf8_lossy(&output.stderr));
+        private(&target, 0o600);
+        seen.push(std::fs::read(target).unwrap());
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "the bytes depend on where the export runs");
+}
