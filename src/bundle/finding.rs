@@ -98,7 +98,7 @@ pub struct ObjectName {
 
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} \"{}\"", self.kind, self.path)
+        write!(f, "{} {:?}", self.kind, self.path)
     }
 }
 

@@ -21,7 +21,8 @@ impl Kinds {
 }
 
 fn markdown(ui: &mut Ui) -> anyhow::Result<Outcome> {
-    ui.line("| kind | objects | permissions | restored |\n|---|---|---|---|")?;
+    ui.line("| kind | objects | permissions | restored |")?;
+    ui.line("|---|---|---|---|")?;
     for kind in kinds::all() {
         ui.line(format!("| `{}` | {} | {} | {} |", kind.name, kind.title, permissions(kind), restored(kind)))?;
     }

@@ -95,11 +95,11 @@ fn head(ui: &mut Ui, member: &MemberLine) -> anyhow::Result<()> {
 fn body(ui: &mut Ui, bytes: &[u8]) -> std::io::Result<()> {
     if let Ok(document) = serde_json::from_slice::<Value>(bytes) {
         ui.value(&document)?;
-        return ui.line(format!("{document:#}"));
+        return ui.text(&format!("{document:#}"));
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         ui.value(&text)?;
-        return ui.line(text);
+        return ui.text(text);
     }
     ui.value(&json!({ "base64": BASE64_STANDARD.encode(bytes) }))?;
     ui.line("bytes that are no text: `--raw` writes them to a file or a pipe")

@@ -59,9 +59,14 @@ impl Ui {
         Self { json, out: io::BufWriter::new(Out { stdout: io::stdout(), closed: false }) }
     }
 
-    /// One line for people; nothing when a program reads.
+    /// One line for people, whatever the names in it hold; nothing when a program reads.
     pub fn line(&mut self, text: impl Display) -> io::Result<()> {
-        if self.json { Ok(()) } else { writeln!(self.out, "{}", calm(&text.to_string())) }
+        if self.json { Ok(()) } else { writeln!(self.out, "{}", one_line(&text.to_string())) }
+    }
+
+    /// A text of many lines for people; nothing when a program reads.
+    pub fn text(&mut self, text: &str) -> io::Result<()> {
+        if self.json { Ok(()) } else { writeln!(self.out, "{}", calm(text)) }
     }
 
     /// The result for programs; nothing when a person reads.
@@ -125,6 +130,11 @@ pub fn calm(text: &str) -> String {
     }
 }
 
+/// The same where a name must not begin a line of its own: it could say what the program did not.
+fn one_line(text: &str) -> String {
+    calm(text).replace('\n', "\\n")
+}
+
 /// A question on the terminal. `None` where nobody can answer.
 pub fn ask(question: &str) -> Option<bool> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
@@ -145,11 +155,12 @@ pub fn note(text: impl Display) {
 
 #[cfg(test)]
 mod tests {
-    use super::calm;
+    use super::{calm, one_line};
 
     #[test]
     fn names_cannot_steer_a_terminal() {
         assert_eq!(calm("a\u{1b}[31mb\u{202e}"), "a\\u{1b}[31mb\\u{202e}");
         assert_eq!(calm("plain äöü"), "plain äöü");
+        assert_eq!(one_line("a\nwhole and unaltered\r\n"), "a\\nwhole and unaltered\\u{d}\\n");
     }
 }
