@@ -209,10 +209,10 @@ fn check_group(reader: &Reader, group: Range<usize>, depth: Depth, buffer: &mut 
     }
     for member in reader.manifest().members_in(begin) {
         let checked = check_member(&mut walk, member);
-        let lost = matches!(&checked, Err(ReadError::Damaged(finding)) if finding.fault != Fault::Body);
+        let found = findings.len();
         note(checked, &mut findings)?;
-        if lost {
-            // Where the stream is not as it should be, what follows could only repeat the finding.
+        if findings[found..].iter().any(|finding| !is_of_one_member(finding.fault)) {
+            // Where a frame cannot be read, what follows in it could only repeat the finding.
             break;
         }
     }
@@ -220,6 +220,11 @@ fn check_group(reader: &Reader, group: Range<usize>, depth: Depth, buffer: &mut 
         note(reader.load(rest).map(drop), &mut findings)?;
     }
     Ok(findings)
+}
+
+/// Whether the stream goes on behind the fault: places follow from the manifest, not from what stands there.
+fn is_of_one_member(fault: Fault) -> bool {
+    matches!(fault, Fault::TarHeader | Fault::TarType | Fault::Padding | Fault::Body)
 }
 
 fn note(result: Result<(), ReadError>, findings: &mut Vec<Finding>) -> Result<(), io::Error> {
@@ -246,18 +251,7 @@ fn check_head(walk: &mut Walk<'_>, manifest: &Manifest) -> Result<(), ReadError>
 /// Compares one member with what the manifest implies: header, body, padding.
 fn check_member(walk: &mut Walk<'_>, member: &MemberLine) -> Result<(), ReadError> {
     let fault = |fault, detail: String| -> ReadError { Finding::new(fault, detail).with(vec![member.object()]).into() };
-    let expected = tar_head(&format!("{ROOT}{}", member.name), member.size, member_mtime(member));
-    let found = walk.take(expected.len() as u64)?;
-    if found != expected {
-        let (kind, name) = tar_peek(found);
-        let sort = if matches!(kind, b'0' | b'x') { Fault::TarHeader } else { Fault::TarType };
-        let detail = format!(
-            "the tar header of {:?} is not as it must be: it has type {:?} and names {name:?}",
-            member.name,
-            char::from(kind)
-        );
-        return Err(fault(sort, detail));
-    }
+    let header = check_header(walk, member)?;
     let (mut left, mut sha) = (member.size, Sha256::new());
     while left > 0 {
         let piece = walk.take(left)?;
@@ -265,6 +259,9 @@ fn check_member(walk: &mut Walk<'_>, member: &MemberLine) -> Result<(), ReadErro
         left -= piece.len() as u64;
     }
     let padding = walk.take(padded(member.size) - member.size)?;
+    if let Some((sort, detail)) = header {
+        return Err(fault(sort, detail));
+    }
     if padding.iter().any(|byte| *byte != 0) {
         return Err(fault(Fault::Padding, format!("the bytes after {:?} are not zero", member.name)));
     }
@@ -272,6 +269,19 @@ fn check_member(walk: &mut Walk<'_>, member: &MemberLine) -> Result<(), ReadErro
         return Err(fault(Fault::Body, format!("the bytes of {:?} do not have the manifest's digest", member.name)));
     }
     Ok(())
+}
+
+/// What is wrong with the header of a member, if anything is. The walk goes on behind it.
+fn check_header(walk: &mut Walk<'_>, member: &MemberLine) -> Result<Option<(Fault, String)>, ReadError> {
+    let expected = tar_head(&format!("{ROOT}{}", member.name), member.size, member_mtime(member));
+    let found = walk.take(expected.len() as u64)?;
+    if found == expected {
+        return Ok(None);
+    }
+    let (kind, name) = tar_peek(found);
+    let sort = if matches!(kind, b'0' | b'x') { Fault::TarHeader } else { Fault::TarType };
+    let (member, kind) = (&member.name, char::from(kind));
+    Ok(Some((sort, format!("the tar header of {member:?} is not as it must be: it has type {kind:?} and names {name:?}"))))
 }
 
 /// The decompressed bytes of a group of frames.

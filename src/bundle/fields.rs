@@ -57,8 +57,9 @@ impl Fields {
 
     pub(crate) fn time(&mut self, key: &str) -> Result<String, Finding> {
         let text = self.text(key)?;
-        let whole = text.len() == 20 && text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T');
-        if whole && text.parse::<jiff::Timestamp>().is_ok() { Ok(text) } else { Err(Self::wrong(key)) }
+        // Other spellings of a time, and seconds that other programs do not know, do not come back as they were.
+        let exact = text.len() == 20 && text.parse::<jiff::Timestamp>().is_ok_and(|time| time.to_string() == text);
+        if exact { Ok(text) } else { Err(Self::wrong(key)) }
     }
 
     pub(crate) fn texts(&mut self, key: &str) -> Result<Vec<String>, Finding> {

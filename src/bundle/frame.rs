@@ -73,9 +73,8 @@ pub(crate) fn manifest_decoder<R: Read>(header: &[u8], stored: R, ulen: u64) -> 
         return Err(Finding::new(Fault::Limit, format!("a manifest of {ulen} bytes is larger than the format allows")));
     }
     check_header(header, ulen, MANIFEST_WINDOW)?;
-    let broken = |cause| Finding::new(Fault::Decode, format!("the manifest frame cannot be decompressed: {cause}"));
-    let mut decoder = zstd::Decoder::new(stored).map_err(broken)?.single_frame();
-    decoder.window_log_max(27).map_err(broken)?;
+    let mut decoder = zstd::Decoder::new(stored).map_err(undecodable)?.single_frame();
+    decoder.window_log_max(27).map_err(undecodable)?;
     Ok(Unpacked { decoder })
 }
 
@@ -91,15 +90,21 @@ impl<R: Read> Read for Unpacked<R> {
 }
 
 impl<R: Read> Unpacked<R> {
-    /// Whether the frame ended exactly where the stored bytes end.
-    pub(crate) fn ends(mut self) -> bool {
+    /// Checks that the frame ends here, exactly where the stored bytes end.
+    pub(crate) fn end(mut self) -> Result<(), Finding> {
         let mut one = [0];
-        if !matches!(self.decoder.read(&mut one), Ok(0)) {
-            return false;
+        let more = self.decoder.read(&mut one).map_err(undecodable)?;
+        let rest = self.decoder.finish().read(&mut one).map_err(undecodable)?;
+        if more + rest == 0 {
+            return Ok(());
         }
-        let mut rest = self.decoder.finish();
-        matches!(rest.read(&mut one), Ok(0))
+        Err(Finding::new(Fault::FrameHeader, "something stands behind the manifest, in its frame or after it"))
     }
+}
+
+/// The manifest frame is broken.
+pub(crate) fn undecodable(cause: io::Error) -> Finding {
+    Finding::new(Fault::Decode, format!("the manifest frame cannot be decompressed: {cause}"))
 }
 
 /// The content size that a frame's header declares; an error if the header breaks a rule of the format.
@@ -208,7 +213,7 @@ mod tests {
         let read = |stored: &[u8]| {
             let mut unpacked = manifest_decoder(stored, stored, 5).unwrap();
             let mut text = Vec::new();
-            unpacked.read_to_end(&mut text).is_ok() && text == b"lines" && unpacked.ends()
+            unpacked.read_to_end(&mut text).is_ok() && text == b"lines" && unpacked.end().is_ok()
         };
         assert!(read(&stored));
         assert!(!read(&stored[..stored.len() - 1]));

@@ -165,7 +165,8 @@ impl Builder {
         let NamedMember { line, marks, head_len } = member;
         ascending(self.members.last().map(|last| (&*last.path, &*last.kind)), &(&*line.path, &*line.kind))?;
         if !self.taken.take_marked(&line.name, marks) {
-            return Err(Finding::new(Fault::Collision, format!("the name {:?} is another's on some file system", line.name)));
+            let detail = format!("the name {:?} is another's on some file system", line.name);
+            return Err(Finding::new(Fault::Collision, detail).with(vec![line.object()]));
         }
         self.bytes = self.bytes.saturating_add(line.size);
         limit(self.bytes <= self.limits.bytes, "the members hold more bytes than allowed")?;

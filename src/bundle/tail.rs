@@ -62,9 +62,10 @@ fn unpack(source: &dyn Source, trailer: &Trailer, builder: &mut Builder) -> Resu
     sections.stream(MANIFEST_FRAME[2], &mut |_| Ok(()))?;
     let manifest_sha = sections.lines(MANIFEST_FRAME[3], builder)?;
     let tagmanifest = sections.small(MANIFEST_FRAME[4])?;
-    if sections.left != 0 || !sections.inner.ends() {
+    if sections.left != 0 {
         return Err(Finding::new(Fault::TagFile, "something stands behind the manifest in its frame").into());
     }
+    sections.inner.end()?;
     let tags = TagFiles { bagit, bag_info, tagmanifest };
     Ok(Manifested { stored_sha: stored.sha.finalize().into(), manifest_sha, tags })
 }
@@ -171,7 +172,7 @@ impl<R: Read + Send> Sections<R> {
         self.left = self.left.checked_sub(len).ok_or_else(short)?;
         self.inner.read_exact(buffer).map_err(|cause| match cause.kind() {
             io::ErrorKind::UnexpectedEof => short().into(),
-            _ => OpenError::from(Finding::new(Fault::Decode, format!("the manifest frame cannot be decompressed: {cause}"))),
+            _ => frame::undecodable(cause).into(),
         })
     }
 
