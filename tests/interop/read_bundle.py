@@ -2,8 +2,7 @@
 """Reads and checks a bundle after bundle-format.md alone: the second opinion on the format.
 
 `read_bundle.py BUNDLE` (needs `zstandard`) prints a JSON summary and exits with 0, or prints what is wrong and exits with 1."""
-import datetime, hashlib, json, re, struct, sys, unicodedata
-import zstandard
+import datetime, hashlib, json, re, struct, sys, unicodedata, zstandard
 
 MIB, OCTAL_MAX = 1 << 20, 0o77777777777
 TAGS = ["bagit.txt", "bag-info.txt", "manifest-sha256.txt", "manifest.jsonl", "tagmanifest-sha256.txt"]
@@ -14,8 +13,10 @@ KEYS = {  # required; optional
     "frame": "i off clen ulen tar sha256;", "member": "path kind name size sha256 frame at meta; key state reason",
     "gap": "state path kind reason; http", "kind": "kind listed captured degraded missing excluded unavailable requests;",
     "redacted": "path kind pointer reason;"}  # in the order of the lines
-TEXTS = set("format created tool content_id sha256 path kind name key state reason pointer".split())
-NUMBERS = set("major minor i off clen ulen tar size frame at http listed requests".split()) | set(STATES)
+INNER = {"counts": "members frames bytes;", "states": " ".join(STATES) + ";", "previous": "manifest_sha256 created;", "source": None, "meta": None}
+DIGESTS = {"sha256", "content_id", "manifest_sha256"}
+TEXTS = set("format created tool path kind name key state reason pointer".split()) | DIGESTS
+NUMBERS = set("major minor i off clen ulen tar size frame at http listed requests members frames bytes".split()) | set(STATES)
 DEVICE = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³])\Z")
 
 class Bad(Exception): ...
@@ -35,18 +36,15 @@ def frame(data, ulen, window_max=8 * MIB):
     raw = decoder.decompress(data)
     need(decoder.eof and not decoder.unused_data and len(raw) == size, "not exactly one whole frame")
     return raw
-
 def ustar(name, size, mtime, kind=b"0"):
     slash = name.find(b"/", len(name) - 101) if len(name) > 100 else -1
     prefix, name = name[:max(slash, 0)], name[slash + 1:]
     head = (name.ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + b"%011o\0%011o\0" % (size, mtime) + b" " * 8 + kind + bytes(100)
             + b"ustar\x0000" + bytes(64) + b"0000000\0" * 2 + prefix.ljust(155, b"\0") + bytes(12))
     return head[:148] + b"%06o\0 " % sum(head) + head[156:]
-
 def fits(name):
     slash = name.find(b"/", max(0, len(name) - 101))
     return name.isascii() and (len(name) <= 100 or 0 < slash <= 155 and slash + 1 < len(name))
-
 def head(name, size, mtime=0):
     """All bytes before a body."""
     name, records = name.encode(), b""
@@ -55,7 +53,6 @@ def head(name, size, mtime=0):
         records += b"%d" % length + record
     plain = ustar(name if fits(name) else b"bundle/pax", 0 if size > OCTAL_MAX else size, mtime)
     return ustar(b"bundle/PaxHeader", len(records), 0, b"x") + pad(records) + plain if records else plain
-
 def refuse(text): need(False, f"{text} is no exact integer")
 def strict(line):
     def once(pairs):
@@ -71,14 +68,19 @@ def strict(line):
     need(depth(value) <= 16, "a line is too deep")
     return value
 
-def check_line(line, lenient):
-    required, optional = (set(keys.split()) for keys in KEYS[line["t"]].split(";"))
-    need(required <= set(line) and (lenient or set(line) <= required | optional | {"t"}), f"keys of a {line['t']} line")
-    need(all(isinstance(line[k], str) for k in TEXTS & set(line)), "a text is none")
-    need(all(re.fullmatch("[0-9a-f]{64}", line[k]) for k in ("sha256", "content_id") if k in line), "a digest is none")
-    need(all(type(line[k]) is int and line[k] >= 0 for k in NUMBERS & set(line)), "a number is none")
-    need(re.fullmatch("[a-z0-9_-]{1,64}", line.get("kind", "x")), "not the name of a kind")
-
+def check_keys(value, keys, lenient, what):
+    required, optional = (set(part.split()) for part in keys.split(";"))
+    need(isinstance(value, dict) and required <= set(value) and (lenient or set(value) <= required | optional), f"keys of {what}")
+    known = {key: value[key] for key in (required | optional) & set(value)}
+    need(all(isinstance(known[k], str) for k in TEXTS & set(known)), "a text is none")
+    need(all(re.fullmatch("[0-9a-f]{64}", known[k]) for k in DIGESTS & set(known)), "a digest is none")
+    need(all(type(known[k]) is int and known[k] >= 0 for k in NUMBERS & set(known)), "a number is none")
+    need(re.fullmatch("[a-z0-9_-]{1,64}", known.get("kind", "x")) and known.get("http", 0) < 1 << 16, "no name of a kind, or no status")
+    if "created" in known:
+        need(re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", known["created"]), "a time is none")
+        datetime.datetime.strptime(known["created"], "%Y-%m-%dT%H:%M:%SZ")
+    for key in INNER.keys() & set(known):
+        check_keys(known[key], INNER[key] or ";", lenient or not INNER[key], key)
 def check_name(name, kind):
     tar, parts = "bundle/" + name, name.split("/")
     need(name.startswith(f"data/{kind}/") and len(tar.encode()) <= 1024 and len(parts) + 1 <= 64, f"name {name!r}")
@@ -93,9 +95,8 @@ def check_manifest(lines, trailer_minor, zm_off):
     by = {t: [line for line in lines if line.get("t") == t] for t in KEYS}
     known = [line for line in lines if line.get("t") in KEYS]
     need(known == sum(by.values(), []) and (lenient or known == lines) and len(by["bundle"]) == 1, "order or sort of lines")
-    [check_line(line, lenient) for line in known]
+    [check_keys(line, "t " + KEYS[line["t"]], lenient, f"a {line['t']} line") for line in known]
     need((first["format"], first["major"], first["minor"]) == ("lifeboat", 1, trailer_minor), "format or version")
-    need(len(first["created"]) == 20 and datetime.datetime.strptime(first["created"], "%Y-%m-%dT%H:%M:%SZ"), "created")
     need(not re.search(r"[\x00-\x1f\x7f-\x9f]", first["tool"]), "control characters in the tool's name")
     off = tar = 0
     for i, f in enumerate(by["frame"]):
@@ -115,10 +116,9 @@ def check_manifest(lines, trailer_minor, zm_off):
     need(len(set(names)) == len(names) and not folders & set(names), "names collide")
     check_sums(first, by)
     return by
-
 def check_sums(first, by):
     found = {"members": len(by["member"]), "frames": len(by["frame"]), "bytes": sum(m["size"] for m in by["member"])}
-    need(found.items() <= first["counts"].items(), "counts")
+    need(all(first["counts"][key] == value for key, value in found.items()), "counts")
     objects = {(m["kind"], m["path"]): m.get("state", "captured") for m in by["member"]}
     gaps = {(g["kind"], g["path"]): g["state"] for g in by["gap"]}
     need(not objects.keys() & gaps.keys() and set(gaps.values()) <= set(STATES[2:]), "an object has two lines")
@@ -129,7 +129,6 @@ def check_sums(first, by):
     need({k for k, _ in objects} <= {line["kind"] for line in by["kind"]}, "a kind without account")
     need([sum(line[s] for line in by["kind"]) for s in STATES] == [first["states"][s] for s in STATES], "states")
     need(objects.keys() >= {(r["kind"], r["path"]) for r in by["redacted"]}, "redacted line without object")
-
 def check_members(by, tar):
     frames, pos = by["frame"], by["frame"][0]["ulen"]
     ends = {f["tar"] + f["ulen"] for f in frames}
@@ -145,7 +144,6 @@ def check_members(by, tar):
         need(tar[pos:end] == header + pad(body) and sha(body) == m["sha256"], f"header, padding or digest of {m['path']}")
         pos = end
     need(pos == len(tar), "members do not fill the frames")
-
 def small_entry(name, tar):
     """The body of the entry that must stand at the start, and what follows it."""
     need(re.fullmatch(b"[0-7]{11}", tar[124:135]), f"header of {name}")
@@ -153,7 +151,6 @@ def small_entry(name, tar):
     entry = head(name, size) + pad(tar[512:512 + size])
     need(len(tar) >= 512 + size and tar[:len(entry)] == entry, f"header or padding of {name}")
     return tar[512:512 + size], tar[len(entry):]
-
 def read(data):
     need(data[:4] == b"\x28\xb5\x2f\xfd" and len(data) > 160 and data[-8:] == b"LIFEBOAT", "cut off, or no bundle")
     t = data[-160:]

@@ -5,11 +5,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
-use crate::forge::{Forge, entry, resum};
+use crate::forge::{Forge, entry, resum, squeeze};
 use crate::golden::{GOLDEN, fixtures, golden};
 use crate::writer::{many, write};
 use lifeboat::audit::{Depth, verify_bytes};
-use lifeboat::bundle::{Limits, OpenError, Options, Reader};
+use lifeboat::bundle::{Limits, Manifest, OpenError, Options, Reader};
 
 /// The codes of all findings; an error counts as what it says.
 fn codes(bytes: Vec<u8>) -> Vec<String> {
@@ -78,31 +78,54 @@ fn bytes_around_a_bundle_are_noticed() {
 fn frames_cannot_be_moved() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("b");
-    write(&target, Options { mean_frame: 16 << 10, max_frame: 64 << 10, ..Options::default() }, &many(40)).unwrap();
+    write(&target, Options { mean_frame: 16 << 10, max_frame: 64 << 10, ..Options::default() }, &many(15)).unwrap();
     let bytes = std::fs::read(&target).unwrap();
     let manifest = Reader::open_source(Box::new(bytes.clone()), Limits::default()).unwrap().manifest().clone();
-    let mut cuts: Vec<usize> = manifest.frames.iter().map(|frame| usize::try_from(frame.off).unwrap()).collect();
-    let last = manifest.frames.last().unwrap();
-    cuts.push(usize::try_from(last.off + last.clen).unwrap());
-    let frames: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
-    let tail = &bytes[*cuts.last().unwrap()..];
-    assert!(frames.len() > 8);
-    let joined = |frames: Vec<&[u8]>| codes([&frames.concat(), tail].concat());
-    assert_eq!(joined(frames.clone()), Vec::<String>::new());
-    for i in 0..frames.len() {
-        let (mut dropped, mut doubled) = (frames.clone(), frames.clone());
+    let parts = parts(&bytes, &manifest);
+    assert!(parts.len() > 12);
+    let joined = |parts: &[&[u8]]| codes(parts.concat());
+    assert_eq!(joined(&parts), Vec::<String>::new());
+    let mut tried = 0;
+    let mut noticed = |parts: &[&[u8]], what: &str, i: usize, j: usize| {
+        tried += 1;
+        assert!(!joined(parts).is_empty(), "part {i} {what} {j}");
+    };
+    let foreign: [&[u8]; 3] = [&squeeze(b""), &squeeze(&[0; 512]), b"\x50\x2A\x4D\x18\x04\0\0\0junk"];
+    for i in 0..parts.len() {
+        let mut dropped = parts.clone();
         dropped.remove(i);
-        doubled.insert(i, frames[i]);
-        assert_eq!(joined(dropped), ["tiling"], "frame {i} dropped");
-        assert_eq!(joined(doubled), ["tiling"], "frame {i} doubled");
-        for j in [0, i / 2, i.saturating_sub(1)].into_iter().filter(|j| *j != i) {
-            let (mut swapped, mut replaced) = (frames.clone(), frames.clone());
+        noticed(&dropped, "dropped", i, i);
+        for j in (0..parts.len()).filter(|j| *j != i) {
+            let (mut swapped, mut moved, mut replaced) = (parts.clone(), dropped.clone(), parts.clone());
             swapped.swap(i, j);
-            replaced[i] = frames[j];
-            assert!(!joined(swapped).is_empty(), "frames {i} and {j} swapped");
-            assert!(!joined(replaced).is_empty(), "frame {i} replaced by {j}");
+            moved.insert(j, parts[i]);
+            replaced[j] = parts[i];
+            noticed(&swapped, "swapped with", i, j);
+            noticed(&moved, "moved to", i, j);
+            noticed(&replaced, "put in the place of", i, j);
+        }
+        for j in 0..=parts.len() {
+            let mut doubled = parts.clone();
+            doubled.insert(j, parts[i]);
+            noticed(&doubled, "repeated at", i, j);
+        }
+        for piece in foreign {
+            let mut inserted = parts.clone();
+            inserted.insert(i, piece);
+            noticed(&inserted, "behind a foreign frame", i, i);
         }
     }
+    assert_eq!(tried, parts.len() * (1 + 3 * (parts.len() - 1) + parts.len() + 1 + 3));
+}
+
+/// The frames, the manifest, the tail and the trailer of a bundle.
+fn parts<'a>(bytes: &'a [u8], manifest: &Manifest) -> Vec<&'a [u8]> {
+    let place = |number: u64| usize::try_from(number).unwrap();
+    let trailer = bytes.len() - 160;
+    let number = |at: usize| place(u64::from_le_bytes(bytes[trailer + at..trailer + at + 8].try_into().unwrap()));
+    let begins = manifest.frames.iter().map(|frame| place(frame.off));
+    let cuts: Vec<usize> = begins.chain([number(8), number(32), trailer, bytes.len()]).collect();
+    cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
 }
 
 #[test]

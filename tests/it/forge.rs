@@ -55,6 +55,8 @@ pub(crate) struct Forge {
     pub(crate) tag_raw: Edit<Vec<u8>>,
     /// The tail before compression.
     pub(crate) tail: Edit<Vec<u8>>,
+    /// The manifest frame and the tail frame after compression.
+    pub(crate) sealed: Edit<[Vec<u8>; 2]>,
     /// Bytes that stand before the manifest frame, the tail frame and the trailer, without being mentioned.
     pub(crate) gaps: [&'static [u8]; 3],
     /// The trailer's bytes, before they are hashed.
@@ -78,6 +80,7 @@ impl Default for Forge {
             tags: Box::new(|_| ()),
             tag_raw: Box::new(|_| ()),
             tail: Box::new(|_| ()),
+            sealed: Box::new(|_| ()),
             gaps: [b"", b"", b""],
             trailer: Box::new(|_| ()),
             file: Box::new(|_| ()),
@@ -149,7 +152,9 @@ impl Forge {
         (self.tag_raw)(&mut tag_raw);
         let mut tail = vec![0; 1024];
         (self.tail)(&mut tail);
-        let (manifest, tail) = (squeeze(&tag_raw), squeeze(&tail));
+        let mut sealed = [squeeze(&tag_raw), squeeze(&tail)];
+        (self.sealed)(&mut sealed);
+        let [manifest, tail] = sealed;
         let mut file = stored.concat();
         file.extend_from_slice(self.gaps[0]);
         let manifest_off = file.len();

@@ -11,7 +11,7 @@ use lifeboat::bundle::OpenError;
 use serde_json::{Value, json};
 
 /// What a full verification says: the code of its first finding, or why it cannot look.
-fn outcome(bytes: Vec<u8>) -> String {
+pub(crate) fn outcome(bytes: Vec<u8>) -> String {
     match verify_bytes(bytes, Depth::Full) {
         Ok(verdict) => verdict.findings.first().map_or("whole".to_owned(), |finding| finding.fault.code().to_owned()),
         Err(OpenError::NeedsVersion { .. }) => "needs-version".to_owned(),
@@ -28,7 +28,7 @@ fn keep(what: &str, expected: &str, bytes: &[u8]) {
     }
 }
 
-fn check(cases: Vec<(&str, &str, Forge)>) {
+pub(crate) fn check(cases: Vec<(&str, &str, Forge)>) {
     let build = |what: &str, expected: &str, forge: &Forge| {
         let bytes = forge.build();
         keep(what, expected, &bytes);
@@ -43,31 +43,31 @@ fn check(cases: Vec<(&str, &str, Forge)>) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn forge() -> Forge {
+pub(crate) fn forge() -> Forge {
     Forge::default()
 }
 
-fn head(edit: impl Fn(&mut Value) + 'static) -> Forge {
+pub(crate) fn head(edit: impl Fn(&mut Value) + 'static) -> Forge {
     Forge { head: Box::new(edit), ..forge() }
 }
 
-fn raw(edit: impl Fn(&mut Vec<Vec<u8>>) + 'static) -> Forge {
+pub(crate) fn raw(edit: impl Fn(&mut Vec<Vec<u8>>) + 'static) -> Forge {
     Forge { raw: Box::new(edit), ..forge() }
 }
 
-fn stored(edit: impl Fn(&mut Vec<Vec<u8>>) + 'static) -> Forge {
+pub(crate) fn stored(edit: impl Fn(&mut Vec<Vec<u8>>) + 'static) -> Forge {
     Forge { stored: Box::new(edit), ..forge() }
 }
 
-fn lines(edit: impl Fn(&mut Vec<Value>) + 'static) -> Forge {
+pub(crate) fn lines(edit: impl Fn(&mut Vec<Value>) + 'static) -> Forge {
     Forge { lines: Box::new(edit), ..forge() }
 }
 
-fn text(edit: impl Fn(&mut Vec<u8>) + 'static) -> Forge {
+pub(crate) fn text(edit: impl Fn(&mut Vec<u8>) + 'static) -> Forge {
     Forge { text: Box::new(edit), ..forge() }
 }
 
-fn swap(from: &'static str, to: &'static str) -> Forge {
+pub(crate) fn swap(from: &'static str, to: &'static str) -> Forge {
     text(move |text| {
         let old = String::from_utf8(text.clone()).unwrap();
         assert!(old.contains(from), "{from}");
@@ -79,11 +79,11 @@ fn tags(edit: impl Fn(&mut Vec<(String, Vec<u8>)>) + 'static) -> Forge {
     Forge { tags: Box::new(edit), ..forge() }
 }
 
-fn tail(edit: impl Fn(&mut Vec<u8>) + 'static) -> Forge {
+pub(crate) fn tail(edit: impl Fn(&mut Vec<u8>) + 'static) -> Forge {
     Forge { tail: Box::new(edit), ..forge() }
 }
 
-fn trailer(edit: impl Fn(&mut [u8; 160]) + 'static) -> Forge {
+pub(crate) fn trailer(edit: impl Fn(&mut [u8; 160]) + 'static) -> Forge {
     Forge { trailer: Box::new(edit), ..forge() }
 }
 
@@ -104,13 +104,13 @@ fn tar_type(kind: u8) -> Forge {
 }
 
 /// Another name for notebook `/b`, in the manifest and in the archive.
-fn named(name: &'static str) -> Forge {
+pub(crate) fn named(name: &'static str) -> Forge {
     let mut forge = forge();
     name.clone_into(&mut forge.frames[1][1].name);
     forge
 }
 
-const JOB: usize = 6; // lines: header, three frames, members /a and /b, member 17, two kinds
+pub(crate) const JOB: usize = 6; // lines: header, three frames, members /a and /b, member 17, two kinds
 
 #[test]
 fn a_forged_bundle_without_a_lie_is_whole() {
