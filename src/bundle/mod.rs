@@ -51,7 +51,7 @@ pub(crate) use tarhead::{head as tar_head, padded, peek as tar_peek};
 pub struct Limits {
     /// Bytes of the tar stream; 64 GiB unless told.
     pub bytes: u64,
-    /// Members; ten million unless told.
+    /// Members, and as many lines that are neither member nor frame; ten million unless told.
     pub members: u64,
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Builder {
     unknown: Vec<Box<str>>,
     taken: Taken,
     bytes: u64,
+    /// Lines that are neither frames nor members.
+    others: u64,
 }
 
 /// Where a member stands in the frames, by itself, so that places can be compared without a look at every line.
@@ -65,6 +67,7 @@ impl Builder {
             unknown: Vec::new(),
             taken: Taken::default(),
             bytes: 0,
+            others: 0,
         }
     }
 
@@ -124,6 +127,8 @@ impl Builder {
             return Err(line::misplaced(SORTS[stage]));
         }
         self.stage = stage;
+        self.others += u64::from(!matches!(stage, 1 | 2) || matches!(line, Line::Unknown(_)));
+        limit(self.others <= self.limits.members, "there are more lines than allowed")?;
         match line {
             Line::Head => {}
             Line::Frame(index, frame) => self.frame(index, frame)?,

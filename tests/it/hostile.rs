@@ -576,6 +576,9 @@ fn a_newer_minor_version_is_read_and_kept() {
 
 #[test]
 fn the_hurt_objects_are_named() {
+    let line = |at: usize| json!({"t": "redacted", "path": "99", "kind": "job", "pointer": format!("/{at:05}"), "reason": "x"});
+    let lost = lines(move |lines| lines.extend((0..5000).map(line))).build();
+    assert!(verify_bytes(lost, Depth::Quick).unwrap().findings.len() <= 1000, "and no more of one sort");
     let verdict = verify_bytes(raw(|r| r[2][512] ^= 1).build(), Depth::Full).unwrap();
     assert_eq!(verdict.findings.len(), 1);
     assert_eq!(verdict.findings[0].objects.iter().map(|o| o.path.as_str()).collect::<Vec<_>>(), ["/a"]);
@@ -600,6 +603,12 @@ fn forge_offset(bytes: &[u8], frame: usize) -> usize {
 fn limits_are_the_callers() {
     use lifeboat::bundle::{Limits, Reader};
     let bytes = forge().build();
+    let removed = |at: usize| json!({"t": "redacted", "path": "17", "kind": "job", "pointer": format!("/{at}"), "reason": "x"});
+    let many = lines(move |lines| lines.extend((0..9).map(removed))).build();
+    let few = Limits { members: 8, ..Limits::default() };
+    let refused = Reader::open_source(Box::new(many.clone()), few).unwrap_err();
+    assert!(matches!(refused, OpenError::Damaged(finding) if finding.detail.contains("more lines than allowed")));
+    assert!(Reader::open_source(Box::new(many), Limits { members: 11, ..few }).is_ok());
     for limits in [Limits { members: 2, ..Limits::default() }, Limits { bytes: 30, ..Limits::default() }] {
         let refused = Reader::open_source(Box::new(bytes.clone()), limits).unwrap_err();
         assert!(matches!(refused, OpenError::Damaged(finding) if finding.fault.code() == "limit"));
