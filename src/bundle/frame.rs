@@ -73,8 +73,8 @@ pub(crate) fn manifest_decoder<R: Read>(header: &[u8], stored: R, ulen: u64) -> 
         return Err(Finding::new(Fault::Limit, format!("a manifest of {ulen} bytes is larger than the format allows")));
     }
     check_header(header, ulen, MANIFEST_WINDOW)?;
-    let mut decoder = zstd::Decoder::new(stored).map_err(undecodable)?.single_frame();
-    decoder.window_log_max(27).map_err(undecodable)?;
+    let mut decoder = zstd::Decoder::new(stored).map_err(|cause| undecodable(&cause))?.single_frame();
+    decoder.window_log_max(27).map_err(|cause| undecodable(&cause))?;
     Ok(Unpacked { decoder })
 }
 
@@ -93,8 +93,8 @@ impl<R: Read> Unpacked<R> {
     /// Checks that the frame ends here, exactly where the stored bytes end.
     pub(crate) fn end(mut self) -> Result<(), Finding> {
         let mut one = [0];
-        let more = self.decoder.read(&mut one).map_err(undecodable)?;
-        let rest = self.decoder.finish().read(&mut one).map_err(undecodable)?;
+        let more = self.decoder.read(&mut one).map_err(|cause| undecodable(&cause))?;
+        let rest = self.decoder.finish().read(&mut one).map_err(|cause| undecodable(&cause))?;
         if more + rest == 0 {
             return Ok(());
         }
@@ -103,7 +103,7 @@ impl<R: Read> Unpacked<R> {
 }
 
 /// The manifest frame is broken.
-pub(crate) fn undecodable(cause: io::Error) -> Finding {
+pub(crate) fn undecodable(cause: &io::Error) -> Finding {
     Finding::new(Fault::Decode, format!("the manifest frame cannot be decompressed: {cause}"))
 }
 

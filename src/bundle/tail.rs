@@ -172,7 +172,7 @@ impl<R: Read + Send> Sections<R> {
         self.left = self.left.checked_sub(len).ok_or_else(short)?;
         self.inner.read_exact(buffer).map_err(|cause| match cause.kind() {
             io::ErrorKind::UnexpectedEof => short().into(),
-            _ => frame::undecodable(cause).into(),
+            _ => frame::undecodable(&cause).into(),
         })
     }
 

@@ -371,6 +371,10 @@ fn names_are_in_the_finding_as_objects() {
     assert_eq!(verdict.findings[0].objects.iter().map(|object| object.path.as_str()).collect::<Vec<_>>(), ["/b"]);
 }
 
+/// Puts something into a folder.
+#[cfg(unix)]
+type Put = fn(&std::path::Path);
+
 /// What a hostile bundle makes `extract` do happens below the folder or not at all.
 #[cfg(unix)]
 #[test]
@@ -381,14 +385,14 @@ fn nothing_is_written_outside_of_the_folder() {
     let (inside, outside) = (stage.path().join("inside"), stage.path().join("outside"));
     std::fs::create_dir_all(&inside).unwrap();
     std::fs::create_dir_all(&outside).unwrap();
-    let stands: [(&str, &dyn Fn(&std::path::Path)); 4] = [
-        ("a hanging link for a folder", &|inside| symlink("../outside/new", inside.join("notebook")).unwrap()),
-        ("a link for a file", &|inside| {
+    let stands: [(&str, Put); 4] = [
+        ("a hanging link for a folder", |inside| symlink("../outside/new", inside.join("notebook")).unwrap()),
+        ("a link for a file", |inside| {
             std::fs::create_dir(inside.join("notebook")).unwrap();
             symlink("../../outside/file", inside.join("notebook/a.notebook.py")).unwrap();
         }),
-        ("a file for a folder", &|inside| std::fs::write(inside.join("notebook"), b"mine").unwrap()),
-        ("a folder for a file", &|inside| std::fs::create_dir_all(inside.join("notebook/a.notebook.py")).unwrap()),
+        ("a file for a folder", |inside| std::fs::write(inside.join("notebook"), b"mine").unwrap()),
+        ("a folder for a file", |inside| std::fs::create_dir_all(inside.join("notebook/a.notebook.py")).unwrap()),
     ];
     for (what, put) in stands {
         std::fs::remove_dir_all(&inside).unwrap();

@@ -1,5 +1,7 @@
 //! A survey of the embedded workspace.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use lifeboat::api::{Config, Options, Workspace};
 use lifeboat::event::{Observer, Silent};
 use lifeboat::simulator;
