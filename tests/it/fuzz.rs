@@ -8,7 +8,7 @@
 #![allow(clippy::print_stdout, reason = "says how far it came")]
 
 use crate::forge::{Forge, hex, object};
-use lifeboat::audit::{Depth, extract, list, verify_bytes};
+use lifeboat::audit::{Depth, extract, verify_bytes};
 use lifeboat::bundle::{Limits, Reader};
 use serde_json::json;
 use std::cell::RefCell;
@@ -155,7 +155,6 @@ fn outcome(bytes: &[u8]) -> String {
         Err(refused) => return format!("{refused:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned(),
     };
     if let Ok(reader) = Reader::open_source(Box::new(bytes.to_vec()), Limits::default()) {
-        let _ = list(reader.manifest());
         let read = reader.manifest().members.iter().flat_map(|member| reader.read(member)).count();
         if verdict.is_whole() {
             let folder = tempfile::tempdir().unwrap();
