@@ -64,7 +64,7 @@ pub enum RestoreError {
     /// The target is the source.
     #[error("the bundle comes from this very workspace ({id})")]
     SameWorkspace {
-        /// Id of the workspace.
+        /// Id of the workspace, or its address where there is no id.
         id: String,
     },
     /// The journals of earlier imports cannot be read.
@@ -177,7 +177,7 @@ pub async fn plan(
 ) -> Result<Plan, RestoreError> {
     let source = source_of(reader);
     let identity = workspace.identity().await?;
-    refuse_same(&source, &identity, options)?;
+    refuse_same(&source, &identity, workspace.host(), options)?;
     let mut contents = contents(reader, &options.selection)?;
     if options.goal != Goal::Restore {
         contents.objects.retain(|object| plan::has_switches(object.kind));
@@ -226,14 +226,15 @@ pub fn source_of(reader: &Reader) -> Source {
     Source { workspace_id: text("workspace_id"), host: text("host"), digest }
 }
 
-fn refuse_same(source: &Source, identity: &Identity, options: &Options) -> Result<(), RestoreError> {
-    let same = identity.workspace_id.as_ref().filter(|id| **id == source.workspace_id && !id.is_empty());
-    match same {
-        Some(id) if options.goal == Goal::Restore && !options.allow_same_workspace => {
-            Err(RestoreError::SameWorkspace { id: id.clone() })
-        }
-        _ => Ok(()),
-    }
+/// Ids tell; where a proxy or an old server gives none, the address does.
+fn refuse_same(source: &Source, identity: &Identity, host: &str, options: &Options) -> Result<(), RestoreError> {
+    let id = identity.workspace_id.as_deref().unwrap_or_default();
+    let (same, id) = match (source.workspace_id.as_str(), id) {
+        ("", _) | (_, "") => (source.host.eq_ignore_ascii_case(host), host),
+        (source, id) => (source == id, id),
+    };
+    let refused = same && options.goal == Goal::Restore && !options.allow_same_workspace;
+    if refused { Err(RestoreError::SameWorkspace { id: id.to_owned() }) } else { Ok(()) }
 }
 
 async fn look(
@@ -303,4 +304,23 @@ fn without_bytes(mut object: Object) -> Object {
         object.body = Body::Stored { len, sha256 };
     }
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Cloud;
+
+    #[test]
+    fn the_source_is_known_by_its_id_or_else_by_its_address() {
+        let refused = |source: &str, target: Option<&str>, host: &str| {
+            let source = Source { workspace_id: source.into(), host: "https://Adb-1.net".into(), digest: String::new() };
+            let workspace_id = target.map(str::to_owned);
+            let identity = Identity { workspace_id, user_name: "me".into(), is_admin: true, cloud: Cloud::Azure };
+            refuse_same(&source, &identity, host, &Options::default()).is_err()
+        };
+        assert!(refused("1", Some("1"), "https://other.net") && refused("1", None, "https://adb-1.net"));
+        assert!(refused("", Some("1"), "https://adb-1.net") && !refused("1", None, "https://adb-2.net"));
+        assert!(!refused("1", Some("2"), "https://adb-1.net"), "the ids are two");
+    }
 }
