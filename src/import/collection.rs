@@ -56,6 +56,10 @@ impl Hands<'_> {
                     Some(target) => return self.made_inert(ready, collection, Done::there(State::Created, target)).await,
                     None => trouble = Some(Trouble::Plan("the answer to the create names no id".into())),
                 },
+                Err(error) if is_ambiguous(&error) && !is_recognisable(ready) => {
+                    let text = "the answer to its create was lost: see whether it was made before you import again";
+                    return Err(Trouble::Person(What::Look, text.into(), Box::new(error.into())));
+                }
                 Err(error) if look_first(&error) => {
                     let lost = is_ambiguous(&error);
                     trouble = Some(Trouble::Api(error));
@@ -112,7 +116,7 @@ impl Hands<'_> {
         Ok(None)
     }
 
-    /// Scripts have no place for a stamp: name and bytes together tell.
+    /// Scripts have no place for a stamp: name and bytes together tell, as [`is_recognisable`] promises.
     async fn has_same_bytes(&self, ready: &Ready<'_>, collection: &'static Collection, item: &Value) -> Result<bool, ApiError> {
         let Some(id) = item.pointer(collection.id).map(text) else { return Ok(false) };
         let whole = match &collection.get {
@@ -206,6 +210,11 @@ fn key_of(kind: &Kind, document: &Value) -> Option<String> {
 fn stamp_in(kind: &Kind, body: &Map<String, Value>) -> Option<String> {
     let tags = body.get(kind.stamp?.trim_start_matches('/'))?;
     tags.get(STAMP)?.as_str().map(str::to_owned)
+}
+
+/// Whether what a lost answer made would be known again. Without a stamp, what may share its name would not.
+fn is_recognisable(ready: &Ready<'_>) -> bool {
+    ready.kind.key.unique || stamp_in(ready.kind, &ready.body).is_some() || ready.body.contains_key("script")
 }
 
 /// The stamp that a listed item shows; tags stand at the top or in the body.

@@ -40,17 +40,22 @@ pub(super) async fn start(seed: Seed, workspace_id: &str) -> Server {
 /// A bundle of a workspace, in a folder of its own.
 pub(super) struct Bundled {
     _folder: tempfile::TempDir,
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 pub(super) async fn bundle_of(seed: Seed) -> Bundled {
     let server = start(seed, SOURCE).await;
+    let bundled = bundle_from(&server).await;
+    server.stop().await;
+    bundled
+}
+
+pub(super) async fn bundle_from(server: &Server) -> Bundled {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("b.tar.zst");
     let options =
         export::Options { target: path.clone(), scope: Scope::default(), packing: bundle::Options::default(), created: None };
-    export::run(&connect(&server), options, silent()).await.unwrap();
-    server.stop().await;
+    export::run(&connect(server), options, silent()).await.unwrap();
     Bundled { _folder: folder, path }
 }
 
@@ -88,7 +93,7 @@ pub(super) async fn everything(server: &Server) -> Vec<Object> {
     restore::gather(&connect(server), &Scope::default(), &silent()).await.unwrap().objects
 }
 
-fn ids(objects: &[Object], kind: &str) -> BTreeMap<String, u64> {
+pub(super) fn ids(objects: &[Object], kind: &str) -> BTreeMap<String, u64> {
     let mut count = BTreeMap::new();
     for object in objects.iter().filter(|object| object.kind.name == kind) {
         *count.entry(object.key.clone()).or_default() += 1;
@@ -216,6 +221,30 @@ async fn done_and_then_silence_makes_no_twin() {
 #[tokio::test(flavor = "multi_thread")]
 async fn not_done_and_500_is_tried_again() {
     without_duplicates(|server| CREATES.iter().for_each(|call| server.faults().on(call).times(2).status(504))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_bears_no_stamp_is_not_made_twice_either() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let mut unstamped = options();
+    unstamped.plan.stamp = false;
+    let calm = start(Seed::Prepared, TARGET).await;
+    let planned = prepare(&bundled, &calm, &unstamped).await;
+    apply(&bundled, &planned, &calm, &mut Journal::none()).await;
+    let rough = start(Seed::Prepared, TARGET).await;
+    for call in ["POST /api/2.2/jobs/create", "POST /api/2.1/clusters/create"] {
+        rough.faults().on(call).times(2).after_handler().close();
+    }
+    let planned = prepare(&bundled, &rough, &unstamped).await;
+    let receipt = apply(&bundled, &planned, &rough, &mut Journal::none()).await;
+    assert_eq!(rough.faults().struck(), 4);
+    let lost = receipt.todos.iter().find(|todo| todo.what == What::Look && todo.text.contains("was lost")).unwrap();
+    assert_eq!(lost.objects.len(), 4, "{lost:?}");
+    let (most, found) = (everything(&calm).await, everything(&rough).await);
+    for kind in ["job", "cluster"] {
+        let most = ids(&most, kind);
+        assert!(ids(&found, kind).iter().all(|(name, count)| *count <= most[name]), "{kind}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
