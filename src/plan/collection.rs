@@ -374,12 +374,40 @@ pub(crate) fn name_of(kind: &Kind, key: &str, id: &str) -> String {
     }
 }
 
+/// An element of a list has no name but its place: one that is otherwise not the same is another one, which stays off.
+fn is_same_element(body: &Value, actual: &Value, parent: &str, field: &str) -> bool {
+    let is_index = |segment: &&str| segment.parse::<usize>().is_ok();
+    let Some(index) = parent.split('/').rfind(is_index) else { return true };
+    let end = parent.rfind(&format!("/{index}")).unwrap_or(0) + 1 + index.len();
+    let element = |side: &Value| {
+        let mut element = side.pointer(&parent[..end]).cloned().unwrap_or_default();
+        forget(&mut element, field);
+        canonical(&element)
+    };
+    element(body) == element(actual)
+}
+
+/// Takes a member out wherever it stands.
+fn forget(value: &mut Value, field: &str) {
+    match value {
+        Value::Object(members) => {
+            members.shift_remove(field);
+            members.values_mut().for_each(|member| forget(member, field));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| forget(item, field)),
+        _ => {}
+    }
+}
+
 /// What a person switched on in the target stays on: an import starts nothing, and stops nothing that it did not make.
 pub(super) fn as_active_as(body: &Map<String, Value>, changes: &[Change], actual: &Map<String, Value>) -> Map<String, Value> {
     let actual = Value::Object(actual.clone());
     let mut body = Value::Object(body.clone());
     for change in changes {
         let Some((parent, field)) = change.at.rsplit_once('/') else { continue };
+        if !is_same_element(&body, &actual, parent, field) {
+            continue;
+        }
         // An absent status means that it runs (core reference §10.5).
         let running = |value: Option<&Value>| field == "pause_status" && value.is_none_or(|value| value == "UNPAUSED");
         let there = actual.pointer(&change.at);

@@ -137,6 +137,20 @@ fn everything_that_starts_a_job_is_paused_and_what_a_person_started_stays() {
 }
 
 #[test]
+fn what_was_started_in_a_list_stays_and_starts_nothing_else_in_its_place() {
+    let trigger = |cron: &str, status: &str| json!({"schedule": {"quartz_cron_expression": cron, "timezone_id": "UTC"}, "pause_status": status});
+    let settings = |triggers: &[Value]| json!({"name": "n", "triggers": triggers});
+    let mut active = settings(&[trigger("a", "UNPAUSED"), trigger("b", "PAUSED")]);
+    active["tags"] = json!({"lifeboat_source": "100/1"});
+    let plan = |triggers: &[Value]| {
+        Case { bundle: vec![job("1", settings(triggers))], target: vec![job("5", active.clone())], ..Case::default() }.plan()
+    };
+    assert_eq!(plan(&[trigger("a", "UNPAUSED"), trigger("b", "UNPAUSED")]).writes(), 0);
+    let swapped = plan(&[trigger("b", "UNPAUSED"), trigger("a", "UNPAUSED")]);
+    assert!(!body(swapped.of("job", "1")).to_string().contains("UNPAUSED"), "{:?}", swapped.of("job", "1"));
+}
+
+#[test]
 fn references_follow_recorded_names_and_maps() {
     let tasks = |warehouse: &str| json!([{"task_key": "a", "sql_task": {"warehouse_id": warehouse}}, {"task_key": "b", "notebook_task": {"notebook_path": "/Shared/gone"}}]);
     let settings =
