@@ -5,7 +5,7 @@ use super::receipt::{Done, State};
 use super::send::{get, is_ambiguous, put, renamed, request, scim_patch};
 use super::{Hands, Ready, Trouble};
 use crate::api::{ApiError, ErrorKind};
-use crate::kinds::{Collection, Kind, Update};
+use crate::kinds::{Collection, Kind, Settle, Update};
 use crate::object::{STAMP, fold};
 use crate::plan::{Action, Found, What};
 use serde_json::{Map, Value, json};
@@ -25,6 +25,7 @@ impl Hands<'_> {
         let mut done = match &ready.step.action {
             Action::Create { .. } => self.create(ready, collection).await?,
             Action::Update { target, .. } => {
+                self.settle_again(ready, collection, target).await?;
                 self.update(ready, collection, target).await?;
                 Done::there(State::Updated, target.clone())
             }
@@ -37,7 +38,10 @@ impl Hands<'_> {
                 self.update(ready, collection, &target).await?;
                 Done::there(State::Updated, target)
             }
-            Action::Mark { target } => Done::there(State::Updated, target.clone()),
+            Action::Mark { target } => {
+                self.settle_again(ready, collection, target).await?;
+                Done::there(State::Updated, target.clone())
+            }
             _ => return Err(Trouble::Plan("the plan asks for something that this kind does not have".into())),
         };
         if let Some(target) = done.target.clone() {
@@ -130,16 +134,26 @@ impl Hands<'_> {
 
     /// What was made is switched off at once; if that fails, the report must say so.
     async fn made_inert(&self, ready: &Ready<'_>, collection: &'static Collection, done: Done) -> Result<Done, Trouble> {
-        let Some(target) = done.target.clone() else { return Ok(done) };
-        let id = text(&target.id);
-        for call in collection.settle {
-            let answer = self.workspace.call(&request(ready.kind, call, &[("id", &id)], None)).await;
-            answer.map_err(|error| {
-                let text = "it was made and may be running: stop it";
-                Trouble::Half(target.clone(), Box::new(Trouble::Person(What::Look, text.into(), Box::new(error.into()))))
-            })?;
+        if let Some((settle, target)) = collection.settle.zip(done.target.as_ref()) {
+            self.settle(ready, settle, target).await?;
         }
         Ok(done)
+    }
+
+    async fn settle(&self, ready: &Ready<'_>, settle: &'static Settle, target: &Found) -> Result<(), Trouble> {
+        let answer = self.workspace.call(&request(ready.kind, &settle.call, &[("id", &text(&target.id))], None)).await;
+        answer.map(drop).map_err(|error| {
+            let text = "it was made and may be running: stop it";
+            Trouble::Half(target.clone(), Box::new(Trouble::Person(What::Look, text.into(), Box::new(error.into()))))
+        })
+    }
+
+    /// What an import that died had made and not switched off is switched off now.
+    async fn settle_again(&self, ready: &Ready<'_>, collection: &'static Collection, target: &Found) -> Result<(), Trouble> {
+        match collection.settle {
+            Some(settle) if ready.step.settle => self.settle(ready, settle, target).await,
+            _ => Ok(()),
+        }
     }
 
     /// A mark that cannot be set (a hundred clusters are pinned already) is told; the object is there all the same.

@@ -113,20 +113,8 @@ mod tests {
     use crate::plan::{Action, FORMAT, Source, Step, Target};
 
     fn step(kind: &str, needs: &[usize]) -> Step {
-        Step {
-            source: SourceId { kind: kind.into(), id: String::new() },
-            key: String::new(),
-            action: Action::Folder,
-            links: vec![],
-            parent: None,
-            needs: needs.to_vec(),
-            after: vec![],
-            changes: vec![],
-            marks: vec![],
-            notes: vec![],
-            dead: vec![],
-            implied: false,
-        }
+        let source = SourceId { kind: kind.into(), id: String::new() };
+        Step { needs: needs.to_vec(), ..Step::alone(source, String::new(), Action::Folder) }
     }
 
     fn queue(steps: Vec<Step>) -> Queue {

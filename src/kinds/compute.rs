@@ -161,6 +161,17 @@ fn not_all_purpose(cluster: &Value) -> bool {
     cluster.get("cluster_source").and_then(Value::as_str).is_some_and(|source| !REAL_SOURCES.contains(&source))
 }
 
+/// Whether a cluster still has its first run, which began with its create: nobody has stopped it yet, nor started it again.
+fn never_stopped(cluster: &Value) -> bool {
+    let time = |name: &str| cluster.get(name).and_then(Value::as_i64).unwrap_or(0);
+    let state = cluster.get("state").and_then(Value::as_str);
+    let first = time("last_restarted_time") < time("start_time") + LONGEST_START;
+    matches!(state, Some("PENDING" | "RUNNING" | "RESIZING")) && time("terminated_time") == 0 && first
+}
+
+/// Milliseconds within which a new cluster is up; its first start counts as a restart as well.
+const LONGEST_START: i64 = 15 * 60 * 1000;
+
 pub(super) static CLUSTER: Kind = Kind {
     name: "cluster",
     title: "all-purpose clusters",
@@ -182,7 +193,10 @@ pub(super) static CLUSTER: Kind = Kind {
             under: None,
             part: None,
         },
-        settle: &[Call { method: "POST", path: "/api/2.1/clusters/delete", body: r#"{"cluster_id":"{id}"}"#, idempotent: true }],
+        settle: Some(&Settle {
+            call: Call { method: "POST", path: "/api/2.1/clusters/delete", body: r#"{"cluster_id":"{id}"}"#, idempotent: true },
+            missed: never_stopped,
+        }),
         marks: &[Mark {
             name: "pinned",
             list: List {
@@ -319,7 +333,7 @@ pub(super) static INSTANCE_POOL: Kind = Kind {
             under: None,
             part: None,
         },
-        settle: &[],
+        settle: None,
         marks: &[],
         leave: &[Leave { when: |pool| pool.get("state") == Some(&json!("DELETED")), reason: "deleted at the source" }],
         built_in: None,
@@ -413,7 +427,7 @@ pub(super) static INSTANCE_PROFILE: Kind = Kind {
             under: None,
             part: None,
         },
-        settle: &[],
+        settle: None,
         marks: &[],
         leave: &[],
         built_in: None,
@@ -460,7 +474,7 @@ pub(super) static GLOBAL_INIT_SCRIPT: Kind = Kind {
             under: None,
             part: None,
         },
-        settle: &[],
+        settle: None,
         marks: &[],
         leave: &[],
         built_in: None,

@@ -119,7 +119,7 @@ pub(super) static CLUSTER_POLICY: Kind = Kind {
             under: None,
             part: None,
         },
-        settle: &[],
+        settle: None,
         marks: &[],
         leave: &[],
         built_in: Some(|policy| policy.get("is_default") == Some(&json!(true))),

@@ -15,7 +15,7 @@ pub(super) static SECRET_SCOPE: Kind = Kind {
             id: None,
         },
         update: Update::Never("the backend of a scope cannot change"),
-        settle: &[],
+        settle: None,
         marks: &[],
         leave: &[],
         built_in: None,

@@ -62,8 +62,8 @@ pub struct Collection {
     pub create: Create,
     /// Brings one to the wanted state.
     pub update: Update,
-    /// Calls that follow each create at once, so that what was made is inert. `{id}` is the new id.
-    pub settle: &'static [Call],
+    /// What follows each create at once, so that what was made is inert.
+    pub settle: Option<&'static Settle>,
     /// Marks that only a second listing shows, kept in the object's `meta`.
     pub marks: &'static [Mark],
     /// Listed items that are no objects of their own.
@@ -145,6 +145,15 @@ pub struct Call {
     pub body: &'static str,
     /// Whether a second call does no harm.
     pub idempotent: bool,
+}
+
+/// A call that makes inert what a create set going.
+#[derive(Debug)]
+pub struct Settle {
+    /// The call; `{id}` is the new id.
+    pub call: Call,
+    /// Whether a document shows that the create was never followed by this call, so that an import died in between.
+    pub missed: fn(&Value) -> bool,
 }
 
 /// A yes or no that a second listing shows: a cluster is pinned.

@@ -110,12 +110,22 @@ impl Planner<'_> {
             Update::Replace { .. } | Update::Fields(_) => self.draft_replacement(index, &mut resolved, there, &actual, how),
         };
         draft.step.marks = marks;
-        if let (Action::Adopt { target } | Action::Unchanged { target: Some(target) }, false) =
-            (&draft.step.action, draft.step.marks.is_empty())
+        if self.is_unsettled(object, collection, target) {
+            draft.step.settle = true;
+            draft.step.notes.push("an import that died had made it, and did not come to stop it".into());
+        }
+        if let (Action::Adopt { target } | Action::Unchanged { target: Some(target) }, true) =
+            (&draft.step.action, draft.step.settle || !draft.step.marks.is_empty())
         {
             draft.step.action = Action::Mark { target: target.clone() };
         }
         draft
+    }
+
+    /// Whether an import of this very object left it running.
+    fn is_unsettled(&self, object: &Sanitized, collection: &Collection, target: &Object) -> bool {
+        let ours = super::index::stamped(target, &self.source.workspace_id) == Some(object.id());
+        ours && collection.settle.zip(target.document()).is_some_and(|(settle, document)| (settle.missed)(document))
     }
 
     fn draft_replacement(

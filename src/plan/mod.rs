@@ -148,6 +148,9 @@ pub struct Step {
     /// Yes-or-no marks that are set once the object is there, such as `pinned`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<String>,
+    /// Whether it still has to be made inert: an import that died made it and did not come to that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub settle: bool,
     /// What a reader of the report should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -172,6 +175,7 @@ impl Step {
             after: Vec::new(),
             changes: Vec::new(),
             marks: Vec::new(),
+            settle: false,
             notes: Vec::new(),
             dead: Vec::new(),
             implied: false,

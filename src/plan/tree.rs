@@ -134,20 +134,9 @@ impl Planner<'_> {
 pub(super) const IMPLIED: usize = usize::MAX / 2;
 
 fn implied_draft(folder: &str, place: String, action: Action) -> Draft {
-    let step = super::Step {
-        source: SourceId { kind: "directory".into(), id: folder.to_owned() },
-        key: place,
-        action,
-        links: Vec::new(),
-        parent: None,
-        needs: Vec::new(),
-        after: Vec::new(),
-        changes: Vec::new(),
-        marks: Vec::new(),
-        notes: vec!["only what lies below it is in the bundle".into()],
-        dead: Vec::new(),
-        implied: true,
-    };
+    let source = SourceId { kind: "directory".into(), id: folder.to_owned() };
+    let notes = vec!["only what lies below it is in the bundle".into()];
+    let step = super::Step { notes, implied: true, ..super::Step::alone(source, place, action) };
     Draft { step, object: None, needs: BTreeSet::new(), after: BTreeSet::new(), second: None }
 }
 

@@ -138,6 +138,9 @@ fn details(world: &World, id: &str, cluster: &Cluster) -> Map<String, Value> {
     if let Some(who) = &cluster.pinned_by {
         shown.insert("pinned_by_user_name".into(), json!(who));
     }
+    if let Some(time) = cluster.restarted {
+        shown.insert("last_restarted_time".into(), json!(time));
+    }
     if let Some(time) = cluster.terminated {
         shown.insert("terminated_time".into(), json!(time));
         let reason = json!({ "code": "USER_REQUEST", "type": "SUCCESS", "parameters": { "username": cluster.creator } });
@@ -235,7 +238,7 @@ fn start(world: &mut World, id: &str, name: &str) -> Result<(), Problem> {
         ("restart", "RUNNING") => (cluster.state, cluster.looks) = ("RESTARTING".into(), 2),
         (_, state) => return Err(Problem::state(format!("Cluster {id} is in unexpected state {state}."))),
     }
-    (cluster.started, cluster.terminated) = (now, None);
+    (cluster.restarted, cluster.terminated) = (Some(now), None);
     if let Some(list) = world.libraries.get_mut(id) {
         list.retain(|one| one["status"] != "UNINSTALL_ON_RESTART");
     }

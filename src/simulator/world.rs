@@ -68,6 +68,7 @@ pub(super) struct Cluster {
     pub(super) creator: String,
     pub(super) pinned_by: Option<String>,
     pub(super) started: i64,
+    pub(super) restarted: Option<i64>,
     pub(super) terminated: Option<i64>,
     /// How many more looks until the next state.
     pub(super) looks: u32,

@@ -1,6 +1,7 @@
 //! One test program for everything that is larger than a module.
 
 mod activate;
+mod again;
 mod api;
 mod audit;
 mod bad_bundle;
@@ -12,6 +13,7 @@ mod fuzz;
 mod golden;
 mod hostile;
 mod import;
+mod kills;
 mod layers;
 mod lies;
 mod process;

@@ -197,3 +197,35 @@ fn the_inventory_is_asked_for_what_is_referred_to() {
     assert!(wanted.wants(crate::kinds::by_name("job").expect("known"), "other", Some("100/1")));
     assert!(!wanted.wants(crate::kinds::by_name("job").expect("known"), "other", Some("101/1")));
 }
+
+/// A cluster of the target that an earlier import made, with what the server says of its run.
+fn made_before(run: &Value) -> Object {
+    let mut document = json!({"spec": {"cluster_name": "c", "num_workers": 1, "custom_tags": {"lifeboat_source": "100/c1"}},
+        "cluster_name": "c", "start_time": 1_000_000});
+    document.as_object_mut().unwrap().extend(run.as_object().cloned().unwrap());
+    Object { key: "c".into(), ..object("cluster", "t1", document) }
+}
+
+#[test]
+fn what_an_import_left_running_is_stopped_and_what_a_person_started_is_not() {
+    let cluster = object("cluster", "c1", json!({"spec": {"cluster_name": "c", "num_workers": 1}, "cluster_name": "c"}));
+    for (run, stops) in [
+        (json!({"state": "PENDING"}), true),
+        (json!({"state": "RUNNING", "last_restarted_time": 1_200_000}), true),
+        (json!({"state": "RUNNING", "last_restarted_time": 9_000_000}), false),
+        (json!({"state": "RUNNING", "terminated_time": 1_001_000}), false),
+        (json!({"state": "TERMINATED", "terminated_time": 1_001_000}), false),
+    ] {
+        let case = Case { bundle: vec![cluster.clone()], target: vec![made_before(&run)], ..Case::default() };
+        let plan = case.plan();
+        let step = plan.of("cluster", "c1");
+        assert_eq!((step.settle, matches!(step.action, Action::Mark { .. })), (stops, stops), "{run}: {step:?}");
+    }
+    let itself = Case {
+        target_workspace: "100",
+        bundle: vec![cluster.clone()],
+        target: vec![Object { id: "c1".into(), ..cluster }],
+        ..Case::default()
+    };
+    assert!(!itself.plan().of("cluster", "c1").settle, "the source's own cluster runs on");
+}

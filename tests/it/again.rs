@@ -1,0 +1,126 @@
+//! Second imports: the source went on, and people changed the target in the meantime.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
+
+use crate::import::{SOURCE, TARGET, apply, bundle_from, connect, everything, ids, options, prepare, start};
+use lifeboat::api::{Method, Request};
+use lifeboat::import::State;
+use lifeboat::journal::Journal;
+use lifeboat::object::Object;
+use lifeboat::plan::Plan;
+use lifeboat::simulator::{Seed, Server};
+use serde_json::{Value, json};
+
+async fn call(server: &Server, method: Method, path: &str, body: Value) -> Value {
+    let request = Request { body: Some(body), ..Request::new(method, "test", path) };
+    connect(server).call(&request).await.unwrap()
+}
+
+async fn post(server: &Server, path: &str, body: Value) {
+    call(server, Method::Post, path, body).await;
+}
+
+fn named<'a>(objects: &'a [Object], kind: &str, key: &str) -> &'a Object {
+    objects.iter().find(|object| object.kind.name == kind && object.key == key).unwrap()
+}
+
+/// The settings of a job, changed, as a reset wants them.
+fn reset(job: &Object, change: impl Fn(&mut Value)) -> Value {
+    let document = job.document().unwrap();
+    let mut settings = document["settings"].clone();
+    change(&mut settings);
+    json!({ "job_id": document["job_id"], "new_settings": settings })
+}
+
+fn notebook(path: &str, text: &str) -> Value {
+    let content = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
+    json!({ "path": path, "format": "SOURCE", "language": "PYTHON", "overwrite": true, "content": content })
+}
+
+/// What a plan writes, less what the sample holds that no import can bring.
+fn writes(plan: &Plan) -> Vec<String> {
+    let hopeless = |key: &str| key.ends_with("on a cluster that is gone") || key == "kv-northwind";
+    let writing = plan.steps.iter().filter(|step| step.action.writes() && !hopeless(&step.key));
+    let mut writes: Vec<_> = writing.map(|step| format!("{} {} {}", step.action.name(), step.source.kind, step.key)).collect();
+    writes.sort();
+    writes
+}
+
+/// The sample, and a target into which it was restored.
+async fn restored() -> (Server, Server) {
+    let source = start(Seed::Sample, SOURCE).await;
+    let bundled = bundle_from(&source).await;
+    let target = start(Seed::Prepared, TARGET).await;
+    let planned = prepare(&bundled, &target, &options()).await;
+    apply(&bundled, &planned, &target, &mut Journal::none()).await;
+    (source, target)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_of_the_next_night_brings_what_changed_and_deletes_nothing() {
+    let (source, target) = restored().await;
+    let before = everything(&source).await;
+    let job = named(&before, "job", "nightly settlement");
+    post(&source, "/api/2.2/jobs/reset", reset(job, |settings| settings["timeout_seconds"] = json!(77))).await;
+    post(
+        &source,
+        "/api/2.2/jobs/reset",
+        reset(named(&before, "job", "dbt gold"), |settings| settings["name"] = json!("dbt platinum")),
+    )
+    .await;
+    post(&source, "/api/2.2/jobs/delete", json!({ "job_id": named(&before, "job", "ping").document().unwrap()["job_id"] })).await;
+    let path = "/Shared/Ingest/Smart meters/load_readings";
+    post(&source, "/api/2.0/workspace/import", notebook(path, "# Databricks notebook source\nprint('new')\n")).await;
+    let id = &named(&before, "directory", "/Shared/ML").meta["object_id"];
+    let acl = json!({"access_control_list": [{"group_name": "analysts", "permission_level": "CAN_RUN"}]});
+    call(&source, Method::Put, &format!("/api/2.0/permissions/directories/{id}"), acl).await;
+    let bundled = bundle_from(&source).await;
+    let planned = prepare(&bundled, &target, &options()).await;
+    assert_eq!(
+        writes(&planned),
+        [
+            "attach permissions directory:/Shared/ML",
+            "update job dbt platinum",
+            "update job nightly settlement",
+            &format!("update notebook {path}"),
+        ]
+    );
+    let receipt = apply(&bundled, &planned, &target, &mut Journal::none()).await;
+    assert_eq!(receipt.count(State::Failed), 0);
+    let after = everything(&target).await;
+    assert!(!named(&after, "job", "nightly settlement").document().unwrap().to_string().contains("UNPAUSED"));
+    assert_eq!((ids(&after, "job").get("ping"), ids(&after, "job").get("dbt gold")), (Some(&1), None));
+    assert_eq!(writes(&prepare(&bundled, &target, &options()).await), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_did_in_the_target_is_brought_back_or_left_and_never_doubled() {
+    let (source, target) = restored().await;
+    let bundled = bundle_from(&source).await;
+    let there = everything(&target).await;
+    let nightly = named(&there, "job", "nightly settlement");
+    post(&target, "/api/2.2/jobs/reset", reset(nightly, |settings| settings["schedule"]["pause_status"] = json!("UNPAUSED")))
+        .await;
+    post(
+        &target,
+        "/api/2.2/jobs/reset",
+        reset(named(&there, "job", "per region"), |settings| settings["name"] = json!("mine now")),
+    )
+    .await;
+    post(&target, "/api/2.2/jobs/delete", json!({ "job_id": named(&there, "job", "pooled").document().unwrap()["job_id"] }))
+        .await;
+    let copied = reset(named(&there, "job", "dbt gold"), |_| {})["new_settings"].clone();
+    post(&target, "/api/2.2/jobs/create", copied).await;
+    let shared = named(&there, "cluster", "shared autoscale").document().unwrap();
+    post(&target, "/api/2.1/clusters/start", json!({ "cluster_id": shared["cluster_id"] })).await;
+    let planned = prepare(&bundled, &target, &options()).await;
+    apply(&bundled, &planned, &target, &mut Journal::none()).await;
+    let after = everything(&target).await;
+    assert!(named(&after, "job", "nightly settlement").document().unwrap().to_string().contains("UNPAUSED"), "it stays on");
+    let counts = ids(&after, "job");
+    assert_eq!((counts.get("per region"), counts.get("mine now")), (Some(&1), None), "the mark tells which one it is");
+    assert_eq!(
+        (counts["pooled"], counts["dbt gold"]),
+        (1, 2),
+        "what was deleted comes back, what was copied is not copied again"
+    );
+}
