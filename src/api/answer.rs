@@ -1,7 +1,7 @@
 //! Reads what a workspace answers: a value, or one of the seven shapes in which it says no.
 
 use super::error::{ApiError, ErrorKind};
-use super::request::Request;
+use super::request::{Method, Request};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
@@ -23,13 +23,15 @@ struct Said {
 }
 
 impl Answer {
-    /// The JSON value of a success, `null` for an empty body; else the error that the answer stands for.
+    /// The JSON value of a success, `null` for an empty body; else the error that the answer stands for. A read without a body
+    /// is no success: even an empty folder is `{}`, and what lost its body on the way must not pass for nothing at all.
     pub(super) fn into_value(self, request: &Request) -> Result<Value, ApiError> {
         if let Some(error) = self.refusal(request) {
             return Err(error);
         }
         if self.body.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Value::Null);
+            let lost = request.method == Method::Get;
+            return if lost { Err(self.error(request, ErrorKind::Network, "the answer is empty")) } else { Ok(Value::Null) };
         }
         if self.is_html() {
             return Err(self.error(request, ErrorKind::Login, "an HTML page came instead of an answer"));
@@ -355,10 +357,11 @@ mod tests {
     }
 
     #[test]
-    fn success_is_a_value_and_an_empty_body_is_null() {
-        let get = Request::get("job", "/x");
-        assert_eq!(answer(200, &[], "").into_value(&get).unwrap(), Value::Null);
-        assert_eq!(answer(204, &[], " \n").into_value(&get).unwrap(), Value::Null);
+    fn success_is_a_value_and_a_write_may_have_none() {
+        let (get, delete) = (Request::get("job", "/x"), Request::delete("job", "/x"));
+        assert_eq!(answer(200, &[], "").into_value(&delete).unwrap(), Value::Null);
+        assert_eq!(answer(204, &[], " \n").into_value(&delete).unwrap(), Value::Null);
+        assert_eq!(answer(200, &[], " \n").into_value(&get).unwrap_err().kind, ErrorKind::Network);
         let run = json!({"error_code": "X", "message": "m", "run_id": 1});
         assert_eq!(
             answer(200, &[], &run.to_string()).into_value(&get).unwrap(),

@@ -131,7 +131,9 @@ impl ApiError {
 
     /// An answer that does not hold what it should.
     pub fn protocol(request: &Request, message: &str) -> Self {
-        Self::new(request.method, &request.path, ErrorKind::Protocol, message)
+        let mut error = Self::new(request.method, &request.path, ErrorKind::Protocol, message);
+        (error.status, error.tries) = (Some(200), 1);
+        error
     }
 
     /// Something on this side of the wire that kept a call from being of use: a full disk.

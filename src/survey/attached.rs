@@ -1,6 +1,6 @@
 //! What hangs on other objects: permissions, libraries, the keys and ACLs of secret scopes.
 
-use super::collection::is_id;
+use super::collection::{an_object, is_id};
 use super::{GapState, Parent, Survey, Task, template, text_at};
 use crate::api::ApiError;
 use crate::kinds::{self, Attached, Kind, Read, Shape};
@@ -39,7 +39,9 @@ impl Survey {
         }
         let request =
             template::get(kind.name, path, &[("type", parent.kind.permissions.unwrap_or("")), ("parent", &parent.api_id)]);
-        match (self.workspace.call(&request).await, items) {
+        let answer = self.workspace.call(&request).await;
+        let answer = if items.is_none() { answer.and_then(|document| an_object(&request, document)) } else { answer };
+        match (answer, items) {
             (Ok(document), None) => self.document(kind, &parent, document).await,
             (Ok(document), Some((items, id))) => self.entries(kind, &parent, &document, items, id).await,
             (Err(error), _) if error.is_unavailable() => self.unavailable(kind, &parent, &error).await,

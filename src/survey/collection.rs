@@ -1,7 +1,7 @@
 //! Collections: list, leave out what is none of ours, read each.
 
 use super::{GapState, Survey, Task, key_of, template, text_at};
-use crate::api::{self, ApiError};
+use crate::api::{self, ApiError, Request};
 use crate::event::Event;
 use crate::kinds::{self, Attached, Collection, Get, Kind, List, Paging, Read, Shape};
 use crate::object::{Body, Object, STAMP};
@@ -126,14 +126,14 @@ impl Survey {
     /// One object with the arrays of all its pages (core reference §10.1).
     async fn whole(&self, kind: &'static Kind, get: &Get, id: &str) -> Result<Value, ApiError> {
         let request = template::get(kind.name, get.path, &[("id", id)]);
-        let mut document = self.workspace.call(&request).await?;
+        let mut document = an_object(&request, self.workspace.call(&request).await?)?;
         let mut next = take_token(&mut document);
         let mut tokens = HashSet::new();
         while let Some(token) = next.filter(|_| !get.arrays.is_empty()) {
             if !tokens.insert(token.clone()) || tokens.len() > MOST_PAGES {
                 return Err(ApiError::protocol(&request, "the object goes in circles: its pages have no end"));
             }
-            let mut page = self.workspace.call(&request.clone().query("page_token", token)).await?;
+            let mut page = an_object(&request, self.workspace.call(&request.clone().query("page_token", token)).await?)?;
             next = take_token(&mut page);
             get.arrays.iter().for_each(|array| append(&mut document, &mut page, array));
         }
@@ -159,6 +159,12 @@ impl Survey {
     pub(super) fn asks_for_attached(&self, kind: &Kind) -> bool {
         self.scope.selection.wants_attached(kind.name)
     }
+}
+
+/// What one object is read as. An answer without a single field is none, and must not pass for it.
+pub(super) fn an_object(request: &Request, answer: Value) -> Result<Value, ApiError> {
+    let is_one = answer.as_object().is_some_and(|fields| !fields.is_empty());
+    if is_one { Ok(answer) } else { Err(ApiError::protocol(request, "the answer holds no object")) }
 }
 
 fn id_of(kind: &Kind, item: &Value) -> Option<String> {

@@ -1,5 +1,6 @@
 //! The workspace tree: folders, notebooks, files, Git folders, and objects of other types. Core reference §2, §13.
 
+use super::collection::an_object;
 use super::{GapState, Survey, Task, text_at};
 use crate::api::{ApiError, ErrorKind, Request, encode_path};
 use crate::kinds::{self, Kind, Shape, Tree};
@@ -198,7 +199,7 @@ impl Survey {
 
     async fn repo(&self, kind: &'static Kind, path: &str, info: &Value) -> Result<Object, ApiError> {
         let request = Request::get("repo", format!("/api/2.0/repos/{}", object_id(info)));
-        let document = self.workspace.call(&request).await?;
+        let document = an_object(&request, self.workspace.call(&request).await?)?;
         let commit = document.get("head_commit_id").cloned();
         let mut object = self.listed_object(kind, path, info, Body::Json(document));
         object.meta.extend(commit.map(|commit| ("head_commit_id".to_owned(), commit)));

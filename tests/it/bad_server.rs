@@ -221,6 +221,7 @@ async fn ids_that_mean_something_else_are_never_asked_for() {
                 Some(json(200, value!({"jobs": ids.map(|id| value!({"job_id": id})).collect::<Vec<_>>()})))
             }
             "/api/2.2/jobs/get" => Some(json(200, value!({"settings": {"name": "n".repeat(20_000)}}))),
+            path if path.starts_with("/api/2.0/global-init-scripts/") => Some(json(200, value!({"name": "s"}))),
             "/api/2.0/global-init-scripts" => Some(json(200, value!({"scripts": strange.map(|id| value!({"script_id": id}))}))),
             _ => None,
         }
@@ -398,6 +399,7 @@ async fn no_credential_reaches_a_bundle_or_a_listener() {
         "/api/2.0/git-credentials": {"credentials": [{"credential_id": 3, "git_provider": "x", "git_username": "u", "personal_access_token": "hunter2", "note": &all}]},
         "/api/2.0/pipelines": {"statuses": [{"pipeline_id": "q", "name": &all, "spec": everywhere}]},
         "/api/2.0/preview/scim/v2/Groups": {"Resources": [{"id": "9", "displayName": &all}], "totalResults": 1},
+        "/api/2.0/preview/scim/v2/Groups/9": {"id": "9", "displayName": &all},
     });
     let refusal = value!({"error_code": "BAD", "message": &all, "details": [{"reason": &secrets[0]}]});
     let refused = refusal.clone();
@@ -433,4 +435,25 @@ async fn no_credential_reaches_a_bundle_or_a_listener() {
         }
     }
     assert!(manifest.redacted.len() > 30, "{}", manifest.redacted.len());
+}
+
+/// Half a backup that looks whole is worse than none: an answer without a field is no job, no ACL, no Git folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_hold_nothing_are_no_objects() {
+    let outcome = bad(|seen| match seen.path() {
+        "/api/2.0/workspace/list" if path_of(seen) == "/" => {
+            Some(listing(value!([{"object_type": "REPO", "object_id": 7, "path": "/r"}, {"object_type": "DIRECTORY", "object_id": 8, "path": "/d"}])))
+        }
+        "/api/2.2/jobs/list" => Some(json(200, value!({"jobs": [{"job_id": 1, "settings": {"name": "hollow"}}]}))),
+        "/api/2.0/instance-pools/list" => Some(json(200, value!({"instance_pools": [{"instance_pool_id": "p"}]}))),
+        "/api/2.0/instance-pools/get" => Some(json(200, value!(["p"]))),
+        "/api/2.0/permissions/directories/8" => Some(json(200, value!({}))),
+        _ => None,
+    })
+    .export()
+    .await;
+    for (kind, id) in [("job", "1"), ("instance_pool", "p"), ("repo", "/r"), ("permissions", "directories/8")] {
+        assert!(!outcome.paths(kind).contains(&id.to_owned()), "{kind}");
+        outcome.misses(kind, id, "no object");
+    }
 }
