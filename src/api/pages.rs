@@ -1,7 +1,7 @@
 //! Walks a listing to its end, and notices when it has none.
 
 use super::Workspace;
-use super::error::{ApiError, ErrorKind};
+use super::error::ApiError;
 use super::request::{Paging, Request};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -11,6 +11,9 @@ const MOST_EMPTY: u32 = 1000;
 
 /// Items after which a listing counts as endless: far beyond every limit of a workspace.
 const MOST_ITEMS: u64 = 2_000_000;
+
+/// Pages after which a listing counts as endless, however little each of them holds.
+const MOST_PAGES: u64 = 50_000;
 
 /// Where a walk stands.
 struct Walk<'a> {
@@ -82,10 +85,12 @@ impl Walk<'_> {
     }
 
     fn step(&mut self, answer: &Value, page: &[Value]) -> Result<Next, ApiError> {
+        self.page += 1;
         self.seen += page.len() as u64;
         self.empty = if page.is_empty() { self.empty + 1 } else { 0 };
-        if self.seen > MOST_ITEMS || self.empty > MOST_EMPTY {
-            return Err(self.wrong(format!("the listing has no end: {} items, then {} empty pages", self.seen, self.empty)));
+        if self.seen > MOST_ITEMS || self.empty > MOST_EMPTY || self.page > MOST_PAGES {
+            let (seen, pages, empty) = (self.seen, self.page - 1, self.empty);
+            return Err(self.wrong(format!("the listing has no end: {seen} items on {pages} pages, the last {empty} empty")));
         }
         match self.paging {
             Paging::None => Ok(Next::End),
@@ -128,7 +133,6 @@ impl Walk<'_> {
         if total.is_some_and(|total| self.seen >= total) {
             return Ok(Next::End);
         }
-        self.page += 1;
         Ok(Next::Ask(vec![("page", self.page.to_string()), ("page_size", page_size.to_string())]))
     }
 
@@ -147,9 +151,21 @@ impl Walk<'_> {
     }
 
     fn wrong(&self, message: String) -> ApiError {
-        let mut error = ApiError::new(self.request.method, &self.request.path, ErrorKind::Protocol, message);
-        error.status = Some(200);
-        error.tries = 1;
-        error
+        ApiError::protocol(self.request, &message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_page_that_always_has_a_successor_is_left_in_the_end() {
+        let request = Request::get("job", "/api/2.2/jobs/list");
+        let (tokens, last) = (HashSet::new(), Vec::new());
+        let mut walk = Walk { request: &request, paging: Paging::TOKEN, items: "jobs", tokens, seen: 0, page: 1, empty: 0, last };
+        let pages = (0..).take_while(|page| walk.step(&json!({"next_page_token": page}), &[json!(page)]).is_ok());
+        assert_eq!(pages.count() as u64, MOST_PAGES - 1);
     }
 }
