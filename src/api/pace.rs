@@ -2,6 +2,9 @@
 //!
 //! Per family: a rate (governor), a gate on how many requests are in flight, and one instant before which nobody may
 //! ask. The gate adapts: a 429 halves it, success widens it again by one per round. All workers share one [`Pacer`].
+//!
+//! A family that only fails, for several times the patience of one call, is lost: its calls are answered here, but for one now
+//! and then that finds out whether it is back. Otherwise each of a hundred thousand objects would wait for itself.
 
 use super::request::{Method, Request};
 use governor::{DefaultDirectRateLimiter, Quota};
@@ -120,6 +123,14 @@ struct State {
     width: f64,
     in_flight: u32,
     not_before: Option<Instant>,
+    outage: Option<Outage>,
+}
+
+/// Nothing but failures, from the first to the last.
+struct Outage {
+    first: Instant,
+    last: Instant,
+    asked: Option<Instant>,
 }
 
 /// Leave to have one request in flight; give it back by dropping it.
@@ -163,6 +174,34 @@ impl Pacer {
         !resting
     }
 
+    /// What became of one try: `failed` if it says that the workspace, or the way to it, is in trouble. `patience` is that of one
+    /// call; failures further apart than that are two troubles.
+    pub(super) fn tried(&self, family: Family, failed: bool, patience: Duration) {
+        let (now, mut state) = (Instant::now(), self.gates[family as usize].state());
+        state.outage = failed.then(|| match state.outage.take() {
+            Some(outage) if now - outage.last <= patience => Outage { last: now, ..outage },
+            _ => Outage { first: now, last: now, asked: None },
+        });
+    }
+
+    /// Whether the family has failed for three times `patience`, and does so still.
+    pub(super) fn is_lost(&self, family: Family, patience: Duration) -> bool {
+        let state = self.gates[family as usize].state();
+        state
+            .outage
+            .as_ref()
+            .is_some_and(|outage| outage.last - outage.first >= 3 * patience && outage.last.elapsed() <= patience)
+    }
+
+    /// Whether a call to a lost family should be made all the same: one, after each tenth of `patience`.
+    pub(super) fn may_look(&self, family: Family, patience: Duration) -> bool {
+        let mut state = self.gates[family as usize].state();
+        let Some(outage) = &mut state.outage else { return true };
+        let due = outage.asked.is_none_or(|asked| asked.elapsed() >= patience / 10);
+        outage.asked = if due { Some(Instant::now()) } else { outage.asked };
+        due
+    }
+
     /// The family's name for events.
     pub(super) fn name(&self, family: Family) -> &'static str {
         self.gates[family as usize].limit.name
@@ -182,7 +221,7 @@ impl Gate {
     fn new(limit: &Limit) -> Self {
         let burst = NonZeroU32::new(limit.in_flight).unwrap_or(NonZeroU32::MIN);
         let rate = NonZeroU32::new(limit.per_minute).map(|rate| limiter(Quota::per_minute(rate), burst));
-        let state = State { width: f64::from(limit.in_flight.max(1)), in_flight: 0, not_before: None };
+        let state = State { width: f64::from(limit.in_flight.max(1)), in_flight: 0, not_before: None, outage: None };
         Self { limit: *limit, rate, state: Mutex::new(state), changed: Notify::new() }
     }
 

@@ -5,6 +5,7 @@
 
 use super::answer::told;
 use super::error::{ApiError, ErrorKind};
+use super::pace::Family;
 use super::redact::Redactor;
 use super::request::{Repeat, Request};
 use super::{Inner, Workspace};
@@ -46,12 +47,16 @@ impl Failure {
         Self { error, no_work, spoilt: false }
     }
 
-    fn may_repeat(&self, request: &Request) -> bool {
+    /// Whether it is a trouble that may pass, be it sensible to repeat the call or not.
+    fn is_passing(&self) -> bool {
         let error = &self.error;
-        let passing = error.status == Some(429)
+        error.status == Some(429)
             || matches!(error.kind, ErrorKind::Server | ErrorKind::Network | ErrorKind::Throttled)
-            || transient(error).is_some();
-        passing && !self.spoilt && (self.no_work || request.repeat == Repeat::Safe)
+            || transient(error).is_some()
+    }
+
+    fn may_repeat(&self, request: &Request) -> bool {
+        self.is_passing() && !self.spoilt && (self.no_work || request.repeat == Repeat::Safe)
     }
 }
 
@@ -134,9 +139,18 @@ impl Workspace {
         F: Future<Output = Result<T, Failure>>,
     {
         let inner = &*self.inner;
-        let outcome = attempt
+        let (family, patience) = (Family::of(request), inner.options.retry_budget);
+        let careful = || async {
+            if inner.pacer.is_lost(family, patience) && !inner.pacer.may_look(family, patience) {
+                return Err(inner.lost(request));
+            }
+            let outcome = attempt().await;
+            inner.pacer.tried(family, outcome.as_ref().is_err_and(Failure::is_passing), patience);
+            outcome
+        };
+        let outcome = careful
             .retry(backoff(inner))
-            .when(|failure: &Failure| failure.may_repeat(request))
+            .when(|failure: &Failure| failure.may_repeat(request) && !inner.pacer.is_lost(family, patience))
             .adjust(|failure, pause| inner.pause(effort, failure, pause?))
             .notify(|failure, wait| inner.tell_retry(request, effort, failure, wait))
             .await;
@@ -165,6 +179,13 @@ impl Inner {
         const STRANGER: Duration = Duration::from_secs(10);
         let stranger = failure.error.status.is_none() && failure.no_work && !self.reached.load(Ordering::Relaxed);
         if stranger { self.options.retry_budget.min(STRANGER) } else { self.options.retry_budget }
+    }
+
+    /// A call that is not made.
+    fn lost(&self, request: &Request) -> Failure {
+        let (name, minutes) = (self.pacer.name(Family::of(request)), 3 * self.options.retry_budget.as_secs() / 60);
+        let message = format!("not asked, since all calls of the family \"{name}\" have failed for {minutes} min");
+        Failure::before_work(ApiError::new(request.method, &request.path, ErrorKind::Network, message))
     }
 
     fn tell_retry(&self, request: &Request, effort: &Effort, failure: &Failure, wait: Duration) {

@@ -168,3 +168,36 @@ async fn one_families_rest_does_not_hold_up_another() {
     assert!(start.elapsed() < Duration::from_millis(1500));
     resting.abort();
 }
+
+/// Without an end to it, each of a hundred thousand objects would wait five minutes for itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_family_that_only_fails_is_given_up_and_found_again() {
+    let well = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let server = well.clone();
+    let mock = Mock::start(move |seen, _| {
+        let fails = seen.path() == LIST && !server.load(Ordering::SeqCst);
+        if fails { no(503, "TEMPORARILY_UNAVAILABLE", "down") } else { json(200, value!({"id": 1})) }
+    })
+    .await;
+    let options = Options { retry_budget: Duration::from_millis(300), pause: Duration::from_millis(20), ..hasty() };
+    let (workspace, _) = opened(Config::with_host_and_token(&mock.url, "dapi-canary"), options);
+    let start = Instant::now();
+    let mut last = String::new();
+    for _ in 0..300 {
+        last = workspace.call(&get()).await.unwrap_err().to_string();
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "300 objects at 0.3 s each, in {:?}", start.elapsed());
+    assert!(last.contains("not asked") && last.contains("\"jobs\""), "{last}");
+    workspace.call(&Request::get("cluster", "/api/2.1/clusters/list")).await.expect("another family is not to blame");
+    well.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    workspace.call(&get()).await.expect("somebody looks whether it is back");
+    workspace.call(&get()).await.expect("and then it is");
+}
+
+#[tokio::test]
+async fn an_answer_that_lost_its_body_is_asked_for_again() {
+    let empty = || Reply::Whole(200, vec![("content-type", "application/json".into())], Vec::new());
+    assert_eq!(once(get(), empty).await, (2, Ok(())));
+    assert_eq!(once(create(), empty).await, (1, Ok(())), "a write may have nothing to say");
+}
