@@ -245,3 +245,54 @@ fn hosts_for_drills_are_taken_as_they_are() {
     assert_eq!((config.host(), config.auth_type()), (Some("http://127.0.0.1:8080"), AuthType::Pat));
     assert!(!format!("{config:?}").contains("canary"));
 }
+
+const AZURE: &str = "https://adb-1.1.azuredatabricks.net";
+const ARM: [(&str, &str); 3] = [("ARM_CLIENT_ID", "i"), ("ARM_CLIENT_SECRET", "s"), ("ARM_TENANT_ID", "t")];
+
+const SEEN_BY_OTHERS: &str = "
+[DEFAULT]\nhost = https://default.example\ntoken = t
+[pat]\nhost = https://pat.example\ntoken = t
+[m2m]\nhost = https://m2m.example\nclient_id = i\nclient_secret = s
+[azure]\nhost = https://adb-1.1.azuredatabricks.net\nazure_client_id = i\nazure_client_secret = s\nazure_tenant_id = t
+[bare-azure]\nhost = https://adb-1.1.azuredatabricks.net
+[both]\nhost = https://both.example\ntoken = t\nclient_id = i\nclient_secret = s
+[forced]\nhost = https://both.example\ntoken = t\nclient_id = i\nclient_secret = s\nauth_type = oauth-m2m
+[half]\nhost = https://adb-1.1.azuredatabricks.net\ntoken = t\nazure_workspace_resource_id = /subscriptions/s/x
+";
+
+/// What databricks-sdk 0.156 for Python chose (`Config(...).host`, `.auth_type`) when it was given the same; "" where it refused.
+#[test]
+fn the_choice_is_that_of_the_official_client() {
+    let with = |env: &[(&'static str, &'static str)]| [&ARM[..], env].concat();
+    let cases: [(Option<&str>, Vec<(&str, &str)>, &str, &str); 24] = [
+        (None, vec![], "https://default.example", "pat"),
+        (Some("m2m"), vec![], "https://m2m.example", "oauth-m2m"),
+        (Some("azure"), vec![], AZURE, "azure-client-secret"),
+        (Some("both"), vec![], "", ""),
+        (Some("forced"), vec![], "https://both.example", "oauth-m2m"),
+        (Some("half"), vec![], "", ""),
+        (Some("missing"), vec![], "", ""),
+        (None, vec![TOKEN], "", ""),
+        (Some("pat"), vec![TOKEN], "https://pat.example", "pat"),
+        (Some("m2m"), vec![TOKEN], "", ""),
+        (Some("azure"), vec![TOKEN], "", ""),
+        (Some("bare-azure"), vec![TOKEN], AZURE, "pat"),
+        (Some("forced"), vec![TOKEN], "https://both.example", "oauth-m2m"),
+        (None, vec![HOST, TOKEN], "https://env.example", "pat"),
+        (None, vec![HOST, ("DATABRICKS_CLIENT_ID", "i"), ("DATABRICKS_CLIENT_SECRET", "s")], "https://env.example", "oauth-m2m"),
+        (None, with(&[("DATABRICKS_HOST", AZURE)]), AZURE, "azure-client-secret"),
+        (Some("pat"), with(&[]), "", ""),
+        (Some("azure"), with(&[]), AZURE, "azure-client-secret"),
+        (None, with(&[HOST, TOKEN]), "", ""),
+        (None, vec![("DATABRICKS_AUTH_TYPE", "pat")], "https://default.example", "pat"),
+        (Some("both"), vec![("DATABRICKS_AUTH_TYPE", "pat")], "https://both.example", "pat"),
+        (Some("m2m"), vec![("DATABRICKS_AUTH_TYPE", "pat")], "", ""),
+        (Some("pat"), vec![("DATABRICKS_CONFIG_PROFILE", "m2m")], "https://pat.example", "pat"),
+        (None, vec![("DATABRICKS_CONFIG_PROFILE", "m2m"), HOST], "https://env.example", "oauth-m2m"),
+    ];
+    for (profile, env, host, auth) in cases {
+        let chosen = resolve(profile, &env, SEEN_BY_OTHERS).ok();
+        let chosen = chosen.as_ref().map_or(("", ""), |config| (config.host().unwrap_or_default(), config.auth_type().name()));
+        assert_eq!(chosen, (host, auth), "{profile:?} {env:?}");
+    }
+}
