@@ -80,7 +80,7 @@ impl Walk<'_> {
         match answer.get_mut(self.items).map(Value::take) {
             None | Some(Value::Null) if answer.is_object() || answer.is_null() => Ok(Vec::new()),
             Some(Value::Array(items)) => Ok(items),
-            _ => Err(self.wrong(format!("the answer holds no list \"{}\"", self.items))),
+            _ => Err(self.wrong(&format!("the answer holds no list \"{}\"", self.items))),
         }
     }
 
@@ -90,7 +90,7 @@ impl Walk<'_> {
         self.empty = if page.is_empty() { self.empty + 1 } else { 0 };
         if self.seen > MOST_ITEMS || self.empty > MOST_EMPTY || self.page > MOST_PAGES {
             let (seen, pages, empty) = (self.seen, self.page - 1, self.empty);
-            return Err(self.wrong(format!("the listing has no end: {seen} items on {pages} pages, the last {empty} empty")));
+            return Err(self.wrong(&format!("the listing has no end: {seen} items on {pages} pages, the last {empty} empty")));
         }
         match self.paging {
             Paging::None => Ok(Next::End),
@@ -107,13 +107,13 @@ impl Walk<'_> {
             Value::String(token) if token.is_empty() => return Ok(Next::End),
             Value::String(token) => token.clone(),
             Value::Number(token) => token.to_string(),
-            _ => return Err(self.wrong("the token for the next page is no text".to_owned())),
+            _ => return Err(self.wrong("the token for the next page is no text")),
         };
         if !self.tokens.insert(token.clone()) {
-            return Err(self.wrong(format!("the listing goes in circles: a page token came again after {} items", self.seen)));
+            return Err(self.wrong(&format!("the listing goes in circles: a page token came again after {} items", self.seen)));
         }
         if self.repeats(page) && !page.is_empty() {
-            return Err(self.wrong(format!("the listing goes in circles: a page came again after {} items", self.seen)));
+            return Err(self.wrong(&format!("the listing goes in circles: a page came again after {} items", self.seen)));
         }
         Ok(Next::Ask(vec![(query, token)]))
     }
@@ -147,11 +147,11 @@ impl Walk<'_> {
         if total == Some(self.seen) {
             return Ok(Next::Known);
         }
-        Err(self.wrong(format!("the listing goes in circles: a page came again after {} items", self.seen)))
+        Err(self.wrong(&format!("the listing goes in circles: a page came again after {} items", self.seen)))
     }
 
-    fn wrong(&self, message: String) -> ApiError {
-        ApiError::protocol(self.request, &message)
+    fn wrong(&self, message: &str) -> ApiError {
+        ApiError::protocol(self.request, message)
     }
 }
 

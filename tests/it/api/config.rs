@@ -260,11 +260,14 @@ const SEEN_BY_OTHERS: &str = "
 [half]\nhost = https://adb-1.1.azuredatabricks.net\ntoken = t\nazure_workspace_resource_id = /subscriptions/s/x
 ";
 
+/// A profile, an environment, the host, the way to sign in.
+type Chosen<'a> = (Option<&'a str>, Vec<(&'a str, &'a str)>, &'a str, &'a str);
+
 /// What databricks-sdk 0.156 for Python chose (`Config(...).host`, `.auth_type`) when it was given the same; "" where it refused.
 #[test]
 fn the_choice_is_that_of_the_official_client() {
     let with = |env: &[(&'static str, &'static str)]| [&ARM[..], env].concat();
-    let cases: [(Option<&str>, Vec<(&str, &str)>, &str, &str); 24] = [
+    let cases: [Chosen<'_>; 24] = [
         (None, vec![], "https://default.example", "pat"),
         (Some("m2m"), vec![], "https://m2m.example", "oauth-m2m"),
         (Some("azure"), vec![], AZURE, "azure-client-secret"),
