@@ -40,7 +40,8 @@ impl Survey {
         let request =
             template::get(kind.name, path, &[("type", parent.kind.permissions.unwrap_or("")), ("parent", &parent.api_id)]);
         let answer = self.workspace.call(&request).await;
-        let answer = if items.is_none() { answer.and_then(|document| an_object(&request, document)) } else { answer };
+        // What hangs on all kinds is a document that names its object; the rest are lists, which may be empty and so left out.
+        let answer = if attached.to.is_empty() { answer.and_then(|document| an_object(&request, document)) } else { answer };
         match (answer, items) {
             (Ok(document), None) => self.document(kind, &parent, document).await,
             (Ok(document), Some((items, id))) => self.entries(kind, &parent, &document, items, id).await,
