@@ -133,7 +133,8 @@ async fn an_import_may_be_killed_at_any_write_and_goes_on() {
     assert_eq!(source.run(&["export", "--unlimited", "-q", "-o", "b.tar.zst"]).status.code(), Some(3));
     let bundle = source.path("b.tar.zst");
     let arguments = ["import", bundle.to_str().unwrap(), "--unlimited", "-q", "--yes"];
-    let (calm, target) = (stage(Seed::Prepared, "2222", 0).await, stage(Seed::Prepared, "2222", 0).await);
+    // The latency leaves time for a signal to come between two writes, on a busy machine too.
+    let (calm, target) = (stage(Seed::Prepared, "2222", 0).await, stage(Seed::Prepared, "2222", 10).await);
     assert_eq!(calm.run(&arguments).status.code(), Some(3));
     let (mut state, mut killed) = (7, 0);
     while killed < KILLS {
