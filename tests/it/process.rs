@@ -136,7 +136,7 @@ async fn an_import_may_be_killed_at_any_write_and_goes_on() {
     // The latency leaves time for a signal to come between two writes, on a busy machine too.
     let (calm, target) = (stage(Seed::Prepared, "2222", 0).await, stage(Seed::Prepared, "2222", 10).await);
     assert_eq!(calm.run(&arguments).status.code(), Some(3));
-    let (mut state, mut killed) = (7, 0);
+    let (mut state, mut killed, mut told) = (7, 0, 0);
     while killed < KILLS {
         let before = target.server.writes();
         let mut child = target.command(&arguments).spawn().unwrap();
@@ -149,10 +149,12 @@ async fn an_import_may_be_killed_at_any_write_and_goes_on() {
         if status.code() == Some(3) {
             break; // It was done before the signal came.
         }
-        assert!(status.signal() == Some(9) || status.code() == Some(1) && said.contains("goes on"), "{status} {said}");
-        killed += 1;
+        // What an earlier run had under way may count late, and the signal come before the program listens to it.
+        let in_order = status.code() == Some(1) && said.contains("goes on");
+        assert!(in_order || matches!(status.signal(), Some(9 | 15)), "{status} {said}");
+        (killed, told) = (killed + 1, told + usize::from(in_order));
     }
-    assert!(killed >= KILLS * 2 / 3, "only {killed} kills came in time");
+    assert!(killed >= KILLS * 2 / 3 && told > 0, "only {killed} kills came in time, {told} of them were told");
     assert_eq!(target.run(&arguments).status.code(), Some(3));
     let (expected, found) = (names_in(&calm.server).await, names_in(&target.server).await);
     let differ: Vec<_> = expected.iter().filter(|(name, count)| found.get(*name) != Some(*count)).collect();
