@@ -140,7 +140,8 @@ fn elements(segment: &str, len: usize) -> Range<usize> {
     }
 }
 
-fn below(at: &mut String, segment: &str, then: impl FnOnce(&mut String)) {
+/// Lets `then` work one segment further down.
+pub(crate) fn below(at: &mut String, segment: &str, then: impl FnOnce(&mut String)) {
     let length = at.len();
     at.push('/');
     at.push_str(segment);

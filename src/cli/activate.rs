@@ -52,7 +52,7 @@ fn turn(difference: &Difference) -> String {
     format!("{}: {} → {}", difference.at, word(&difference.have), word(&difference.want))
 }
 
-fn tell(ui: &mut Ui, receipt: &Receipt) -> anyhow::Result<()> {
+fn tell(ui: &mut Ui, receipt: &Receipt, _: bool) -> anyhow::Result<()> {
     receipt::trouble(ui, receipt)?;
     receipt::todos(ui, &receipt.todos)?;
     let (done, others) = (receipt.count(State::Updated), receipt.count(State::Unchanged));

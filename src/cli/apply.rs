@@ -5,7 +5,7 @@ use super::connect::Connect;
 use super::export::Select;
 use super::private::Private;
 use super::signals::interruptible;
-use super::{Outcome, Refusal, block_on, receipt};
+use super::{Outcome, Refusal, block_on, receipt, rules};
 use crate::ui::{self, Progress, Ui, words};
 use anyhow::Context;
 use clap::Args;
@@ -15,7 +15,7 @@ use lifeboat::bundle::{OpenError, Reader};
 use lifeboat::event::Observer;
 use lifeboat::import::{self, BundleContents, Receipt};
 use lifeboat::journal::{Journal, Turn};
-use lifeboat::plan::{Maps, Plan};
+use lifeboat::plan::Plan;
 use lifeboat::restore::{self, RestoreError};
 use lifeboat::spool::Spool;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,10 @@ pub struct Apply {
     /// Apply without asking
     #[arg(long, short)]
     yes: bool,
-    /// What stands for what in the target: YAML, `kind: {source: target}`
+    /// What changes on the way: a rule file, or `standby`, `clone`, `audit-sandbox`
+    #[arg(long, value_name = "FILE", default_value = "standby")]
+    rules: String,
+    /// What stands for what in the target, besides the rules' maps: YAML, `kind: {source: target}`
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
     /// Write the report as JSON
@@ -58,7 +61,8 @@ pub struct Apply {
 /// How a command tells of its plan and of what came of it.
 pub struct Words {
     pub plan: fn(&mut Ui, &Plan) -> anyhow::Result<()>,
-    pub receipt: fn(&mut Ui, &Receipt) -> anyhow::Result<()>,
+    /// The last says whether rules let something run.
+    pub receipt: fn(&mut Ui, &Receipt, bool) -> anyhow::Result<()>,
 }
 
 impl Apply {
@@ -97,9 +101,9 @@ impl Apply {
         }
         self.agree(&plan).await?;
         ui.flush()?;
-        let receipt = self.apply(&plan, reader, &workspace, &observer).await?;
+        let receipt = self.apply(&plan, reader, options, &workspace, &observer).await?;
         progress.end();
-        Ok(if tell(ui, &receipt, report, words)? == Outcome::Done { asked } else { Outcome::Incomplete })
+        Ok(if tell(ui, &receipt, options.rules.may_run(), report, words)? == Outcome::Done { asked } else { Outcome::Incomplete })
     }
 
     /// Nobody else may change the target between the plan and its end.
@@ -117,17 +121,12 @@ impl Apply {
     pub fn options(&self) -> anyhow::Result<restore::Options> {
         Ok(restore::Options {
             selection: self.select.selection()?,
-            maps: self.maps()?,
+            rules: rules::rules(&self.rules)?,
+            maps: rules::maps(self.map.as_deref())?,
             workers: self.connect.workers(),
             journals: Some(self.state_folder()?),
             ..restore::Options::default()
         })
-    }
-
-    fn maps(&self) -> anyhow::Result<Maps> {
-        let Some(path) = &self.map else { return Ok(Maps::default()) };
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Maps::parse(&text).with_context(|| format!("in {}", path.display()))
     }
 
     fn state_folder(&self) -> anyhow::Result<PathBuf> {
@@ -164,6 +163,7 @@ impl Apply {
         &self,
         plan: &Plan,
         reader: &Reader,
+        options: &restore::Options,
         workspace: &Workspace,
         observer: &Arc<dyn Observer>,
     ) -> anyhow::Result<Receipt> {
@@ -171,7 +171,7 @@ impl Apply {
         let (source, target) = (&plan.source, &plan.target);
         let mut journal = Journal::open(&folder, &target.workspace_id, &source.workspace_id, &source.digest)
             .with_context(|| format!("cannot open the journal in {}", folder.display()))?;
-        let bytes = BundleContents::new(reader, Spool::in_temp()?);
+        let bytes = BundleContents::new(reader, Spool::in_temp()?).editing(restore::editor(reader, options));
         Ok(interruptible(HALF_DONE, import::run(plan, &bytes, workspace, &mut journal, observer)).await??)
     }
 }
@@ -184,9 +184,9 @@ async fn asked(question: String) -> anyhow::Result<Option<bool>> {
 }
 
 /// The report comes last: should it fail, people have seen what was done.
-fn tell(ui: &mut Ui, receipt: &Receipt, report: Option<Private>, words: &Words) -> anyhow::Result<Outcome> {
+fn tell(ui: &mut Ui, receipt: &Receipt, may_run: bool, report: Option<Private>, words: &Words) -> anyhow::Result<Outcome> {
     ui.value(receipt)?;
-    (words.receipt)(ui, receipt)?;
+    (words.receipt)(ui, receipt, may_run)?;
     ui.flush()?;
     if let Some(report) = report {
         report.write(&serde_json::to_string_pretty(receipt)?)?;

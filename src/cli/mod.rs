@@ -21,7 +21,8 @@ use crate::ui::{self, Ui};
 use clap::{Args, Parser, Subcommand};
 use lifeboat::object::PatternError;
 use lifeboat::plan::MapsError;
-use lifeboat::restore::Goal;
+use lifeboat::restore::{Goal, RestoreError};
+use lifeboat::rules::RulesError;
 use lifeboat::{api, audit, bundle};
 use serde_json::json;
 use std::io::ErrorKind;
@@ -113,7 +114,7 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Which kinds of objects are backed up and restored
     Kinds(kinds::Kinds),
-    /// The rules that make a restore inert
+    /// The rules of a restore: what they are, and what they would do
     Rules(rules::Rules),
 }
 
@@ -139,7 +140,7 @@ impl Cli {
             Command::Drill(command) => command.run(&mut ui, quiet),
             Command::Simulate(command) => command.run(&mut ui),
             Command::Kinds(command) => command.run(&mut ui),
-            Command::Rules(_) => rules::run(&mut ui),
+            Command::Rules(command) => command.run(&mut ui),
         }?;
         ui.flush()?;
         Ok(outcome)
@@ -200,7 +201,11 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
             || matches!(cause.downcast_ref::<audit::ExtractError>(), Some(error) if error.is_taken())
             || cause.is::<Refusal>()
     };
-    if error.chain().any(|cause| cause.is::<PatternError>() || cause.is::<MapsError>()) {
+    let unfit = |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(RestoreError::Rules(_)));
+    let usage = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<PatternError>() || cause.is::<MapsError>() || cause.is::<RulesError>() || unfit(cause)
+    };
+    if error.chain().any(usage) {
         return Outcome::Usage;
     }
     if error.chain().any(taken) { Outcome::Refused } else { Outcome::Failed }

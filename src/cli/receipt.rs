@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const NAMED: usize = 5;
 
 /// The report: per kind, then what went wrong, then what is left for people.
-pub fn show(ui: &mut Ui, receipt: &Receipt) -> anyhow::Result<()> {
+pub fn show(ui: &mut Ui, receipt: &Receipt, may_run: bool) -> anyhow::Result<()> {
     let columns = ["created", "updated", "adopted", "unchanged", "skipped", "pending", "failed"];
     let header = ["kind", "created", "updated", "adopted", "same", "skipped", "pending", "failed"];
     let rows = receipt.counts.iter().map(|(kind, states)| {
@@ -19,7 +19,7 @@ pub fn show(ui: &mut Ui, receipt: &Receipt) -> anyhow::Result<()> {
     ui.table(&header, rows)?;
     trouble(ui, receipt)?;
     todos(ui, &receipt.todos)?;
-    let inert = receipt.items.iter().filter(|item| !item.changes.is_empty()).count();
+    let inert = receipt.items.iter().filter(|item| item.changes.iter().any(|change| change.activation)).count();
     if inert > 0 {
         ui.line(format!(
             "made inert: {}; `lifeboat activate` switches on what was active",
@@ -27,8 +27,10 @@ pub fn show(ui: &mut Ui, receipt: &Receipt) -> anyhow::Result<()> {
         ))?;
     }
     ui.line(format!("{} sent", words::count(receipt.requests.values().sum(), "request")))?;
-    let end = if receipt.is_complete() { "restored, inert" } else { "restored in part, inert: see above" };
-    Ok(ui.line(end)?)
+    let part = if receipt.is_complete() { "" } else { " in part" };
+    let state = if may_run { "as the rules say, some of it active" } else { "inert" };
+    let see = if receipt.is_complete() { "" } else { ": see above" };
+    Ok(ui.line(format!("restored{part}, {state}{see}"))?)
 }
 
 /// What is not there, or not whole, and why.

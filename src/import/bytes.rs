@@ -24,7 +24,7 @@ const TRIES: u32 = 3;
 
 impl Hands<'_> {
     pub(super) async fn content(&self, ready: &Ready<'_>, tree: Tree, overwrite: bool) -> Result<Done, Trouble> {
-        let blob = self.contents.content(&ready.step.source)?;
+        let blob = self.contents.content(&ready.step.in_bundle())?;
         let object_id = match tree {
             Tree::Dbfs => self.dbfs(ready, &blob, overwrite).await?,
             Tree::Volume => self.volume(ready, &blob).await?,

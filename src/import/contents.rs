@@ -31,12 +31,30 @@ impl ContentError {
 pub struct BundleContents<'a> {
     reader: &'a Reader,
     spool: Spool,
+    edit: Option<Box<Edit<'a>>>,
 }
+
+/// What becomes of bytes on the way, if they do not stay as they are. It reads them only if it must.
+pub type Edit<'a> = dyn Fn(&SourceId, &dyn Fn() -> io::Result<Vec<u8>>) -> io::Result<Option<Vec<u8>>> + Send + Sync + 'a;
 
 impl<'a> BundleContents<'a> {
     /// Takes the bytes out of this bundle, by way of this spool.
     pub fn new(reader: &'a Reader, spool: Spool) -> Self {
-        Self { reader, spool }
+        Self { reader, spool, edit: None }
+    }
+
+    /// The same, with bytes changed on the way.
+    #[must_use]
+    pub fn editing(self, edit: Box<Edit<'a>>) -> Self {
+        Self { edit: Some(edit), ..self }
+    }
+
+    fn edited(&self, source: &SourceId, blob: Blob) -> io::Result<Blob> {
+        let Some(edit) = &self.edit else { return Ok(blob) };
+        let Some(new) = edit(source, &|| blob.bytes())? else { return Ok(blob) };
+        let mut incoming = self.spool.begin()?;
+        incoming.write_all(&new)?;
+        incoming.finish()
     }
 }
 
@@ -48,6 +66,6 @@ impl Contents for BundleContents<'_> {
         let mut incoming = self.spool.begin().map_err(wrong)?;
         self.reader.copy(member, &mut incoming).map_err(|error| ContentError::new(source, error))?;
         incoming.flush().map_err(wrong)?;
-        incoming.finish().map_err(wrong)
+        incoming.finish().and_then(|blob| self.edited(source, blob)).map_err(wrong)
     }
 }

@@ -28,11 +28,17 @@ pub struct Receipt {
 /// What became of one object.
 #[derive(Clone, Debug, Serialize)]
 pub struct Item {
-    /// The object of the bundle.
+    /// The object of the bundle, under the id that rules gave it.
     #[serde(flatten)]
     pub source: SourceId,
+    /// Its id in the bundle, if that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// What people call it.
     pub key: String,
+    /// Whether rules leave it out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unwanted: bool,
     /// What became of it.
     pub state: State,
     /// Why, where the state needs a reason.
@@ -133,7 +139,7 @@ impl Receipt {
 
     /// Whether everything that this version restores is there. Kinds that are only recorded are told among the todos.
     pub fn is_complete(&self) -> bool {
-        self.items.iter().all(|item| item.state.is_there() || is_only_recorded(&item.source.kind))
+        self.items.iter().all(|item| item.state.is_there() || item.unwanted || is_only_recorded(&item.source.kind))
     }
 
     /// What became of an object.
@@ -153,11 +159,12 @@ impl Import<'_> {
         let mut place: BTreeMap<SourceId, usize> = BTreeMap::new();
         for (step, done) in self.plan.steps.iter().zip(self.done.iter_mut()).filter(|(step, _)| !step.implied) {
             let done = done.take().unwrap_or_else(|| Done::failed("it was never begun"));
-            if let Some(at) = place.get(&step.source) {
+            let object = step.in_bundle();
+            if let Some(at) = place.get(&object) {
                 items[*at].join(step, done);
                 continue;
             }
-            place.insert(step.source.clone(), items.len());
+            place.insert(object, items.len());
             items.push(Item::new(step, done));
         }
         let mut counts: BTreeMap<String, BTreeMap<&'static str, u64>> = BTreeMap::new();
@@ -182,7 +189,9 @@ impl Item {
         let target_id = done.target.map(|target| text(&target.id));
         Self {
             source: step.source.clone(),
+            origin: step.origin.clone(),
             key: step.key.clone(),
+            unwanted: step.unwanted,
             state: done.state,
             reason: done.reason,
             target_id,

@@ -268,7 +268,8 @@ impl Planner<'_> {
         if self.same_workspace {
             return;
         }
-        for (section, name) in &resolved.elsewhere {
+        let unmapped = |one: &&(&str, String)| one.0 != STORAGE || !self.maps.reach(&one.1);
+        for (section, name) in resolved.elsewhere.iter().filter(unmapped) {
             let text = if *section == STORAGE {
                 format!("see that the target reaches {name}: what lies there is not in the bundle")
             } else {
@@ -413,7 +414,7 @@ fn forget(value: &mut Value, field: &str) {
 pub(super) fn as_active_as(body: &Map<String, Value>, changes: &[Change], actual: &Map<String, Value>) -> Map<String, Value> {
     let actual = Value::Object(actual.clone());
     let mut body = Value::Object(body.clone());
-    for change in changes {
+    for change in changes.iter().filter(|change| change.activation) {
         let Some((parent, field)) = change.at.rsplit_once('/') else { continue };
         if !is_same_element(&body, &actual, parent, field) {
             continue;

@@ -8,7 +8,6 @@ mod attached;
 mod collection;
 mod homes;
 mod index;
-mod maps;
 mod matching;
 mod notes;
 mod order;
@@ -22,9 +21,8 @@ mod wanted;
 mod tests;
 
 pub(crate) use crate::rules::remove_exactly;
-pub use crate::rules::{Change, Difference};
+pub use crate::rules::{Change, Difference, Maps, MapsError};
 pub(crate) use collection::name_of;
-pub use maps::{Maps, MapsError};
 pub(crate) use notes::Todos;
 pub use notes::{Todo, What};
 pub(crate) use refs::fill_link;
@@ -128,6 +126,9 @@ pub struct Step {
     pub source: SourceId,
     /// What people call it.
     pub key: String,
+    /// Its id in the bundle, if rules gave it another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// What is done.
     pub action: Action,
     /// Places in the body whose value is known only once another step is done.
@@ -160,6 +161,9 @@ pub struct Step {
     /// Made only because something below it needs it; no object of the bundle.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub implied: bool,
+    /// Not done because rules say so: nothing is missing for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unwanted: bool,
 }
 
 impl Step {
@@ -168,6 +172,7 @@ impl Step {
         Self {
             source,
             key,
+            origin: None,
             action,
             links: Vec::new(),
             parent: None,
@@ -179,7 +184,14 @@ impl Step {
             notes: Vec::new(),
             dead: Vec::new(),
             implied: false,
+            unwanted: false,
         }
+    }
+
+    /// The object as the bundle calls it.
+    pub fn in_bundle(&self) -> SourceId {
+        let id = self.origin.clone().unwrap_or_else(|| self.source.id.clone());
+        SourceId { kind: self.source.kind.clone(), id }
     }
 }
 
@@ -456,7 +468,8 @@ struct Draft {
 impl Draft {
     fn new(object: &Sanitized, index: usize, action: Action) -> Self {
         let changes = object.changes().to_vec();
-        let step = Step { changes, ..Step::alone(object.source(), object.key().to_owned(), action) };
+        let origin = object.origin().map(str::to_owned);
+        let step = Step { origin, changes, ..Step::alone(object.source(), object.key().to_owned(), action) };
         Self { step, object: Some(index), needs: BTreeSet::new(), after: BTreeSet::new(), second: None }
     }
 

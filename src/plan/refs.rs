@@ -138,10 +138,9 @@ impl Planner<'_> {
         match reference.by {
             By::Id | By::Key => self.lead_to_object(reference, value, &name),
             By::Path => self.lead_to_path(reference, &name),
-            By::Elsewhere(section) => match self.maps.get(section, &name) {
-                Some(to) => Lead::Is(fill(value, &Found { id: json!(to), key: to.to_owned(), object_id: None }, true)),
-                None => Lead::Nobody,
-            },
+            // The rules have put there what stands for it; what they did not know is told.
+            By::Elsewhere(section) if self.maps.leads_to(section, &name) => Lead::Is(value.clone()),
+            By::Elsewhere(_) => Lead::Nobody,
         }
     }
 
@@ -248,7 +247,7 @@ fn elsewhere(reference: &Ref, value: &Value) -> Option<(&'static str, String)> {
     }
 }
 
-/// Storage outside of the workspace, which no map file renames.
+/// Storage outside of the workspace.
 pub(super) const STORAGE: &str = "storage";
 
 /// The home's own path stands at the beginning of the value, and is replaced by what the home is called in the end.

@@ -62,10 +62,10 @@ impl Planner<'_> {
             (Fate::There(there, _), Shape::Collection(collection)) => {
                 self.turn(index, on, there, collection, &mut draft);
             }
-            (Fate::Coming, _) if on && !object.changes().is_empty() => {
+            (Fate::Coming, _) if on && object.switched_off().next().is_some() => {
                 self.skip(&mut draft, object, "it is not in the target: import the bundle first");
             }
-            (Fate::Never(reason), _) if on && !object.changes().is_empty() => self.skip(&mut draft, object, &reason),
+            (Fate::Never(reason), _) if on && object.switched_off().next().is_some() => self.skip(&mut draft, object, &reason),
             _ => {}
         }
         draft
@@ -113,7 +113,7 @@ impl Planner<'_> {
         let wanted = self.resolve(index).body;
         let here = Value::Object(actual.clone());
         let mut turns = Vec::new();
-        for change in object.changes() {
+        for change in object.switched_off() {
             let at = change.at.clone();
             let have = here.pointer(&at).cloned();
             let want = change.was.clone().or_else(|| is_status(&at).then(|| json!("UNPAUSED")));

@@ -12,11 +12,12 @@ use crate::journal;
 use crate::kinds::{self, Shape, Tree};
 use crate::object::{Body, Object, Selection, SourceId, Wanted};
 use crate::plan::{self, Action, Inventory, Maps, Plan, Source, Step, Target};
-use crate::rules::{self, Rules, Sanitized};
+use crate::rules::{Applied, Code, LeftOut, Remark, RuleSet};
 use crate::spool::Spool;
 use crate::survey::{self, Found, GapState, Scope};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -40,7 +41,9 @@ pub struct Options {
     pub goal: Goal,
     /// Which objects of the bundle.
     pub selection: Selection,
-    /// What stands for what in the target.
+    /// What changes on the way.
+    pub rules: RuleSet,
+    /// What stands for what in the target, besides what the rules say.
     pub maps: Maps,
     /// Choices of the plan.
     pub plan: plan::Options,
@@ -70,6 +73,9 @@ pub enum RestoreError {
     /// The journals of earlier imports cannot be read.
     #[error("cannot read the journals of earlier imports")]
     Journal(#[source] std::io::Error),
+    /// The rules do not fit the bundle.
+    #[error("cannot use these rules on this bundle: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Rules(Vec<Remark>),
     /// Temporary files failed.
     #[error("cannot keep what the target holds in temporary files")]
     Spool(#[from] std::io::Error),
@@ -184,33 +190,81 @@ pub async fn plan(
         contents.unfit.clear();
     }
     observer.event(&Event::Stage("inventory"));
-    let sanitized = clean(&contents);
+    let rules = options.rules.clone().with_maps(&options.maps);
+    let Applied { objects: sanitized, left_out, warnings, problems, .. } = ruled(reader, &contents, &rules)?;
+    if !problems.is_empty() {
+        return Err(RestoreError::Rules(problems));
+    }
+    if options.goal == Goal::Restore {
+        warnings.iter().for_each(|warning| observer.event(&Event::Warning(warning.to_string())));
+    }
     let known = known(options, identity.workspace_id.as_deref().unwrap_or_default(), &source)?;
-    let mut wanted = plan::wanted(&sanitized, &contents.recorded, &options.maps, &source.workspace_id);
+    let mut wanted = plan::wanted(&sanitized, &contents.recorded, rules.maps(), &source.workspace_id);
     for (object, id) in &known {
         kinds::by_name(&object.kind).into_iter().for_each(|kind| wanted.add_id(kind, id));
     }
     let inventory = inventory(workspace, &identity, look(workspace, wanted, options, observer).await?);
     observer.event(&Event::Stage("plan"));
-    let choices = plan::Options { known, selection: options.selection.clone(), ..options.plan.clone() };
-    let (recorded, maps) = (&contents.recorded, &options.maps);
+    let choices = plan::Options {
+        known,
+        stamp: options.plan.stamp && rules.stamp(),
+        selection: options.selection.clone(),
+        ..options.plan.clone()
+    };
+    let (recorded, maps) = (&contents.recorded, rules.maps());
     let mut plan = match options.goal {
         Goal::Restore => plan::make(&sanitized, recorded, &inventory, maps, &source, &choices),
         goal => plan::switch(goal == Goal::Activate, &sanitized, recorded, &inventory, maps, &source, &choices),
     };
-    plan.steps.extend(contents.unfit.into_iter().map(left_out));
+    plan.steps.extend(contents.unfit.into_iter().map(unfit_step).chain(left_out.into_iter().map(unwanted)));
     Ok(plan)
 }
 
 /// The step of what makes no sense: it is accounted for as everything is.
-fn left_out(unfit: Unfit) -> Step {
+fn unfit_step(unfit: Unfit) -> Step {
     let Unfit { object, key, reason } = unfit;
     Step::alone(object, key, Action::Skip { reason })
 }
 
-fn clean(contents: &Contents) -> Vec<Sanitized> {
-    let rules = Rules::standby();
-    contents.objects.iter().map(|object| rules::sanitize(&rules, object)).collect()
+/// The step of what a rule leaves out: nothing is missing for it.
+fn unwanted(left_out: LeftOut) -> Step {
+    let LeftOut { object, key, reason } = left_out;
+    Step { unwanted: true, ..Step::alone(object, key, Action::Skip { reason }) }
+}
+
+/// What rules make of a bundle. Source code is read only where they change it.
+pub fn ruled(reader: &Reader, contents: &Contents, rules: &RuleSet) -> Result<Applied, RestoreError> {
+    let mut code = Code::new();
+    for object in contents.objects.iter().filter(|object| rules.rewrites(object.kind.name)) {
+        let Some(member) = reader.find(object.kind.name, &object.id).filter(|member| member.size <= LARGEST_CODE) else {
+            continue;
+        };
+        let new = rules.rewrite(object.kind.name, &reader.read(member)?, format(object));
+        code.extend(new.map(|new| (object.source(), new)));
+    }
+    Ok(rules.apply(&contents.objects, &code))
+}
+
+/// Bytes of one file at most: more is no source code.
+const LARGEST_CODE: u64 = 10 << 20;
+
+fn format(object: &Object) -> Option<&str> {
+    object.meta.get("format").and_then(Value::as_str)
+}
+
+/// Bytes of an object as rules make them, when they are sent.
+pub type Editor<'a> = dyn Fn(&SourceId, &dyn Fn() -> io::Result<Vec<u8>>) -> io::Result<Option<Vec<u8>>> + Send + Sync + 'a;
+
+/// Carries out on bytes that are sent what the plan was made with: the rules of these options.
+pub fn editor<'a>(reader: &'a Reader, options: &Options) -> Box<Editor<'a>> {
+    let rules = options.rules.clone().with_maps(&options.maps);
+    Box::new(move |source, bytes| {
+        let member = reader.find(&source.kind, &source.id).filter(|member| member.size <= LARGEST_CODE);
+        let Some(member) = member.filter(|_| rules.rewrites(&source.kind)) else { return Ok(None) };
+        let meta = member.meta();
+        let new = rules.rewrite(&source.kind, &bytes()?, meta.get("format").and_then(Value::as_str));
+        Ok(new.map(|new| new.bytes))
+    })
 }
 
 fn known(options: &Options, target: &str, source: &Source) -> Result<BTreeMap<SourceId, String>, RestoreError> {

@@ -5,15 +5,35 @@
 //!
 //! The rules in force follow from the table of kinds: each field that starts, bills or notifies becomes one [`Rule`].
 
+mod acts;
+mod apply;
+mod carry;
+mod check;
+mod diff;
 mod equal;
+mod format;
+mod maps;
+mod pick;
 mod project;
 mod sanitize;
+mod set;
+mod swap;
+mod swapped;
+mod words;
+
+#[cfg(test)]
+mod file_tests;
+
+pub use apply::{Applied, Code, LeftOut, Remark, Tally};
 
 pub use equal::{Difference, equal};
 pub(crate) use equal::{blank, canonical};
+pub use maps::{Maps, MapsError};
 pub(crate) use project::remove_exactly;
 pub use project::{below_body, project};
 pub use sanitize::{Body, Change, Redaction, Sanitized, comparable, sanitize};
+pub use set::{BUILT_IN, RuleSet, RulesError};
+pub use swapped::Rewritten;
 
 use crate::kinds::{self, Class, Kind};
 use serde::Serialize;

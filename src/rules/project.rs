@@ -79,6 +79,12 @@ pub fn below_body(kind: &Kind, at: &str) -> Option<String> {
     at.strip_prefix(root).filter(|rest| rest.starts_with('/')).map(str::to_owned)
 }
 
+/// Where the natural key stands below the body; nothing for what has none, or whose path is the key.
+pub(super) fn name_at(kind: &Kind) -> Option<String> {
+    let field = kind.key.at.rsplit('/').next().filter(|field| !field.is_empty())?;
+    kind.sent().any(|(name, _)| name == field).then(|| format!("/{field}"))
+}
+
 /// Takes out what stands at exact pointers, the last elements of an array first, so that no index moves before its turn.
 pub(crate) fn remove_exactly(value: &mut Value, mut places: Vec<String>) {
     let position = |at: &String| at.split('/').map(|part| (part.parse::<u64>().ok(), part.to_owned())).collect::<Vec<_>>();

@@ -8,18 +8,19 @@ use crate::pointer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// An object that may be planned and sent. Only [`sanitize`] makes one.
+/// An object that may be planned and sent. Only [`sanitize`] and [`super::RuleSet::apply`] make one.
 #[derive(Clone, Debug)]
 pub struct Sanitized {
-    kind: &'static Kind,
-    id: String,
-    key: String,
-    body: Body,
-    meta: Map<String, Value>,
-    built_in: bool,
-    changes: Vec<Change>,
-    redactions: Vec<Redaction>,
-    unknown: Vec<String>,
+    pub(super) kind: &'static Kind,
+    pub(super) id: String,
+    pub(super) key: String,
+    pub(super) origin: Option<String>,
+    pub(super) body: Body,
+    pub(super) meta: Map<String, Value>,
+    pub(super) built_in: bool,
+    pub(super) changes: Vec<Change>,
+    pub(super) redactions: Vec<Redaction>,
+    pub(super) unknown: Vec<String>,
 }
 
 /// What a sanitized object holds.
@@ -49,6 +50,9 @@ pub struct Change {
     pub rule: String,
     /// Why.
     pub reason: String,
+    /// Whether it switched something off: then what a person switched on in the target since stays on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub activation: bool,
 }
 
 /// A secret that the bundle does not hold, so that a person must set it.
@@ -64,7 +68,7 @@ impl Sanitized {
         self.kind
     }
 
-    /// Its id in the workspace where it was read; the path for what has one.
+    /// Its id in the workspace where it was read; the path for what has one, as rules moved it.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -72,6 +76,11 @@ impl Sanitized {
     /// Its natural key.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// Its id in the bundle, if rules gave it another.
+    pub fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
     }
 
     /// Kind and id.
@@ -112,6 +121,11 @@ impl Sanitized {
         &self.changes
     }
 
+    /// What was switched off.
+    pub fn switched_off(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| change.activation)
+    }
+
     /// Secrets that were left out.
     pub fn redactions(&self) -> &[Redaction] {
         &self.redactions
@@ -123,7 +137,7 @@ impl Sanitized {
     }
 }
 
-/// Makes an object safe to restore, by these rules.
+/// Makes one object safe to restore, by these rules alone.
 pub fn sanitize(rules: &Rules, object: &Object) -> Sanitized {
     let mut changes = Vec::new();
     let (mut redactions, mut unknown) = (Vec::new(), Vec::new());
@@ -132,7 +146,7 @@ pub fn sanitize(rules: &Rules, object: &Object) -> Sanitized {
             let mut body = Value::Object(project(object.kind, document));
             unknown = unknown_settings(object.kind, document);
             redactions = remove_redacted(&mut body);
-            rules.of(object.kind.name).for_each(|rule| apply(rule, &mut body, &mut changes));
+            switch_off(rules, object.kind, &mut body, &mut changes);
             Body::Json(if let Value::Object(body) = body { body } else { Map::new() })
         }
         object::Body::Bytes(blob) => Body::Content { len: blob.len(), sha256: *blob.sha256() },
@@ -140,7 +154,12 @@ pub fn sanitize(rules: &Rules, object: &Object) -> Sanitized {
     };
     let built_in = is_built_in(object);
     let (id, key, meta) = (object.id.clone(), object.key.clone(), object.meta.clone());
-    Sanitized { kind: object.kind, id, key, body, meta, built_in, changes, redactions, unknown }
+    Sanitized { kind: object.kind, id, key, origin: None, body, meta, built_in, changes, redactions, unknown }
+}
+
+/// Switches off what starts, bills or notifies.
+pub(super) fn switch_off(rules: &Rules, kind: &Kind, body: &mut Value, changes: &mut Vec<Change>) {
+    rules.of(kind.name).for_each(|rule| apply(rule, body, changes));
 }
 
 /// The body of an object that a target has, in the form that [`super::equal`] compares: projected, without what was blanked.
@@ -150,7 +169,7 @@ pub fn comparable(object: &Object) -> Map<String, Value> {
     if let Value::Object(body) = body { body } else { Map::new() }
 }
 
-fn is_built_in(object: &Object) -> bool {
+pub(super) fn is_built_in(object: &Object) -> bool {
     let Shape::Collection(collection) = &object.kind.shape else { return false };
     collection.built_in.zip(object.document()).is_some_and(|(built_in, document)| built_in(document))
 }
@@ -162,6 +181,7 @@ fn apply(rule: &Rule, body: &mut Value, changes: &mut Vec<Change>) {
         now,
         rule: rule.name.clone(),
         reason: rule.reason.clone(),
+        activation: true,
     };
     match &rule.act {
         Act::Remove => {
@@ -213,7 +233,7 @@ fn set_everywhere(value: &mut Value, field: &str, now: &Value, at: &mut String, 
 
 /// Takes out every value that was blanked, and what makes no sense without it. An address keeps all but its login: without
 /// the address, packages and code would come from elsewhere.
-fn remove_redacted(body: &mut Value) -> Vec<Redaction> {
+pub(super) fn remove_redacted(body: &mut Value) -> Vec<Redaction> {
     let mut found = Blanked::default();
     found.look(body, &mut String::new());
     let mut gone: Vec<String> = found.whole.iter().map(|at| whole(at).to_owned()).collect();

@@ -254,3 +254,52 @@ fn a_drill_makes_the_folder_that_keeps_its_bundle() {
     code(&absent, 1);
     assert!(err(&absent).contains("no/such/bundle") && err(&absent).contains("hint: check the path"), "{}", err(&absent));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_shown_tested_and_used() {
+    let stage = Stage::set().await;
+    let bundle = stage.bundle();
+    let file = stage.path("rules.yaml");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let out = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let test = |arguments: &[&str]| stage.run(&stage.source, &[&["rules", "test"], arguments].concat());
+
+    let shown = stage.run(&stage.source, &["rules"]);
+    code(&shown, 0);
+    assert!(out(&shown).contains("knows clone and audit-sandbox") && out(&shown).contains("/schedule/pause_status"));
+    assert!(out(&stage.run(&stage.source, &["rules", "show", "audit-sandbox"])).contains("name: no-principals"));
+    assert!(serde_json::from_str::<Value>(&out(&stage.run(&stage.source, &["rules", "schema"]))).is_ok());
+
+    write(
+        "rules:\n  - name: one\n    for: {kind: job, name: nightly*}\n    clamp: {/max_concurrent_runs: {max: 1}, /timeout_seconds: {max: 9}}\n  - name: none\n    for: {name: nobody}\n    skip: true\n",
+    );
+    let tested = test(&[text(&file), text(&bundle)]);
+    code(&tested, 0);
+    assert!(out(&tested).contains("~ job:nightly settlement\n    /timeout_seconds: 14400 → 9  # one\n"), "{}", out(&tested));
+    assert!(out(&tested).contains("warning: line 5: rule \"none\": it matched nothing"), "{}", out(&tested));
+    let lines = out(&test(&["--json", text(&file), text(&bundle)]));
+    assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{lines}");
+
+    write(
+        "rules:\n  - name: on\n    for: {kind: job, name: weekly*}\n    merge: {continuous: {pause_status: UNPAUSED}}\n  - name: live\n    for: {kind: instance_pool}\n    set: {/min_idle_instances: 50}\n",
+    );
+    code(&test(&[text(&file), text(&bundle)]), 4);
+    let refused = stage.run(&stage.target, &["import", "--unlimited", "-q", "--yes", "--rules", text(&file), text(&bundle)]);
+    code(&refused, 2);
+    assert!(
+        err(&refused).contains("line 5: rule \"live\": instance_pool:memory: this would switch on `/min_idle_instances`"),
+        "{}",
+        err(&refused)
+    );
+
+    write("rules:\n  - name: a\n    for: {knd: job}\n    skip: true\n");
+    let wrong = stage.run(&stage.target, &["import", "--unlimited", "-q", "--yes", "--rules", text(&file), text(&bundle)]);
+    code(&wrong, 2);
+    let said = format!(
+        "error: in {}: line 3, column 11: unknown field `knd`, expected one of kind, name, path, tag, where, except\n",
+        text(&file)
+    );
+    assert_eq!(err(&wrong), said);
+    code(&stage.run(&stage.target, &["import", "-q", "--yes", "--rules", "standbi", text(&bundle)]), 1);
+    assert_eq!(stage.target.writes(), 0);
+}

@@ -102,7 +102,7 @@ pub(super) fn ids(objects: &[Object], kind: &str) -> BTreeMap<String, u64> {
 }
 
 /// What the sample holds that no import can bring into the prepared target, by kind and reason.
-fn expected_trouble(item: &import::Item) -> bool {
+pub(super) fn expected_trouble(item: &import::Item) -> bool {
     let reason = item.reason.as_deref().unwrap_or_default();
     match item.source.kind.as_str() {
         "secret" => item.state == State::Pending,
@@ -166,7 +166,7 @@ fn bytes(objects: &[Object]) -> BTreeMap<String, (u64, Sha)> {
 }
 
 /// A path whose home is spelled as a new workspace spells it.
-fn homely(path: &str) -> String {
+pub(super) fn homely(path: &str) -> String {
     let owner = path.strip_prefix("/Users/").and_then(|below| below.split('/').next());
     owner.map_or_else(|| path.to_owned(), |owner| path.replacen(owner, &owner.to_lowercase(), 1))
 }

@@ -106,9 +106,9 @@ fn fenced(command: &str, printed: &str) -> String {
 }
 
 /// Puts a text between the marks of this name.
-fn set(page: &mut String, name: &str, text: &str) {
+pub(crate) fn set(page: &mut String, name: &str, text: &str) {
     let begin = format!("<!-- generated: {name} -->\n");
-    let start = page.find(&begin).unwrap_or_else(|| panic!("the README has no place for {name}")) + begin.len();
+    let start = page.find(&begin).unwrap_or_else(|| panic!("the page has no place for {name}")) + begin.len();
     let end = start + page[start..].find("<!-- end -->").unwrap();
     page.replace_range(start..end, text);
 }

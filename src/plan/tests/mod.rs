@@ -9,7 +9,7 @@ mod tree;
 use super::{Action, Inventory, Maps, Options, Plan, Source, Step, Target, make, switch as switched};
 use crate::kinds::{self, Shape};
 use crate::object::{Body, Object};
-use crate::rules::{Rules, Sanitized, sanitize};
+use crate::rules::{Code, RuleSet, Sanitized};
 use serde_json::{Map, Value, json};
 
 pub(super) const ME: &str = "restorer@x.com";
@@ -92,8 +92,8 @@ impl Case {
     }
 
     fn made_by(&self, make: impl Fn(&[Sanitized], &[Object], &Inventory, &Maps, &Source, &Options) -> Plan) -> Plan {
-        let rules = Rules::standby();
-        let objects: Vec<Sanitized> = self.bundle.iter().map(|object| sanitize(&rules, object)).collect();
+        let maps = Maps::parse(self.maps).expect("maps are good");
+        let objects = RuleSet::default().with_maps(&maps).apply(&self.bundle, &Code::new()).objects;
         let workspace_id = if self.target_workspace.is_empty() { "200" } else { self.target_workspace }.to_owned();
         let target = Target { host: "https://target".into(), workspace_id, user: ME.into(), is_admin: true };
         let inventory = Inventory {
@@ -103,7 +103,6 @@ impl Case {
             unread: self.unread.clone(),
         };
         let source = Source { workspace_id: "100".into(), host: "https://source".into(), digest: "d".into() };
-        let maps = Maps::parse(self.maps).expect("maps are good");
         let plan = make(&objects, &self.recorded, &inventory, &maps, &source, &self.options);
         check(&plan);
         plan

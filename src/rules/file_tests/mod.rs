@@ -1,0 +1,69 @@
+//! Rule files over small bundles: each action, each map, what is refused, and what holds for all rules.
+
+mod actions;
+mod carried;
+mod messages;
+mod properties;
+mod swaps;
+
+use super::{Applied, Code, RuleSet, Sanitized};
+use crate::kinds;
+use crate::object::{Body, Object};
+use serde_json::{Map, Value, json};
+
+/// An object as a survey gives it.
+pub(super) fn object(kind: &str, id: &str, document: Value) -> Object {
+    let kind = kinds::by_name(kind).expect("kind exists");
+    let key = document.pointer(kind.key.at).filter(|_| !kind.key.at.is_empty()).and_then(Value::as_str).unwrap_or(id).to_owned();
+    let body = Body::Json(document);
+    Object { kind, id: id.into(), key, body, meta: Map::new(), modified_at: None, degraded: None, redacted: vec![] }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what is given is made on the spot")]
+pub(super) fn job(id: &str, settings: Value) -> Object {
+    object("job", id, json!({ "job_id": id, "settings": settings }))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what is given is made on the spot")]
+pub(super) fn cluster(id: &str, spec: Value) -> Object {
+    object("cluster", id, json!({ "cluster_id": id, "spec": spec, "cluster_name": spec["cluster_name"] }))
+}
+
+pub(super) fn content(kind: &str, path: &str, bytes: &[u8]) -> Object {
+    let sha256 = <sha2::Sha256 as sha2::Digest>::digest(bytes).into();
+    Object { body: Body::Stored { len: bytes.len() as u64, sha256 }, ..object(kind, path, Value::Null) }
+}
+
+pub(super) fn hanging(kind: &str, id: &str, on: (&str, &str), document: Value) -> Object {
+    let mut object = object(kind, id, document);
+    object.meta.insert("parent".into(), json!({"kind": on.0, "id": on.1}));
+    object
+}
+
+pub(super) fn rules(text: &str) -> RuleSet {
+    RuleSet::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+pub(super) fn apply(text: &str, objects: &[Object]) -> Applied {
+    let applied = rules(text).apply(objects, &Code::new());
+    assert!(applied.problems.is_empty(), "{:?}", applied.problems);
+    applied
+}
+
+impl Applied {
+    pub(super) fn of(&self, kind: &str, id: &str) -> &Sanitized {
+        self.objects
+            .iter()
+            .find(|one| one.kind().name == kind && one.id() == id)
+            .unwrap_or_else(|| panic!("no {kind}:{id}: {self:#?}"))
+    }
+
+    pub(super) fn body(&self, kind: &str, id: &str) -> Value {
+        Value::Object(self.of(kind, id).json().cloned().expect("a document"))
+    }
+
+    pub(super) fn problem(text: &str, objects: &[Object]) -> String {
+        let applied = rules(text).apply(objects, &Code::new());
+        applied.problems.first().map_or_else(|| panic!("no problem: {text}"), ToString::to_string)
+    }
+}

@@ -1,0 +1,144 @@
+//! A rule set: a file that was read, on top of the built-in set that it extends.
+
+use super::check;
+use super::format::{Activations, Code, Extends, File, Rule};
+use super::maps::Maps;
+use schemars::schema_for;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Rules in force, ready to be applied. The default is `standby`.
+#[derive(Clone, Debug)]
+pub struct RuleSet {
+    pub(super) activations: Activations,
+    pub(super) may_keep: bool,
+    pub(super) stamp: bool,
+    pub(super) maps: Maps,
+    pub(super) inside: Vec<Code>,
+    pub(super) rules: Vec<Entry>,
+}
+
+/// A rule with its place.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// As reports name it: built-in rules with their set.
+    pub name: String,
+    /// Line in the file; nothing for built-in rules.
+    pub line: Option<u64>,
+    pub rule: Rule,
+}
+
+/// A rule file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("line {line}, column {column}: {text}")]
+pub struct RulesError {
+    /// Line, from 1.
+    pub line: u64,
+    /// Column, from 1.
+    pub column: u64,
+    /// What is wrong there, and what is allowed.
+    pub text: String,
+}
+
+/// Names of the built-in sets, the default first, and what they are written as.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("standby", include_str!("sets/standby.yaml")),
+    ("clone", include_str!("sets/clone.yaml")),
+    ("audit-sandbox", include_str!("sets/audit-sandbox.yaml")),
+];
+
+impl Default for RuleSet {
+    fn default() -> Self {
+        Self {
+            activations: Activations::Pause,
+            may_keep: false,
+            stamp: true,
+            maps: Maps::default(),
+            inside: vec![],
+            rules: vec![],
+        }
+    }
+}
+
+impl RuleSet {
+    /// Reads the text of a rule file. Errors: see [`RulesError`].
+    pub fn parse(text: &str) -> Result<Self, RulesError> {
+        let file = read(text)?;
+        let base = match file.extends {
+            Extends::Standby => Self::default(),
+            Extends::Clone => Self { may_keep: true, ..Self::default() },
+            Extends::AuditSandbox => Self::built_in("audit-sandbox")?.unwrap_or_default(),
+        };
+        base.extended(file)
+    }
+
+    /// A built-in set, by name.
+    pub fn built_in(name: &str) -> Result<Option<Self>, RulesError> {
+        let Some((name, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) else { return Ok(None) };
+        let base = Self { may_keep: *name == "clone", ..Self::default() };
+        let mut set = base.extended(read(text)?)?;
+        for entry in &mut set.rules {
+            entry.name = format!("{name}:{}", entry.rule.name);
+            entry.line = None;
+        }
+        Ok(Some(set))
+    }
+
+    fn extended(mut self, file: File) -> Result<Self, RulesError> {
+        check::file(&self, &file)?;
+        self.activations = file.activations.unwrap_or(self.activations);
+        self.maps = self.maps.with(&file.maps);
+        self.inside.extend(file.inside);
+        self.stamp &= file.stamp;
+        self.rules.extend(file.rules.into_iter().map(|rule| {
+            let (line, rule) = (Some(rule.defined.line()), rule.value);
+            Entry { name: rule.name.clone(), line, rule }
+        }));
+        Ok(self)
+    }
+
+    /// These rules with more maps, which count where both say something.
+    #[must_use]
+    pub fn with_maps(mut self, maps: &Maps) -> Self {
+        self.maps = self.maps.with(maps);
+        self
+    }
+
+    /// What stands for what.
+    pub fn maps(&self) -> &Maps {
+        &self.maps
+    }
+
+    /// Whether these rules let something run.
+    pub fn may_run(&self) -> bool {
+        let keeps = |entry: &Entry| entry.rule.activations == Some(Activations::Keep);
+        self.activations == Activations::Keep || self.rules.iter().any(keeps)
+    }
+
+    /// Whether what is made carries the stamp.
+    pub fn stamp(&self) -> bool {
+        self.stamp
+    }
+
+    /// The JSON Schema of the rule file, for editors.
+    pub fn schema() -> Value {
+        schema_for!(File).to_value()
+    }
+}
+
+fn read(text: &str) -> Result<File, RulesError> {
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(File::default());
+    }
+    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| told(&error))
+}
+
+/// The sentence of the reader, without the place that it may name: that stands in front.
+fn told(error: &serde_saphyr::Error) -> RulesError {
+    let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
+    let text = error.to_string();
+    let text = text.strip_suffix(&format!(" at line {line}, column {column}")).unwrap_or(&text);
+    let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
+    RulesError { line, column, text: text.to_owned() }
+}

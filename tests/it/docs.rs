@@ -1,0 +1,138 @@
+//! `docs/rules.md` and the schema beside it are what the code says. `LIFEBOAT_BLESS=1` renews them.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
+
+use crate::readme::set;
+use lifeboat::rules::{BUILT_IN, RuleSet};
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn the_pages_on_rules_are_what_the_code_says() {
+    let schema = RuleSet::schema();
+    let mut page = std::fs::read_to_string(path("rules.md")).unwrap();
+    set(&mut page, "reference", &reference(&schema));
+    set(&mut page, "sets", &sets());
+    renew("rules.md", &page);
+    renew("rules.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
+}
+
+#[test]
+fn the_example_is_read() {
+    let page = std::fs::read_to_string(path("rules.md")).unwrap();
+    let example = page.split("<!-- example -->\n```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    RuleSet::parse(example).unwrap();
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
+}
+
+fn renew(name: &str, text: &str) {
+    if std::env::var_os("LIFEBOAT_BLESS").is_some() {
+        std::fs::write(path(name), text).unwrap();
+    } else {
+        let there = std::fs::read_to_string(path(name)).unwrap_or_default();
+        assert!(there == text, "docs/{name} is out of date: LIFEBOAT_BLESS=1 cargo test --test it docs");
+    }
+}
+
+/// The file, then each type that it is made of, in the order in which they are named.
+fn reference(schema: &Value) -> String {
+    let mut text = String::new();
+    section(&mut text, "The file", schema);
+    for (title, name) in [
+        ("A rule", "Rule"),
+        ("Which objects", "Pick"),
+        ("A range", "Clamp"),
+        ("Another name", "Rename"),
+        ("An operation of a patch", "Operation"),
+        ("`extends`", "Extends"),
+        ("`activations`", "Activations"),
+        ("`inside`", "Code"),
+        ("`maps`", "Maps"),
+    ] {
+        section(&mut text, title, &schema["$defs"][name]);
+    }
+    text
+}
+
+fn section(text: &mut String, title: &str, schema: &Value) {
+    writeln!(text, "### {title}\n").unwrap();
+    if let Some(said) = schema["description"].as_str() {
+        writeln!(text, "{}\n", line(said)).unwrap();
+    }
+    if let Some(variants) = schema["oneOf"].as_array() {
+        text.push_str("| word | meaning |\n|---|---|\n");
+        variants.iter().for_each(|one| writeln!(text, "| `{}` | {} |", one["const"].as_str().unwrap(), said(one)).unwrap());
+    } else {
+        text.push_str("| field | holds | meaning |\n|---|---|---|\n");
+        let needed = |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|one| one == name));
+        for (name, field) in schema["properties"].as_object().unwrap() {
+            let needed = if needed(name) { ", needed" } else { "" };
+            writeln!(text, "| `{name}` | {}{needed} | {} |", holds(field), said(field)).unwrap();
+        }
+    }
+    text.push('\n');
+}
+
+fn said(schema: &Value) -> String {
+    line(schema["description"].as_str().unwrap_or_default())
+}
+
+fn line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+/// What a field holds, in a few words.
+fn holds(schema: &Value) -> String {
+    if let Some(name) = schema["$ref"].as_str() {
+        return named(name.rsplit('/').next().unwrap());
+    }
+    if let Some(all) = schema["anyOf"].as_array() {
+        let words: Vec<String> = all.iter().filter(|one| one["type"] != "null").map(holds).collect();
+        return words.join(" or ");
+    }
+    let word = match &schema["type"] {
+        Value::Array(all) => all.iter().find(|one| *one != "null").and_then(Value::as_str).unwrap(),
+        one => one.as_str().unwrap_or("any"),
+    };
+    match word {
+        "array" => format!("list of {}", holds(&schema["items"])),
+        "object" if schema["additionalProperties"].is_object() => format!("from → {}", holds(&schema["additionalProperties"])),
+        "object" => "place → value".to_owned(),
+        "boolean" => "yes or no (`true`, `false`)".to_owned(),
+        "string" => "text".to_owned(),
+        "integer" => "number".to_owned(),
+        _ => "any value".to_owned(),
+    }
+}
+
+fn named(name: &str) -> String {
+    match name {
+        "Rule" => "[rule](#a-rule)".to_owned(),
+        "Pick" => "[objects](#which-objects)".to_owned(),
+        "Rename" => "[name](#another-name)".to_owned(),
+        "Operation" => "[operation](#an-operation-of-a-patch)".to_owned(),
+        "ClampByPlace" => "place → [range](#a-range)".to_owned(),
+        "Maps" => "[maps](#maps)".to_owned(),
+        "Activations" => "[word](#activations)".to_owned(),
+        "Extends" => "[word](#extends)".to_owned(),
+        "Code" => "[kind](#inside)".to_owned(),
+        "Op" => "`add`, `remove`, `replace`, `move`, `copy`, `test`".to_owned(),
+        "Place" => "place".to_owned(),
+        "NamePattern" | "PathPattern" => "pattern".to_owned(),
+        "JsonPath" => "JSONPath".to_owned(),
+        "Pattern" => "regular expression".to_owned(),
+        many if many.starts_with("OneOrMore") => format!("one or a list of {}", named(&many["OneOrMore".len()..])),
+        "Kind" => "kinds".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn sets() -> String {
+    let mut text = String::new();
+    BUILT_IN.iter().for_each(|(name, yaml)| writeln!(text, "### `{name}`\n\n```yaml\n{yaml}```\n").unwrap());
+    text
+}
