@@ -12,11 +12,11 @@ use crate::journal;
 use crate::kinds::{self, Shape, Tree};
 use crate::object::{Body, Object, Selection, SourceId, Wanted};
 use crate::plan::{self, Action, Inventory, Maps, Plan, Source, Step, Target};
-use crate::rules::{Applied, Code, LeftOut, Remark, RuleSet};
+use crate::rules::{Applied, LeftOut, Remark, RuleSet};
 use crate::spool::Spool;
 use crate::survey::{self, Found, GapState, Scope};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -234,15 +234,16 @@ fn unwanted(left_out: LeftOut) -> Step {
 
 /// What rules make of a bundle. Source code is read only where they change it.
 pub fn ruled(reader: &Reader, contents: &Contents, rules: &RuleSet) -> Result<Applied, RestoreError> {
-    let mut code = Code::new();
-    for object in contents.objects.iter().filter(|object| rules.rewrites(object.kind.name)) {
+    let rewriter = rules.rewriter();
+    let mut code = HashMap::new();
+    for object in contents.objects.iter().filter(|object| rewriter.rewrites(object.kind.name)) {
         let Some(member) = reader.find(object.kind.name, &object.id).filter(|member| member.size <= LARGEST_CODE) else {
             continue;
         };
-        let new = rules.rewrite(object.kind.name, &reader.read(member)?, format(object));
+        let new = rewriter.rewrite(object.kind.name, &reader.read(member)?, format(object));
         code.extend(new.map(|new| (object.source(), new)));
     }
-    Ok(rules.apply(&contents.objects, &code))
+    Ok(rules.apply(&contents.objects, &rewriter.code(code)))
 }
 
 /// Bytes of one file at most: more is no source code.
@@ -257,7 +258,7 @@ pub type Editor<'a> = dyn Fn(&SourceId, &dyn Fn() -> io::Result<Vec<u8>>) -> io:
 
 /// Carries out on bytes that are sent what the plan was made with: the rules of these options.
 pub fn editor<'a>(reader: &'a Reader, options: &Options) -> Box<Editor<'a>> {
-    let rules = options.rules.clone().with_maps(&options.maps);
+    let rules = options.rules.clone().with_maps(&options.maps).rewriter();
     Box::new(move |source, bytes| {
         let member = reader.find(&source.kind, &source.id).filter(|member| member.size <= LARGEST_CODE);
         let Some(member) = member.filter(|_| rules.rewrites(&source.kind)) else { return Ok(None) };

@@ -77,8 +77,35 @@ pub struct Tally {
     pub changes: u64,
 }
 
-/// Source code that maps and moves change, by object: see [`RuleSet::rewrite`].
-pub type Code = HashMap<SourceId, Rewritten>;
+/// Source code that maps and moves change, by object, under its id in the bundle.
+#[derive(Clone, Debug, Default)]
+pub struct Code {
+    new: HashMap<SourceId, Rewritten>,
+    used: BTreeSet<(String, String)>,
+}
+
+/// Maps and moves over source code: see [`RuleSet::rewriter`].
+pub struct Rewriter {
+    swaps: Swaps,
+    inside: Vec<super::format::Code>,
+}
+
+impl Rewriter {
+    /// Whether the source code of this kind is changed.
+    pub fn rewrites(&self, kind: &str) -> bool {
+        self.inside.iter().any(|code| code.kind() == kind && *code != super::format::Code::GlobalInitScript)
+    }
+
+    /// Source code with maps and moves carried out; nothing if that changes nothing. `format` is a notebook's.
+    pub fn rewrite(&self, kind: &str, bytes: &[u8], format: Option<&str>) -> Option<Rewritten> {
+        self.rewrites(kind).then(|| swapped::code(&self.swaps, bytes, format)).flatten()
+    }
+
+    /// What was changed, for [`RuleSet::apply`].
+    pub fn code(&self, new: HashMap<SourceId, Rewritten>) -> Code {
+        Code { new, used: self.swaps.used() }
+    }
+}
 
 /// An object on its way through the rules.
 pub(super) struct Work<'a> {
@@ -108,14 +135,9 @@ impl RuleSet {
         run.finish(works)
     }
 
-    /// Whether the source code of this kind is changed.
-    pub fn rewrites(&self, kind: &str) -> bool {
-        self.inside.iter().any(|code| code.kind() == kind && kind != super::format::Code::GlobalInitScript.kind())
-    }
-
-    /// The source code of an object, by its id in the bundle, with maps and moves carried out; nothing if that changes nothing.
-    pub fn rewrite(&self, kind: &str, bytes: &[u8], format: Option<&str>) -> Option<Rewritten> {
-        self.rewrites(kind).then(|| swapped::code(&self.swaps(), bytes, format)).flatten()
+    /// Carries maps and moves through source code.
+    pub fn rewriter(&self) -> Rewriter {
+        Rewriter { swaps: self.swaps(), inside: self.inside.clone() }
     }
 
     /// Maps and moves, ready to be carried out.
@@ -140,10 +162,12 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(set: &'a RuleSet, objects: &'a [Object], code: &'a Code) -> Self {
+        let swaps = set.swaps();
+        swaps.learn(&code.used);
         let tally = |entry: &Entry| Tally { rule: entry.name.clone(), line: entry.line, objects: 0, changes: 0 };
         Self {
             set,
-            swaps: set.swaps(),
+            swaps,
             inert: Rules::standby(),
             holders: objects.iter().map(|object| ((object.kind.name, object.id.as_str()), object)).collect(),
             code,
@@ -298,7 +322,7 @@ fn begin<'a>(object: &'a Object, code: &Code) -> Work<'a> {
         }
         object::Body::Bytes(_) | object::Body::Stored { .. } => content = object.body.digest(),
     }
-    if let Some(new) = code.get(&object.source()) {
+    if let Some(new) = code.new.get(&object.source()) {
         content = Some((new.bytes.len() as u64, <sha2::Sha256 as sha2::Digest>::digest(&new.bytes).into()));
         changes.clone_from(&new.changes);
     }

@@ -94,11 +94,6 @@ impl Maps {
     }
 }
 
-fn plural(name: &str) -> String {
-    let name = name.replace('_', " ");
-    name.strip_suffix('y').map_or_else(|| format!("{name}s"), |stem| format!("{stem}ies"))
-}
-
 fn each<'a>(kind: &'a str, pairs: &'a BTreeMap<String, String>) -> Vec<(&'a str, &'a str, &'a str)> {
     pairs.iter().map(|(from, to)| (kind, from.as_str(), to.as_str())).collect()
 }
@@ -135,7 +130,8 @@ impl JsonSchema for Maps {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let pairs = |is: String| serde_json::json!({"type": "object", "description": is, "additionalProperties": {"type": ["string", "integer"]}});
-        let values = values().into_iter().map(|name| (name.to_owned(), pairs(format!("{}, by id or name", plural(name)))));
+        let values =
+            values().into_iter().map(|name| (name.to_owned(), pairs(format!("each {}, by id or name", name.replace('_', " ")))));
         let texts = TEXTS.iter().map(|(name, is)| ((*name).to_owned(), pairs(format!("{is}; also inside texts"))));
         let kinds = kinds::all().iter().map(|kind| (kind.name.to_owned(), pairs(format!("{}, by id or name", kind.title))));
         let properties: serde_json::Map<String, serde_json::Value> = values.chain(texts).chain(kinds).collect();

@@ -24,7 +24,7 @@ mod words;
 #[cfg(test)]
 mod file_tests;
 
-pub use apply::{Applied, Code, LeftOut, Remark, Tally};
+pub use apply::{Applied, Code, LeftOut, Remark, Rewriter, Tally};
 
 pub use equal::{Difference, equal};
 pub(crate) use equal::{blank, canonical};

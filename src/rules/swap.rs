@@ -5,9 +5,9 @@
 
 use super::check::{Space, space};
 use super::maps::{CATALOGS, Maps, NAMED_IN_TEXTS, TEXTS, is_of_values};
-use regex::Regex;
-use std::cell::RefCell;
+use regex::{Regex, RegexBuilder};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Maps and moves, ready to be carried out.
 pub(super) struct Swaps {
@@ -18,7 +18,7 @@ pub(super) struct Swaps {
     words: Vec<Word>,
     finder: Option<Regex>,
     /// Entries that were of use: section, source.
-    used: RefCell<BTreeSet<(String, String)>>,
+    used: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// A word inside texts.
@@ -75,10 +75,11 @@ impl Swaps {
         words.extend(moves.iter().flat_map(|(rule, from, to)| paths(rule, from, to)));
         words.sort_by(|one, other| other.from.len().cmp(&one.from.len()).then_with(|| one.from.cmp(&other.from)));
         let pattern = words.iter().map(|word| regex::escape(&word.from)).collect::<Vec<_>>().join("|");
-        let finder = if words.is_empty() { None } else { Regex::new(&pattern).ok() };
+        // A pattern of nothing but words is refused for its size alone, and then there is none that is large enough.
+        let finder = if words.is_empty() { None } else { RegexBuilder::new(&pattern).size_limit(usize::MAX).build().ok() };
         let names = ["catalog", "schema"].into_iter().flat_map(|section| maps.section(section));
         let names = names.map(|(from, to)| (from.to_owned(), to.to_owned())).collect();
-        Self { maps: maps.clone(), names, words, finder, used: RefCell::default() }
+        Self { maps: maps.clone(), names, words, finder, used: Mutex::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -153,19 +154,33 @@ impl Swaps {
         (to != path).then(|| Swap { rule: word.rule.clone(), from: path.to_owned(), to })
     }
 
+    fn locked(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Entries that were of use: section, source.
+    pub(super) fn used(&self) -> BTreeSet<(String, String)> {
+        self.locked().clone()
+    }
+
+    /// Counts what was of use elsewhere.
+    pub(super) fn learn(&self, used: &BTreeSet<(String, String)>) {
+        self.locked().extend(used.iter().cloned());
+    }
+
     fn use_up(&self, section: &str, entry: &str) {
-        self.used.borrow_mut().insert((section.to_owned(), entry.to_owned()));
+        self.locked().insert((section.to_owned(), entry.to_owned()));
     }
 
     /// Whether anything below a path was moved.
     pub(super) fn moved_something(&self, rule: &str) -> bool {
-        let used = self.used.borrow();
+        let used = self.locked();
         self.words.iter().any(|word| word.rule == rule && used.contains(&(word.section.to_owned(), word.entry.clone())))
     }
 
     /// Entries of value sections that nothing in the bundle answered to.
     pub(super) fn unused(&self, maps: &Maps) -> Vec<(String, String)> {
-        let used = self.used.borrow();
+        let used = self.locked();
         let all = maps.all().filter(|(section, ..)| is_of_values(section));
         let unused = all.filter(|(section, from, _)| !used.contains(&((*section).to_owned(), (*from).to_owned())));
         unused.map(|(section, from, _)| (section.to_owned(), from.to_owned())).collect()

@@ -56,13 +56,14 @@ impl Walk<'_> {
     fn values(&mut self, kind: &'static Kind, body: &mut Value) {
         for (at, reference) in kind.references() {
             let (By::Elsewhere(section), Some(at)) = (reference.by, super::below_body(kind, &at)) else { continue };
-            let (swaps, changes) = (self.swaps, &mut self.changes);
+            let (swaps, changes, names) = (self.swaps, &mut self.changes, &mut self.names);
             pointer::edit(body, &at, &mut |at, value| {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 let Some(swap) = swaps.value(section, &text) else { return false };
                 let new = typed(value, &swap.to);
                 changes.push(change(at, Some(value.clone()), Some(new.clone()), &[swap]));
                 *value = new;
+                names.insert(at.to_owned());
                 true
             });
         }

@@ -7,7 +7,7 @@ use lifeboat::import::{self, BundleContents, Receipt, State};
 use lifeboat::journal::Journal;
 use lifeboat::object::{Object, Selection};
 use lifeboat::plan::Plan;
-use lifeboat::restore::{self, RestoreError};
+use lifeboat::restore::{self, Goal, RestoreError};
 use lifeboat::rules::RuleSet;
 use lifeboat::simulator::{Seed, Server};
 use lifeboat::spool::Spool;
@@ -200,4 +200,32 @@ async fn rules_that_do_not_fit_the_bundle_stop_everything() {
     let Err(error @ RestoreError::Rules(_)) = refused else { panic!("{refused:?}") };
     assert!(error.to_string().contains("line 2: rule \"on\": job:nightly settlement: this would switch on `/trigger"), "{error}");
     assert_eq!(target.writes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_restored_under_rules_is_switched_on_under_them() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let target = start(Seed::Prepared, TARGET).await;
+    let options = with(WEST);
+    twice(&bundled, &options, &target).await;
+    let reader = Reader::open(&bundled.path).unwrap();
+    let contents = restore::contents(&reader, &Selection::default()).unwrap();
+    let applied = restore::ruled(&reader, &contents, &options.rules).unwrap();
+    let was_active = |one: &&lifeboat::rules::Sanitized| one.kind().name == "job" && one.switched_off().next().is_some();
+    let active: Vec<&str> = applied.objects.iter().filter(was_active).map(lifeboat::rules::Sanitized::key).collect();
+    let on = restore::Options { goal: Goal::Activate, ..options.clone() };
+    let plan = prepare(&bundled, &target, &on).await;
+    let switched: Vec<&str> = plan
+        .steps
+        .iter()
+        .filter(|step| step.source.kind == "job" && step.action.writes())
+        .map(|step| step.key.as_str())
+        .collect();
+    assert!(switched.len() > 3 && switched.iter().all(|name| name.ends_with(" (dr)") && active.contains(name)), "{switched:?}");
+    apply(&bundled, &plan, &on, &target).await;
+    assert_eq!(prepare(&bundled, &target, &on).await.writes(), 0, "once is enough");
+    let again = prepare(&bundled, &target, &options).await;
+    let undone = again.steps.iter().filter(|step| step.action.writes() && switched.contains(&step.key.as_str()));
+    assert_eq!(undone.count(), 0, "a second import leaves on what was switched on");
+    target.stop().await;
 }

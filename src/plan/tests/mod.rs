@@ -93,7 +93,7 @@ impl Case {
 
     fn made_by(&self, make: impl Fn(&[Sanitized], &[Object], &Inventory, &Maps, &Source, &Options) -> Plan) -> Plan {
         let maps = Maps::parse(self.maps).expect("maps are good");
-        let objects = RuleSet::default().with_maps(&maps).apply(&self.bundle, &Code::new()).objects;
+        let objects = RuleSet::default().with_maps(&maps).apply(&self.bundle, &Code::default()).objects;
         let workspace_id = if self.target_workspace.is_empty() { "200" } else { self.target_workspace }.to_owned();
         let target = Target { host: "https://target".into(), workspace_id, user: ME.into(), is_admin: true };
         let inventory = Inventory {

@@ -151,7 +151,7 @@ fn nothing_is_switched_on_by_the_way() {
 }
 
 fn apply_anyway(text: &str, pool: Value) -> Value {
-    let applied = rules(text).apply(&[object("instance_pool", "p", pool)], &Code::new());
+    let applied = rules(text).apply(&[object("instance_pool", "p", pool)], &Code::default());
     applied.body("instance_pool", "p")["min_idle_instances"].clone()
 }
 

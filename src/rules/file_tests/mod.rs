@@ -45,7 +45,7 @@ pub(super) fn rules(text: &str) -> RuleSet {
 }
 
 pub(super) fn apply(text: &str, objects: &[Object]) -> Applied {
-    let applied = rules(text).apply(objects, &Code::new());
+    let applied = rules(text).apply(objects, &Code::default());
     assert!(applied.problems.is_empty(), "{:?}", applied.problems);
     applied
 }
@@ -63,7 +63,7 @@ impl Applied {
     }
 
     pub(super) fn problem(text: &str, objects: &[Object]) -> String {
-        let applied = rules(text).apply(objects, &Code::new());
+        let applied = rules(text).apply(objects, &Code::default());
         applied.problems.first().map_or_else(|| panic!("no problem: {text}"), ToString::to_string)
     }
 }

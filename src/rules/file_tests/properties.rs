@@ -54,8 +54,8 @@ proptest! {
         let text = written(&picked);
         let set = rules(&format!("maps: {{storage: {{\"https://x\": \"https://z\"}}}}\nrules:\n{text}"));
         let cluster = cluster("c", json!({"cluster_name": "n", "num_workers": workers, "spark_conf": {"a": "1"}}));
-        let first = set.apply(&[job, cluster], &Code::new());
-        let same = set.apply(&first.objects.iter().map(|one| again(one.kind().name, &Value::Object(one.json().cloned().unwrap_or_default()))).collect::<Vec<_>>(), &Code::new());
+        let first = set.apply(&[job, cluster], &Code::default());
+        let same = set.apply(&first.objects.iter().map(|one| again(one.kind().name, &Value::Object(one.json().cloned().unwrap_or_default()))).collect::<Vec<_>>(), &Code::default());
         for (one, other) in first.objects.iter().zip(&same.objects) {
             prop_assert_eq!(one.json(), other.json(), "{}", text);
             prop_assert_eq!(one.key(), other.key());
@@ -67,7 +67,7 @@ proptest! {
         let base = ["standby", "clone", "audit-sandbox"][set];
         let text = written(&picked);
         let rules = rules(&format!("extends: {base}\nrules:\n{}", if picked.is_empty() { "  []\n" } else { &text }));
-        let applied = rules.apply(&[job], &Code::new());
+        let applied = rules.apply(&[job], &Code::default());
         let body = Value::Object(applied.objects[0].json().cloned().unwrap_or_default());
         for starter in ["/schedule", "/trigger"] {
             prop_assert!(body.pointer(starter).is_none_or(|starter| starter["pause_status"] == "PAUSED"), "{} {}", text, body);
@@ -81,7 +81,7 @@ fn no_rules_are_the_standby_rules() {
         job("1", json!({"name": "n", "schedule": {"x": 1}, "tasks": [{"task_key": "a"}]})),
         object("instance_pool", "p", json!({"instance_pool_name": "p", "min_idle_instances": 3})),
     ];
-    let applied = RuleSet::default().apply(&objects, &Code::new());
+    let applied = RuleSet::default().apply(&objects, &Code::default());
     for (object, one) in objects.iter().zip(&applied.objects) {
         let alone = sanitize(&Rules::standby(), object);
         assert_eq!((one.json(), one.changes(), one.source()), (alone.json(), alone.changes(), alone.source()));

@@ -120,15 +120,17 @@ fn vaults_and_registries() {
 fn source_code_is_changed_on_request_alone() {
     let source = b"# Databricks notebook source\n# MAGIC %run /Shared/etl/util\nspark.read.load('s3://raw/x')\n";
     let text = "maps: {storage: {\"s3://raw\": \"s3://west\"}}\nrules: [{name: m, move: {/Shared/etl: /Shared/dr}}]\n";
-    assert!(rules(text).rewrite("notebook", source, Some("SOURCE")).is_none(), "nobody asked");
+    assert!(rules(text).rewriter().rewrite("notebook", source, Some("SOURCE")).is_none(), "nobody asked");
     let set = rules(&format!("inside: [notebook, global_init_script]\n{text}"));
-    let new = set.rewrite("notebook", source, Some("SOURCE")).expect("changed");
+    let rewriter = set.rewriter();
+    let new = rewriter.rewrite("notebook", source, Some("SOURCE")).expect("changed");
     let wanted = "# Databricks notebook source\n# MAGIC %run /Shared/dr/util\nspark.read.load('s3://west/x')\n";
     assert_eq!(String::from_utf8_lossy(&new.bytes), wanted);
-    assert!(set.rewrite("file", source, None).is_none() && set.rewrite("notebook", &[0xff, b'a'], None).is_none());
+    assert!(rewriter.rewrite("file", source, None).is_none() && rewriter.rewrite("notebook", &[0xff, b'a'], None).is_none());
     let notebook = content("notebook", "/Shared/etl/n", source);
-    let code = Code::from([(SourceId { kind: "notebook".into(), id: "/Shared/etl/n".into() }, new)]);
+    let code = rewriter.code([(SourceId { kind: "notebook".into(), id: "/Shared/etl/n".into() }, new)].into());
     let applied = set.apply(&[notebook], &code);
+    assert!(applied.warnings.is_empty(), "what is found in source code alone is found: {:?}", applied.warnings);
     let one = applied.of("notebook", "/Shared/dr/n");
     assert!(
         one.changes().iter().any(|change| change.rule == "maps:storage" && change.now == Some(json!("s3://west"))),
@@ -137,13 +139,13 @@ fn source_code_is_changed_on_request_alone() {
     );
     assert!(matches!(one.body(), super::super::Body::Content { len, .. } if *len == wanted.len() as u64));
     let script = object("global_init_script", "s", json!({"name": "s", "script": "ZWNobyBzMzovL3Jhdy94"}));
-    assert_eq!(set.apply(&[script], &Code::new()).body("global_init_script", "s")["script"], "ZWNobyBzMzovL3dlc3QveA==");
+    assert_eq!(set.apply(&[script], &Code::default()).body("global_init_script", "s")["script"], "ZWNobyBzMzovL3dlc3QveA==");
 }
 
 #[test]
 fn later_maps_count() {
     let more = super::super::Maps::parse("zone: {a: c}").expect("good");
     let set = RuleSet::parse("maps: {zone: {a: b}}\n").expect("good").with_maps(&more);
-    let body = set.apply(&[cluster("c", json!({"cluster_name": "c", "gcp_attributes": {"zone_id": "a"}}))], &Code::new());
+    let body = set.apply(&[cluster("c", json!({"cluster_name": "c", "gcp_attributes": {"zone_id": "a"}}))], &Code::default());
     assert_eq!(body.body("cluster", "c")["gcp_attributes"]["zone_id"], "c");
 }
