@@ -212,6 +212,9 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
 }
 
 fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(RestoreError::Rules(_)) = cause.downcast_ref() {
+        return Some("`lifeboat rules test RULES BUNDLE` shows all of it, and writes nothing".to_owned());
+    }
     if let Some(error) = cause.downcast_ref::<api::ApiError>() {
         return error.hint();
     }

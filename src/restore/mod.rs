@@ -74,11 +74,19 @@ pub enum RestoreError {
     #[error("cannot read the journals of earlier imports")]
     Journal(#[source] std::io::Error),
     /// The rules do not fit the bundle.
-    #[error("cannot use these rules on this bundle: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("cannot use these rules on this bundle: {}", first(.0))]
     Rules(Vec<Remark>),
     /// Temporary files failed.
     #[error("cannot keep what the target holds in temporary files")]
     Spool(#[from] std::io::Error),
+}
+
+/// Remarks that are told one by one; the rest is counted.
+const TOLD: usize = 3;
+
+fn first(remarks: &[Remark]) -> String {
+    let told = remarks.iter().take(TOLD).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    if remarks.len() > TOLD { format!("{told}; and {} more", remarks.len() - TOLD) } else { told }
 }
 
 /// All objects of a bundle that are asked for, and the objects of kinds that are only recorded.

@@ -291,6 +291,7 @@ async fn rules_are_shown_tested_and_used() {
         "{}",
         err(&refused)
     );
+    assert!(err(&refused).contains("hint: `lifeboat rules test"), "{}", err(&refused));
 
     write("rules:\n  - name: a\n    for: {knd: job}\n    skip: true\n");
     let wrong = stage.run(&stage.target, &["import", "--unlimited", "-q", "--yes", "--rules", text(&file), text(&bundle)]);

@@ -103,6 +103,23 @@ fn new_names_are_carried_to_references_by_name() {
 }
 
 #[test]
+fn what_every_workspace_has_keeps_its_name() {
+    let text = "rules: [{name: r, rename: {to: \"{name}-dr\"}}]\n";
+    let objects = [
+        object("group", "1", json!({"id": "1", "displayName": "admins"})),
+        object("group", "2", json!({"id": "2", "displayName": "grid"})),
+        object("user", "3", json!({"id": "3", "userName": "ada@x.com"})),
+        object(
+            "cluster_policy",
+            "4",
+            json!({"policy_id": "4", "name": "Personal Compute", "is_default": true, "policy_family_id": "personal-vm"}),
+        ),
+    ];
+    let names: Vec<String> = apply(text, &objects).objects.iter().map(|one| one.key().to_owned()).collect();
+    assert_eq!(names, ["admins", "grid-dr", "ada@x.com", "Personal Compute"]);
+}
+
+#[test]
 fn two_objects_never_get_one_name() {
     let pool = |id: &str, name: &str| object("instance_pool", id, json!({ "instance_pool_name": name }));
     let text = "rules:\n  - name: one\n    for: {kind: instance_pool}\n    rename: {to: pool}\n";
