@@ -7,7 +7,7 @@ use super::{Hands, Ready, Trouble};
 use crate::api::{ApiError, ErrorKind};
 use crate::kinds::{Collection, Kind, Settle, Update};
 use crate::object::{STAMP, fold};
-use crate::plan::{Action, Found, What};
+use crate::plan::{Action, Found, What, carry};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -26,17 +26,12 @@ impl Hands<'_> {
             Action::Create { .. } => self.create(ready, collection).await?,
             Action::Update { target, .. } => {
                 self.settle_again(ready, collection, target).await?;
-                self.update(ready, collection, target).await?;
-                Done::there(State::Updated, target.clone())
+                self.update(ready, collection, target).await?
             }
-            Action::Switch { target, .. } => {
-                self.switch(ready, collection, target).await?;
-                Done::there(State::Updated, target.clone())
-            }
+            Action::Switch { target, .. } => self.switch(ready, collection, target).await?,
             Action::Complete { .. } => {
                 let target = ready.target.clone().ok_or_else(|| Trouble::Plan("there is nothing to complete".into()))?;
-                self.update(ready, collection, &target).await?;
-                Done::there(State::Updated, target)
+                self.update(ready, collection, &target).await?
             }
             Action::Mark { target } => {
                 self.settle_again(ready, collection, target).await?;
@@ -168,18 +163,19 @@ impl Hands<'_> {
     }
 
     /// Sends only the fields that are switched, where the API takes them alone.
-    async fn switch(&self, ready: &Ready<'_>, collection: &'static Collection, target: &Found) -> Result<(), Trouble> {
+    async fn switch(&self, ready: &Ready<'_>, collection: &'static Collection, target: &Found) -> Result<Done, Trouble> {
         let Update::Replace { part: Some(call), id: at, under, .. } = &collection.update else {
             return self.update(ready, collection, target).await;
         };
         let body = replacement(Value::Object(renamed(ready.kind, &ready.body)), *at, *under, &target.id);
         self.workspace.call(&request(ready.kind, call, &[("id", &text(&target.id))], Some(body))).await?;
-        Ok(())
+        Ok(Done::there(State::Updated, target.clone()))
     }
 
-    async fn update(&self, ready: &Ready<'_>, collection: &'static Collection, target: &Found) -> Result<(), Trouble> {
+    async fn update(&self, ready: &Ready<'_>, collection: &'static Collection, target: &Found) -> Result<Done, Trouble> {
         let id = text(&target.id);
-        let body = Value::Object(renamed(ready.kind, &ready.body));
+        let mut done = Done::there(State::Updated, target.clone());
+        let body = Value::Object(renamed(ready.kind, &self.with_secrets(ready, collection, &id, &mut done).await?));
         match &collection.update {
             Update::Replace { call, id: at, under, .. } => {
                 let body = replacement(body, *at, *under, &target.id);
@@ -196,7 +192,37 @@ impl Hands<'_> {
             }
             Update::Never(reason) => return Err(Trouble::Plan((*reason).to_owned())),
         }
-        Ok(())
+        Ok(done)
+    }
+
+    /// The body, with the secrets that the target has: what replaces everything would wipe what somebody set there. They are
+    /// read only now, and nothing but this body ever holds them.
+    async fn with_secrets(
+        &self,
+        ready: &Ready<'_>,
+        collection: &'static Collection,
+        id: &str,
+        done: &mut Done,
+    ) -> Result<Map<String, Value>, Trouble> {
+        let mut body = ready.body.clone();
+        if ready.step.keep.is_empty() {
+            return Ok(body);
+        }
+        let there = self.whole(ready, collection, id).await?;
+        let there = there.as_ref().and_then(|there| ready.kind.body_of(there)).unwrap_or(&Value::Null);
+        let lost = carry(there, &mut body, &ready.step.keep);
+        let text = |place: &str| format!("set {place} again: its secret could not be carried over");
+        done.todos.extend(lost.into_iter().map(|place| (What::RedactedField, text(place))));
+        Ok(body)
+    }
+
+    /// An object as the target has it; nothing if it is gone.
+    async fn whole(&self, ready: &Ready<'_>, collection: &'static Collection, id: &str) -> Result<Option<Value>, ApiError> {
+        if let Some(one) = &collection.get {
+            return self.workspace.call(&get(ready.kind, one.path, &[("id", id)])).await.map(Some);
+        }
+        let items = self.items(ready.kind, &collection.list).await?;
+        Ok(items.into_iter().find(|item| item.pointer(collection.id).map(text).as_deref() == Some(id)))
     }
 }
 

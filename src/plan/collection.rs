@@ -7,7 +7,7 @@ use super::refs::{Resolved, STORAGE};
 use super::{Action, Draft, Found, Planner};
 use crate::kinds::{Class, Collection, Gone, Kind, Shape, Update};
 use crate::object::Object;
-use crate::rules::{Change, Difference, Sanitized, blank, canonical, comparable, equal};
+use crate::rules::{Change, Difference, Rules, Sanitized, blank, canonical, comparable, equal, sanitize};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
@@ -18,7 +18,7 @@ impl Planner<'_> {
         let mut drafts = Vec::new();
         for index in 0..self.bundle.objects.len() {
             drafts.push(self.draft(index));
-            self.tell_redactions(self.bundle.objects[index]);
+            self.tell_redactions(index);
         }
         self.add_implied_folders(&mut drafts);
         drafts.extend(self.draft_recorded());
@@ -162,6 +162,7 @@ impl Planner<'_> {
             self.put_stamp(object, &mut body, &mut draft);
         }
         draft.step.links = std::mem::take(&mut resolved.links);
+        draft.step.keep = self.kept_secrets(object.kind(), &there);
         (draft.needs, draft.after) = (resolved.needs.clone(), resolved.after.clone());
         draft.step.action = Action::Update { target: there, body, differences: open };
         draft
@@ -299,12 +300,33 @@ impl Planner<'_> {
         }
     }
 
-    fn tell_redactions(&mut self, object: &Sanitized) {
+    /// Places of an object of the target that hold secrets, which somebody set there.
+    fn secrets_of(&self, kind: &'static Kind, there: &Found) -> Vec<String> {
+        let target = self.present.by_id(kind.name, &super::refs::text(&there.id));
+        let places = target.map(|target| sanitize(&Rules::standby(), target).redactions().to_vec()).unwrap_or_default();
+        places.into_iter().map(|redaction| redaction.place).collect()
+    }
+
+    /// Those of them that an update would wipe.
+    pub(super) fn kept_secrets(&self, kind: &'static Kind, there: &Found) -> Vec<String> {
+        let fixed: HashSet<&str> = fixed_fields(kind).collect();
+        let mut places = self.secrets_of(kind, there);
+        places.retain(|place| !fixed.contains(place.split('/').nth(1).unwrap_or_default()));
+        places
+    }
+
+    /// A secret that the target has is set, and no work for anybody.
+    fn tell_redactions(&mut self, index: usize) {
+        let object = self.bundle.objects[index];
+        let set = match &self.fates[index] {
+            Fate::There(there, _) if !object.redactions().is_empty() => self.secrets_of(object.kind(), there),
+            _ => Vec::new(),
+        };
         for field in object.unknown() {
             let text = format!("`{field}` is newer than this version and was left out: set it by hand");
             self.todos.add(What::NotRestored, text, label(object));
         }
-        for redaction in object.redactions() {
+        for redaction in object.redactions().iter().filter(|redaction| !set.contains(&redaction.place)) {
             let text = format!("set {} again: its secret is not in the bundle", redaction.at);
             self.todos.add(What::RedactedField, text, label(object));
         }
@@ -432,8 +454,12 @@ pub(super) fn as_active_as(body: &Map<String, Value>, changes: &[Change], actual
     if let Value::Object(body) = body { body } else { Map::new() }
 }
 
+fn fixed_fields(kind: &'static Kind) -> impl Iterator<Item = &'static str> {
+    kind.sent().filter(|(_, class)| *class == Class::FixedAtCreate).map(|(name, _)| name)
+}
+
 pub(super) fn drop_fixed(kind: &'static Kind, body: &mut Map<String, Value>) {
-    let fixed: HashSet<&str> = kind.sent().filter(|(_, class)| *class == Class::FixedAtCreate).map(|(name, _)| name).collect();
+    let fixed: HashSet<&str> = fixed_fields(kind).collect();
     body.retain(|name, _| !fixed.contains(name.as_str()));
 }
 

@@ -20,8 +20,8 @@ mod wanted;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use crate::rules::remove_exactly;
 pub use crate::rules::{Change, Difference, Maps, MapsError};
+pub(crate) use crate::rules::{place::carry, remove_exactly};
 pub(crate) use collection::name_of;
 pub(crate) use notes::Todos;
 pub use notes::{Todo, What};
@@ -152,6 +152,9 @@ pub struct Step {
     /// Whether it still has to be made inert: an import that died made it and did not come to that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub settle: bool,
+    /// Places whose values the target alone knows, which an update that replaces everything carries over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<String>,
     /// What a reader of the report should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -180,6 +183,7 @@ impl Step {
             after: Vec::new(),
             changes: Vec::new(),
             marks: Vec::new(),
+            keep: Vec::new(),
             settle: false,
             notes: Vec::new(),
             dead: Vec::new(),

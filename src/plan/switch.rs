@@ -96,11 +96,10 @@ impl Planner<'_> {
         if in_parts(collection) {
             let top: BTreeSet<&str> = turns.iter().filter_map(|turn| turn.at.split('/').nth(1)).collect();
             body.retain(|name, _| top.contains(name.as_str()));
-        } else if holds_secrets(target) {
-            return self.skip(draft, object, "it holds a secret that a change would lose: switch it by hand");
         } else {
             drop_fixed(object.kind(), &mut body);
             keep_stamp(&mut body, target);
+            draft.step.keep = self.kept_secrets(object.kind(), &there);
         }
         let difference = |turn: Turn| Difference { at: turn.at, want: turn.want, have: turn.have, fixed: false };
         let differences = turns.into_iter().map(difference).collect();
@@ -196,15 +195,6 @@ fn is_running(at: &str, have: Option<&Value>, want: Option<&Value>) -> bool {
 
 fn in_parts(collection: &Collection) -> bool {
     matches!(collection.update, Update::Replace { part: Some(_), .. })
-}
-
-/// Whether a call that replaces everything would lose what only the workspace knows.
-fn holds_secrets(target: &Object) -> bool {
-    let fixed = |at: &str| {
-        let top = at.split('/').nth(1).unwrap_or_default();
-        target.kind.sent().any(|(name, class)| name == top && class == Class::FixedAtCreate)
-    };
-    sanitize(&Rules::standby(), target).redactions().iter().any(|redaction| !fixed(&redaction.at))
 }
 
 /// What jobs need is on before they start, and off after they stopped.

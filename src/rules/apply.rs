@@ -258,10 +258,8 @@ impl<'a> Run<'a> {
             pointer::each(body, at, &mut |_, _| found = true);
             found
         };
-        let named = |one: Redaction| match self.swaps.text(&one.at, super::swap::Place::Name) {
-            Some((at, _)) => Redaction { at },
-            None => one,
-        };
+        let name = |text: String| self.swaps.text(&text, super::swap::Place::Name).map_or(text, |(new, _)| new);
+        let named = |one: Redaction| Redaction { at: name(one.at), place: name(one.place) };
         let needed = |one: &Redaction| one.at.rsplit_once('/').is_some_and(|(holder, _)| there(holder)) && !there(&one.at);
         redactions.into_iter().map(named).filter(needed).collect()
     }

@@ -14,6 +14,7 @@ mod equal;
 mod format;
 mod maps;
 mod pick;
+pub(crate) mod place;
 mod project;
 mod sanitize;
 mod set;

@@ -1,7 +1,7 @@
 //! One object made safe: projected, switched off, without what was blanked; with a record of each change.
 
 use super::project::{project, remove_exactly, unknown_settings};
-use super::{Act, Rule, Rules};
+use super::{Act, Rule, Rules, place};
 use crate::kinds::{Kind, Shape};
 use crate::object::{self, Object, REDACTED, SourceId};
 use crate::pointer;
@@ -60,6 +60,8 @@ pub struct Change {
 pub struct Redaction {
     /// What was left out: pointer below the body.
     pub at: String,
+    /// The same with elements of lists by their keys instead of their positions, so that it names one place in two workspaces.
+    pub place: String,
 }
 
 impl Sanitized {
@@ -239,10 +241,11 @@ pub(super) fn remove_redacted(body: &mut Value) -> Vec<Redaction> {
     let mut gone: Vec<String> = found.whole.iter().map(|at| whole(at).to_owned()).collect();
     gone.sort();
     gone.dedup();
-    remove_exactly(body, gone.clone());
-    gone.extend(found.mended);
-    gone.sort();
-    gone.into_iter().map(|at| Redaction { at }).collect()
+    let mut told: Vec<String> = gone.iter().cloned().chain(found.mended).collect();
+    told.sort();
+    let told = told.into_iter().map(|at| Redaction { place: place::keyed(body, &at), at }).collect();
+    remove_exactly(body, gone);
+    told
 }
 
 /// Half of a login is refused, and so is a policy's attribute without its value: the whole goes.

@@ -124,3 +124,33 @@ async fn what_people_did_in_the_target_is_brought_back_or_left_and_never_doubled
         "what was deleted comes back, what was copied is not copied again"
     );
 }
+
+/// A job as the workspace shows it, secrets and all.
+async fn shown(server: &Server, name: &str) -> Value {
+    let objects = everything(server).await;
+    let id = named(&objects, "job", name).document().unwrap()["job_id"].to_string();
+    connect(server).call(&Request::get("test", "/api/2.2/jobs/get").query("job_id", id)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_somebody_set_in_the_target_survives_an_update() {
+    const JOB: &str = "nightly settlement";
+    let token = |job: &Value| job["settings"]["job_clusters"][0]["new_cluster"]["spark_env_vars"]["LAKE_TOKEN"].clone();
+    let (source, target) = restored().await;
+    let mut job = shown(&target, JOB).await;
+    assert_eq!(token(&job), Value::Null, "the bundle does not hold it");
+    job["settings"]["job_clusters"][0]["new_cluster"]["spark_env_vars"] = json!({ "LAKE_TOKEN": "set by hand" });
+    post(&target, "/api/2.2/jobs/reset", json!({ "job_id": job["job_id"], "new_settings": job["settings"] })).await;
+    let changed = json!({ "job_id": shown(&source, JOB).await["job_id"], "new_settings": { "timeout_seconds": 77 } });
+    post(&source, "/api/2.2/jobs/update", changed).await;
+
+    let bundled = bundle_from(&source).await;
+    let planned = prepare(&bundled, &target, &options()).await;
+    assert_eq!(writes(&planned), [format!("update job {JOB}")]);
+    assert!(!planned.to_json().unwrap().contains("set by hand"), "a plan holds no secret");
+    let receipt = apply(&bundled, &planned, &target, &mut Journal::none()).await;
+    let job = shown(&target, JOB).await;
+    assert_eq!((token(&job), &job["settings"]["timeout_seconds"]), (json!("set by hand"), &json!(77)));
+    let told = |todo: &lifeboat::plan::Todo| todo.text.contains("LAKE_TOKEN");
+    assert!(!receipt.todos.iter().any(told), "what is set is nobody's work any more");
+}
