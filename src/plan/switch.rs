@@ -81,6 +81,9 @@ impl Planner<'_> {
         draft.step.action = Action::Unchanged { target: Some(there.clone()) };
         let Some(target) = self.present.by_id(object.kind().name, &refs::text(&there.id)) else { return };
         let actual = comparable(target);
+        if on && let Some(reason) = self.wrong_identity(index) {
+            return self.skip(draft, object, &reason);
+        }
         let turns = if on { self.activated(index, &actual, draft) } else { deactivated(target) };
         if turns.is_empty() {
             return;
@@ -104,6 +107,15 @@ impl Planner<'_> {
         let difference = |turn: Turn| Difference { at: turn.at, want: turn.want, have: turn.have, fixed: false };
         let differences = turns.into_iter().map(difference).collect();
         draft.step.action = Action::Switch { target: there, on, body, differences };
+    }
+
+    /// A job whose identity is not in the target would run as whoever restored it, with other rights: it stays off.
+    fn wrong_identity(&self, index: usize) -> Option<String> {
+        if self.bundle.objects[index].changes().is_empty() {
+            return None;
+        }
+        let dead = self.resolve(index).dead.into_iter().find(|dead| dead.at.starts_with("/run_as"))?;
+        Some(format!("it ran as \"{}\", who is not in the target: it would run as somebody else", dead.value))
     }
 
     /// What was active at the source, and still is as the restore left it.

@@ -127,3 +127,15 @@ fn a_secret_of_the_target_is_not_lost_by_a_switch() {
     let plan = case.switch(true);
     assert_eq!(plan.of("cluster_policy", "1").keep, ["/definition/#/spark_conf.my.secret"]);
 }
+
+#[test]
+fn a_job_that_would_run_as_somebody_else_stays_off() {
+    let mut case = restored("UNPAUSED", "PAUSED");
+    let mut original = scheduled("UNPAUSED", "");
+    original["run_as"] = json!({"user_name": "gone@x.com"});
+    case.bundle = vec![job("1", original)];
+    let plan = case.switch(true);
+    assert!(plan.writes() == 0 && plan.says("it ran as \"gone@x.com\", who is not in the target"), "{:?}", plan.todos);
+    case.target.push(object("user", "5", json!({"userName": "gone@x.com"})));
+    assert_eq!(case.switch(true).writes(), 1);
+}
