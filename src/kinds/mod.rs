@@ -10,6 +10,7 @@ mod path;
 mod permissions;
 mod policies;
 mod recorded;
+mod scripts;
 mod secrets;
 mod spec;
 mod tree;
@@ -36,7 +37,7 @@ static ALL: &[&Kind] = &[
     &tree::WORKSPACE_OBJECT,
     &tree::DBFS_FILE,
     &tree::VOLUME_FILE,
-    &compute::GLOBAL_INIT_SCRIPT,
+    &scripts::GLOBAL_INIT_SCRIPT,
     &compute::INSTANCE_POOL,
     &policies::POLICY_FAMILY,
     &policies::CLUSTER_POLICY,
