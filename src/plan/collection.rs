@@ -1,16 +1,15 @@
 //! Steps for collections: create, update, adopt, or leave alone.
 
 use super::index::{keep_stamp, stamp};
-use super::matching::{Fate, How, is_principal};
+use super::matching::{Fate, How};
 use super::notes::What;
-use super::refs::{Resolved, STORAGE};
+use super::refs::Resolved;
 use super::{Action, Draft, Found, Planner};
 use crate::kinds::{Class, Collection, Gone, Kind, Shape, Update};
 use crate::object::Object;
-use crate::rules::{Change, Difference, Rules, Sanitized, blank, canonical, comparable, equal, sanitize};
+use crate::rules::{Change, Difference, Sanitized, blank, canonical, comparable, equal};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashSet};
-use std::fmt::Write;
 
 impl Planner<'_> {
     /// One draft for each object, and one for what is recorded only.
@@ -47,15 +46,6 @@ impl Planner<'_> {
             }
             Fate::Coming => self.draft_new(index, collection),
             Fate::There(there, how) => self.draft_existing(index, collection, there, how),
-        }
-    }
-
-    fn tell_never(&mut self, object: &Sanitized, reason: &str) {
-        let name = label(object);
-        if is_principal(object.kind()) {
-            self.todos.add(What::Principal, "create or assign this principal in the target, then import again", name);
-        } else {
-            self.todos.add(What::Look, reason, name);
         }
     }
 
@@ -225,113 +215,6 @@ impl Planner<'_> {
         links.iter().filter_map(index).collect()
     }
 
-    fn tell_activity(&mut self, object: &Sanitized, resolved: &Resolved, actual: &Map<String, Value>, draft: &mut Draft) {
-        let active = |body: &Map<String, Value>| body.get("active").and_then(Value::as_bool).unwrap_or(true);
-        if active(&resolved.body) != active(actual) {
-            let note = if active(actual) { "inactive at the source, active here" } else { "active at the source, inactive here" };
-            self.todos.add(What::Principal, format!("{note}: decide by hand"), label(object));
-            draft.step.notes.push(note.into());
-        }
-    }
-
-    /// Tells of references that lead nowhere, and of secrets that are named and not known.
-    pub(super) fn tell_dead(&mut self, object: &Sanitized, resolved: &Resolved) {
-        for dead in &resolved.dead {
-            let what = if dead.to.iter().any(|to| crate::kinds::by_name(to).is_some_and(is_principal)) {
-                What::Principal
-            } else {
-                What::DeadReference
-            };
-            let done = match dead.gone {
-                Gone::Keep | Gone::Silent => "sent as it is, which the workspace may refuse",
-                Gone::Drop => "left out",
-                Gone::DropParent => "left out with what holds it",
-            };
-            let why = dead.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-            let text = format!(
-                "{} refers to {} \"{}\", which is not in the target{why}: {done}",
-                dead.at,
-                dead.to.join(" or "),
-                dead.value
-            );
-            self.todos.add(what, text, label(object));
-        }
-        self.tell_leaks(object, resolved);
-        self.tell_elsewhere(object, resolved);
-        for secret in &resolved.secrets {
-            let text = format!("the secret {secret} is named, and neither the bundle nor the target has it");
-            self.todos.add(What::SecretValue, text, label(object));
-        }
-    }
-
-    /// What lies outside of the workspace may be another one in another workspace, or none.
-    fn tell_elsewhere(&mut self, object: &Sanitized, resolved: &Resolved) {
-        if self.same_workspace {
-            return;
-        }
-        let unmapped = |one: &&(&str, String)| one.0 != STORAGE || !self.maps.reach(&one.1);
-        for (section, name) in resolved.elsewhere.iter().filter(unmapped) {
-            let text = if *section == STORAGE {
-                format!("see that the target reaches {name}: what lies there is not in the bundle")
-            } else {
-                let thing = section.replace('_', " ");
-                format!("see that the target has the {thing} \"{name}\", which is not in a bundle, or map it (`{section}:`)")
-            };
-            self.todos.add(What::Look, text, label(object));
-        }
-    }
-
-    /// Free text, and fields that the table does not know, may still name things by the ids of the source.
-    fn tell_leaks(&mut self, object: &Sanitized, resolved: &Resolved) {
-        if self.same_workspace || is_principal(object.kind()) {
-            return;
-        }
-        let mut leaks = Vec::new();
-        texts(&Value::Object(resolved.body.clone()), &mut String::new(), &mut |at, text| {
-            let linked = resolved.links.iter().any(|link| link.at == at) || resolved.dead.iter().any(|dead| dead.value == text);
-            let named = HAVE_IDS.iter().find(|kind| self.bundle.knows(kind, text));
-            if let Some(kind) = named.filter(|kind| !linked && text.len() > 7 && self.present.by_id(kind, text).is_none()) {
-                leaks
-                    .push(format!("{at} holds \"{text}\", the id of a {kind} at the source: change it by hand if it means that"));
-            }
-        });
-        for leak in leaks {
-            self.todos.add(What::DeadReference, leak, label(object));
-        }
-    }
-
-    /// Places of an object of the target that hold secrets, which somebody set there.
-    fn secrets_of(&self, kind: &'static Kind, there: &Found) -> Vec<String> {
-        let target = self.present.by_id(kind.name, &super::refs::text(&there.id));
-        let places = target.map(|target| sanitize(&Rules::standby(), target).redactions().to_vec()).unwrap_or_default();
-        places.into_iter().map(|redaction| redaction.place).collect()
-    }
-
-    /// Those of them that an update would wipe.
-    pub(super) fn kept_secrets(&self, kind: &'static Kind, there: &Found) -> Vec<String> {
-        let fixed: HashSet<&str> = fixed_fields(kind).collect();
-        let mut places = self.secrets_of(kind, there);
-        places.retain(|place| !fixed.contains(place.split('/').nth(1).unwrap_or_default()));
-        places
-    }
-
-    /// A secret that the target has is set, and no work for anybody.
-    fn tell_redactions(&mut self, index: usize) {
-        let object = self.bundle.objects[index];
-        let set = match &self.fates[index] {
-            Fate::There(there, _) if !object.redactions().is_empty() => self.secrets_of(object.kind(), there),
-            _ => Vec::new(),
-        };
-        for field in object.unknown() {
-            let text = format!("`{field}` is newer than this version and was left out: set it by hand");
-            self.todos.add(What::NotRestored, text, label(object));
-        }
-        for redaction in object.redactions().iter().filter(|redaction| !set.contains(&redaction.place)) {
-            let text = format!("set {} again: its secret is not in the bundle", redaction.at);
-            self.todos.add(What::RedactedField, text, label(object));
-        }
-    }
-
     /// What is only recorded is reported: found by its name, or to be made by other means.
     fn draft_recorded(&mut self) -> Vec<Draft> {
         let mut drafts = Vec::new();
@@ -359,33 +242,6 @@ impl Planner<'_> {
             drafts.push(Draft { object: None, ..Draft::new(&sanitized, 0, action) });
         }
         drafts
-    }
-}
-
-/// Kinds whose ids people write into texts.
-const HAVE_IDS: &[&str] =
-    &["cluster", "instance_pool", "cluster_policy", "job", "warehouse", "pipeline", "query", "alert", "dashboard"];
-
-/// Every text in a value, with its pointer.
-pub(super) fn texts(value: &Value, at: &mut String, visit: &mut dyn FnMut(&str, &str)) {
-    let length = at.len();
-    match value {
-        Value::String(text) => visit(at, text),
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                let _ = write!(at, "/{index}");
-                texts(item, at, visit);
-                at.truncate(length);
-            }
-        }
-        Value::Object(members) => {
-            for (name, member) in members {
-                let _ = write!(at, "/{}", crate::pointer::escape(name));
-                texts(member, at, visit);
-                at.truncate(length);
-            }
-        }
-        _ => {}
     }
 }
 
@@ -454,7 +310,7 @@ pub(super) fn as_active_as(body: &Map<String, Value>, changes: &[Change], actual
     if let Value::Object(body) = body { body } else { Map::new() }
 }
 
-fn fixed_fields(kind: &'static Kind) -> impl Iterator<Item = &'static str> {
+pub(super) fn fixed_fields(kind: &'static Kind) -> impl Iterator<Item = &'static str> {
     kind.sent().filter(|(_, class)| *class == Class::FixedAtCreate).map(|(name, _)| name)
 }
 

@@ -14,6 +14,7 @@ mod order;
 mod paths;
 mod refs;
 mod switch;
+mod tell;
 mod tree;
 mod wanted;
 

@@ -1,9 +1,9 @@
 //! Where a body refers to other objects: what stands there in the target, or what must be done first.
 
-use super::collection::texts;
 use super::index::found;
 use super::matching::{Fate, is_principal};
 use super::paths;
+use super::tell::texts;
 use super::{Found, Link, Planner, Unmet, homes};
 use crate::kinds::{self, By, Gone, Kind, Place, Ref};
 use crate::object::SourceId;

@@ -1,7 +1,7 @@
 //! What a plan must know of the target: all that the bundle would meet there.
 
-use super::collection::texts;
 use super::paths;
+use super::tell::texts;
 use super::{Maps, homes, refs};
 use crate::kinds::{self, By, Kind, Place};
 use crate::object::{Object, Wanted};
