@@ -1,6 +1,7 @@
 //! What `import`, `activate` and `deactivate` share: the bundle is checked, a plan is made and shown, a person agrees, it is
 //! applied, and what came of it is told.
 
+use super::bundle::{Bundle, DAMAGED, LIMITED};
 use super::connect::Connect;
 use super::export::Select;
 use super::private::Private;
@@ -10,8 +11,7 @@ use crate::ui::{self, Progress, Ui, words};
 use anyhow::Context;
 use clap::Args;
 use lifeboat::api::Workspace;
-use lifeboat::audit::{Depth, verify};
-use lifeboat::bundle::{OpenError, Reader};
+use lifeboat::bundle::{Fault, OpenError, Reader};
 use lifeboat::event::Observer;
 use lifeboat::import::{self, BundleContents, Receipt};
 use lifeboat::journal::{Journal, Turn};
@@ -24,13 +24,11 @@ use std::sync::Arc;
 const NOTHING_DONE: &str = "interrupted; nothing was applied";
 const HALF_DONE: &str = "interrupted in the middle; run the same again, and it goes on where it stopped";
 
-const DAMAGED: &str = "`lifeboat verify --full` says all that is wrong; use another copy";
-
 /// What every command that changes a workspace takes.
 #[derive(Debug, Args)]
 pub struct Apply {
-    /// The bundle
-    bundle: PathBuf,
+    #[command(flatten)]
+    bundle: Bundle,
     #[command(flatten)]
     connect: Connect,
     #[command(flatten)]
@@ -69,7 +67,7 @@ impl Apply {
     /// The whole road.
     pub fn run(&self, ui: &mut Ui, quiet: bool, options: &restore::Options, words: &Words) -> anyhow::Result<Outcome> {
         let progress = Arc::new(Progress::new(quiet));
-        let reader = whole(&self.bundle, &*progress)?;
+        let reader = self.bundle.whole(&*progress)?;
         let outcome = block_on(self.go(ui, &reader, options, words, &progress));
         progress.end();
         outcome
@@ -194,27 +192,19 @@ fn tell(ui: &mut Ui, receipt: &Receipt, may_run: bool, report: Option<Private>, 
     Ok(if receipt.is_complete() { Outcome::Done } else { Outcome::Incomplete })
 }
 
-/// Opens a bundle that is whole; anything else is refused before a single call is made.
-pub fn whole(path: &Path, observer: &dyn Observer) -> anyhow::Result<Reader> {
-    let verdict = verify(path, Depth::Full, observer).map_err(|error| unfit(error, path))?;
-    if let Some(finding) = verdict.findings.first() {
-        return Err(Refusal::new(format!("the bundle is damaged or was altered: {finding}"), DAMAGED).into());
-    }
-    Ok(Reader::open(path)?)
-}
-
 /// What helps against a file that is no good bundle.
 pub fn advice(error: &OpenError) -> Option<&'static str> {
     match error {
         OpenError::Io(_) => None,
         OpenError::NeedsVersion { .. } => Some("use a newer version of lifeboat"),
         OpenError::NotABundle(_) => Some("check the path: a bundle is what `lifeboat export` wrote"),
+        OpenError::Damaged(finding) if finding.fault == Fault::Limit => Some(LIMITED),
         OpenError::Truncated { .. } | OpenError::Damaged(_) => Some(DAMAGED),
     }
 }
 
 /// A bundle that cannot be trusted is refused; one that cannot be read from disk is an ordinary failure.
-fn unfit(error: OpenError, path: &Path) -> anyhow::Error {
+pub fn unfit(error: OpenError, path: &Path) -> anyhow::Error {
     let Some(hint) = advice(&error) else {
         return anyhow::Error::new(error).context(format!("cannot open {}", path.display()));
     };

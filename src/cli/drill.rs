@@ -1,5 +1,6 @@
 //! `lifeboat drill`
 
+use super::bundle::Bundle;
 use super::signals::interruptible;
 use super::simulate::{duration, seed};
 use super::{Outcome, block_on, receipt};
@@ -38,7 +39,7 @@ impl Drill {
         let progress = Arc::new(Progress::new(quiet));
         if let Some(bundle) = &self.bundle {
             // What an import would refuse is no rehearsal either.
-            super::apply::whole(bundle, &*progress)?;
+            Bundle::ours(bundle.clone()).whole(&*progress)?;
         }
         let temporary = tempfile::tempdir()?;
         let folder = self.keep.unwrap_or_else(|| temporary.path().to_owned());

@@ -1,5 +1,6 @@
 //! `lifeboat export`
 
+use super::bundle::Bundle;
 use super::connect::Connect;
 use super::signals::interruptible;
 use super::{Outcome, block_on};
@@ -95,7 +96,7 @@ impl Export {
         let outcome = if exported.is_complete() { Outcome::Done } else { Outcome::Incomplete };
         let outcome = match self.select.include.as_slice() {
             [] => outcome,
-            _ => self.select.settle(outcome, super::open(&exported.summary.path)?.manifest())?,
+            _ => self.select.settle(outcome, Bundle::ours(exported.summary.path.clone()).open()?.manifest())?,
         };
         report(ui, &exported, outcome)?;
         Ok(outcome)

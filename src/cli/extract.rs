@@ -1,6 +1,7 @@
 //! `lifeboat extract`
 
 use super::Outcome;
+use super::bundle::Bundle;
 use super::export::Select;
 use super::verify::finding_json;
 use crate::ui::{Ui, words};
@@ -13,8 +14,8 @@ use std::path::PathBuf;
 /// Unpack objects into a folder.
 #[derive(Debug, Args)]
 pub struct Extract {
-    /// The bundle
-    bundle: PathBuf,
+    #[command(flatten)]
+    bundle: Bundle,
     /// The folder; made if it is not there, and nothing in it is overwritten
     #[arg(long, short = 'o', value_name = "DIR")]
     output: PathBuf,
@@ -24,7 +25,7 @@ pub struct Extract {
 
 impl Extract {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
-        let reader = super::open(&self.bundle)?;
+        let reader = self.bundle.open()?;
         let selection = self.select.selection()?;
         let wanted = |member: &MemberLine| selection.wants(&member.kind, member.key.as_deref().unwrap_or(&member.path));
         let extracted = extract(&reader, &wanted, &self.output)?;

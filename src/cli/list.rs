@@ -1,6 +1,7 @@
 //! `lifeboat list`
 
 use super::Outcome;
+use super::bundle::Bundle;
 use super::export::Select;
 use crate::ui::{Ui, words};
 use clap::Args;
@@ -8,7 +9,6 @@ use lifeboat::bundle::{Gap, GapState, KindLine, Manifest, MemberLine, Reader, he
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
-use std::path::PathBuf;
 
 /// So many gaps of one kind are told one by one; JSON has all.
 const SHOWN: usize = 20;
@@ -19,8 +19,8 @@ const NOT_ASKED_FOR: &str = "not asked for";
 /// What is in a bundle, and what is not.
 #[derive(Debug, Args)]
 pub struct List {
-    /// The bundle
-    bundle: PathBuf,
+    #[command(flatten)]
+    bundle: Bundle,
     #[command(flatten)]
     select: Select,
     /// One line for each object instead of one for each kind
@@ -34,7 +34,7 @@ pub struct List {
 impl List {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
         // The program ends right after: to free a hundred thousand lines one by one would only take time.
-        let reader = ManuallyDrop::new(super::open(&self.bundle)?);
+        let reader = ManuallyDrop::new(self.bundle.open()?);
         let manifest = reader.manifest();
         let selection = self.select.selection()?;
         let wanted = |member: &&MemberLine| selection.wants(&member.kind, member.key.as_deref().unwrap_or(&member.path));

@@ -2,6 +2,7 @@
 
 mod activate;
 mod apply;
+mod bundle;
 mod connect;
 mod drill;
 mod export;
@@ -19,11 +20,12 @@ mod verify;
 
 use crate::ui::{self, Ui};
 use clap::{Args, Parser, Subcommand};
+use lifeboat::bundle::{OpenError, ReadError, WriteError};
 use lifeboat::object::PatternError;
 use lifeboat::plan::MapsError;
 use lifeboat::restore::{Goal, RestoreError};
 use lifeboat::rules::RulesError;
-use lifeboat::{api, audit, bundle};
+use lifeboat::{api, audit};
 use serde_json::json;
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -152,12 +154,6 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
-/// Opens a bundle, and says which one if that fails.
-fn open(path: &std::path::Path) -> anyhow::Result<bundle::Reader> {
-    use anyhow::Context;
-    bundle::Reader::open(path).with_context(|| format!("cannot open {}", path.display()))
-}
-
 /// Says what went wrong, and what can be done about it.
 pub fn complain(error: &anyhow::Error, json: bool) {
     let text = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
@@ -197,7 +193,7 @@ struct Advised {
 /// The exit code of an error.
 pub fn outcome_of(error: &anyhow::Error) -> Outcome {
     let taken = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref::<bundle::WriteError>(), Some(bundle::WriteError::AlreadyExists { .. }))
+        matches!(cause.downcast_ref::<WriteError>(), Some(WriteError::AlreadyExists { .. }))
             || matches!(cause.downcast_ref::<audit::ExtractError>(), Some(error) if error.is_taken())
             || cause.is::<Refusal>()
     };
@@ -235,13 +231,13 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
 
 /// Advice that needs no more than the sort of the error.
 fn plain_hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    if let Some(error) = cause.downcast_ref::<bundle::OpenError>() {
+    if let Some(error) = cause.downcast_ref::<OpenError>() {
         return apply::advice(error);
     }
-    if let Some(bundle::ReadError::Damaged(_)) = cause.downcast_ref() {
+    if let Some(ReadError::Damaged(_)) = cause.downcast_ref() {
         return Some("use another copy of the bundle; `lifeboat extract` takes out what is whole of this one");
     }
-    if let Some(bundle::WriteError::AlreadyExists { .. }) = cause.downcast_ref() {
+    if let Some(WriteError::AlreadyExists { .. }) = cause.downcast_ref() {
         return Some("give another name with `-o`, or move the old bundle away");
     }
     match cause.downcast_ref::<std::io::Error>()?.kind() {

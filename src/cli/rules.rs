@@ -1,6 +1,7 @@
 //! `lifeboat rules`
 
-use super::{Outcome, open};
+use super::Outcome;
+use super::bundle::Bundle;
 use crate::ui::{Ui, words};
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -38,8 +39,8 @@ enum Command {
 struct Test {
     /// A rule file, or the name of a built-in set
     rules: String,
-    /// The bundle
-    bundle: PathBuf,
+    #[command(flatten)]
+    bundle: Bundle,
     /// What stands for what in the target, as `import --map` takes it
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
@@ -118,7 +119,7 @@ fn show(ui: &mut Ui, name: &str) -> anyhow::Result<Outcome> {
 impl Test {
     fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
         let rules = rules(&self.rules)?.with_maps(&maps(self.map.as_deref())?);
-        let reader = open(&self.bundle)?;
+        let reader = self.bundle.open()?;
         let contents = restore::contents(&reader, &self.select.selection()?)?;
         let applied = restore::ruled(&reader, &contents, &rules)?;
         tell(ui, &contents, &applied)?;

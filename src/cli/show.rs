@@ -1,12 +1,12 @@
 //! `lifeboat show`
 
+use super::bundle::Bundle;
 use super::{Advised, Outcome};
 use crate::ui::{Ui, words};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use clap::Args;
 use lifeboat::bundle::{MemberLine, Reader};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 /// So many objects of a like name are told.
 const NEAR: usize = 5;
@@ -14,8 +14,8 @@ const NEAR: usize = 5;
 /// One object of a bundle.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// The bundle
-    bundle: PathBuf,
+    #[command(flatten)]
+    bundle: Bundle,
     /// A path or a name, or `kind:path`, `kind:id`, `kind:name`
     object: String,
     /// The stored bytes as they are
@@ -25,7 +25,7 @@ pub struct Show {
 
 impl Show {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
-        let reader = super::open(&self.bundle)?;
+        let reader = self.bundle.open()?;
         let found = find(&reader, &self.object);
         let member = match found.as_slice() {
             [] => return Err(absent(&reader, &self.object)),

@@ -1,19 +1,19 @@
 //! `lifeboat verify`
 
+use super::bundle::Bundle;
 use super::{Outcome, list};
 use crate::ui::{Progress, Ui, words};
 use anyhow::Context;
 use clap::Args;
-use lifeboat::audit::{Depth, Verdict, verify};
+use lifeboat::audit::{Depth, Verdict};
 use lifeboat::bundle::{Finding, OpenError, hex};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 /// Is this bundle whole and unaltered?
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The bundle
-    bundle: PathBuf,
+    #[command(flatten)]
+    bundle: Bundle,
     /// Also decompress everything and compare it with what the manifest says
     #[arg(long)]
     full: bool,
@@ -30,12 +30,12 @@ impl Verify {
             _ => Depth::Quick,
         };
         let progress = Progress::new(quiet);
-        let verdict = verify(&self.bundle, depth, &progress);
+        let verdict = self.bundle.verify(depth, &progress);
         progress.end();
         match verdict {
             Ok(verdict) => report(ui, &verdict),
             Err(error @ (OpenError::Truncated { .. } | OpenError::NotABundle(_))) => unreadable(ui, &error),
-            Err(error) => Err(error).with_context(|| format!("cannot open {}", self.bundle.display())),
+            Err(error) => Err(error).with_context(|| format!("cannot open {}", self.bundle.path().display())),
         }
     }
 }

@@ -68,6 +68,18 @@ fn wrong_usage_is_two() {
 }
 
 #[test]
+fn a_bundle_that_holds_more_than_is_taken_is_told_from_a_damaged_one() {
+    let home = tempfile::tempdir().unwrap();
+    let bundle = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/bundles/v1/small.tar.zst");
+    for command in ["list", "import"] {
+        let output = program(home.path(), &[command, bundle, "--max-gib", "0"]).output().unwrap();
+        code(&output, if command == "list" { 1 } else { 5 });
+        assert!(err(&output).contains("give `--max-gib`"), "{}", err(&output));
+    }
+    code(&program(home.path(), &["list", bundle, "--max-gib", "1000000"]).output().unwrap(), 0);
+}
+
+#[test]
 fn without_a_workspace_it_says_what_to_do() {
     let home = tempfile::tempdir().unwrap();
     let output = program(home.path(), &["export"]).output().unwrap();
