@@ -39,7 +39,7 @@ impl Workspace {
     /// Hands every item of a listing to `each`, in the workspace's order, page by page; gives their number.
     ///
     /// `items` is the key of the list in the answer; a missing key is an empty list. An empty page with a token goes on.
-    /// A token or a page that comes again is [`ErrorKind::Protocol`]: such a listing would never end.
+    /// A token or a page that comes again is [`super::ErrorKind::Protocol`]: such a listing would never end.
     pub async fn pages(
         &self,
         request: &Request,
