@@ -15,7 +15,7 @@ use lifeboat::bundle::{Fault, OpenError, Reader};
 use lifeboat::event::Observer;
 use lifeboat::import::{self, BundleContents, Receipt};
 use lifeboat::journal::{Journal, Turn};
-use lifeboat::plan::Plan;
+use lifeboat::plan::{Plan, drift};
 use lifeboat::restore::{self, RestoreError};
 use lifeboat::spool::Spool;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,11 @@ use std::sync::Arc;
 
 const NOTHING_DONE: &str = "interrupted; nothing was applied";
 const HALF_DONE: &str = "interrupted in the middle; run the same again, and it goes on where it stopped";
+
+const PLAN_AGAIN: &str = "plan again with `--plan-only -o FILE`, with the same options, look at it, and apply that";
+
+/// So many objects that drifted are told.
+const SHOWN: usize = 20;
 
 /// What every command that changes a workspace takes.
 #[derive(Debug, Args)]
@@ -39,6 +44,9 @@ pub struct Apply {
     /// Save the plan as JSON
     #[arg(long, short = 'o', value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Apply this saved plan and no other: refused if bundle, target or options are not those that it was made for
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan_only", "output"])]
+    plan: Option<PathBuf>,
     /// Apply without asking
     #[arg(long, short)]
     yes: bool,
@@ -87,6 +95,10 @@ impl Apply {
         let report = self.report.as_deref().map(Private::create).transpose()?;
         let plan = interruptible(NOTHING_DONE, restore::plan(reader, &workspace, options, &observer)).await?.map_err(refused)?;
         progress.end();
+        let plan = match &self.plan {
+            Some(path) => saved(ui, path, &plan)?,
+            None => plan,
+        };
         self.save(&plan)?;
         (words.plan)(ui, &plan)?;
         let asked = self.select.settle(Outcome::Done, reader.manifest())?;
@@ -190,6 +202,35 @@ fn tell(ui: &mut Ui, receipt: &Receipt, may_run: bool, report: Option<Private>, 
         report.write(&serde_json::to_string_pretty(receipt)?)?;
     }
     Ok(if receipt.is_complete() { Outcome::Done } else { Outcome::Incomplete })
+}
+
+/// A saved plan, if it is what would be planned now.
+fn saved(ui: &mut Ui, path: &Path, fresh: &Plan) -> anyhow::Result<Plan> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let saved = Plan::from_json(&text).with_context(|| format!("in {}", path.display()))?;
+    if saved.source != fresh.source {
+        return Err(Refusal::new("the plan was made for another bundle", PLAN_AGAIN).into());
+    }
+    if saved.target.workspace_id != fresh.target.workspace_id {
+        let text =
+            format!("the plan was made for workspace {}, and this is {}", saved.target.workspace_id, fresh.target.workspace_id);
+        return Err(Refusal::new(text, PLAN_AGAIN).into());
+    }
+    let drifts = drift(&saved, fresh);
+    for one in drifts.iter().take(SHOWN) {
+        let word = |word: Option<&'static str>| word.unwrap_or("nothing");
+        ui.line(format!("drift: {} {}: planned {}, now {}", one.object.kind, one.key, word(one.was), word(one.now)))?;
+    }
+    if drifts.is_empty() {
+        return Ok(saved);
+    }
+    ui.flush()?;
+    let count = words::count(drifts.len() as u64, "object");
+    Err(Refusal::new(
+        format!("{count} would be treated otherwise than planned: the target changed, or the options did"),
+        PLAN_AGAIN,
+    )
+    .into())
 }
 
 /// What helps against a file that is no good bundle.

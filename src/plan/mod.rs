@@ -6,6 +6,7 @@
 
 mod attached;
 mod collection;
+mod drift;
 mod homes;
 mod index;
 mod matching;
@@ -24,6 +25,7 @@ mod tests;
 pub use crate::rules::{Change, Difference, Maps, MapsError};
 pub(crate) use crate::rules::{place::carry, remove_exactly};
 pub(crate) use collection::name_of;
+pub use drift::{Drift, drift};
 pub(crate) use notes::Todos;
 pub use notes::{Todo, What};
 pub(crate) use refs::fill_link;

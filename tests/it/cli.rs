@@ -219,6 +219,31 @@ async fn a_name_that_matches_nothing_is_no_backup() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_saved_plan_is_applied_as_it_is_or_not_at_all() {
+    let stage = Stage::set().await;
+    let (bundle, plan, only) = (stage.bundle(), stage.path("plan.json"), ["--include", "instance_pool:memory"]);
+    let import =
+        |more: &[&str]| stage.run(&stage.target, &[&["import", "--unlimited", "-q", text(&bundle)], more, &only].concat());
+    code(&import(&["--plan-only", "-o", text(&plan)]), 0);
+    let planned = std::fs::read_to_string(&plan).unwrap();
+
+    let other = planned.replace("2000000000000002", "3000000000000003");
+    std::fs::write(stage.path("other.json"), other).unwrap();
+    let refused = import(&["--yes", "--plan", text(&stage.path("other.json"))]);
+    code(&refused, 5);
+    assert!(err(&refused).contains("made for workspace 3000000000000003"), "{}", err(&refused));
+    let edited = planned.replace("\"memory\"", "\"memories\"");
+    std::fs::write(stage.path("edited.json"), edited).unwrap();
+    code(&import(&["--yes", "--plan", text(&stage.path("edited.json"))]), 5);
+    assert_eq!(stage.target.writes(), 0, "nothing was written so far");
+
+    code(&import(&["--yes", "--plan", text(&plan)]), 0);
+    let again = import(&["--yes", "--plan", text(&plan)]);
+    code(&again, 5);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("drift: instance_pool memory: planned create, now unchanged"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_tells_of_what_was_asked_for() {
     let stage = Stage::set().await;
     let bundle = stage.bundle();
