@@ -65,6 +65,8 @@ impl Turn {
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
+            // Some shared file systems know no locks: an import there is as safe as it was before there were any.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Some(Self { _file: file })),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }

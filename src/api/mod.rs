@@ -26,6 +26,7 @@ mod request;
 mod retry;
 mod send;
 mod transfer;
+mod whole;
 
 pub use config::{AuthType, Config};
 pub use config_error::ConfigError;
@@ -35,6 +36,7 @@ pub use options::Options;
 pub use pace::{Family, LIMITS, Limit};
 pub use request::{ContentType, Method, Paging, Repeat, Request, Upload, encode_path, encode_segment};
 pub use reqwest::header::HeaderMap;
+pub use whole::an_object;
 
 use crate::event::Observer;
 use auth::Auth;

@@ -120,7 +120,7 @@ impl Apply {
     async fn turn(&self, workspace: &Workspace) -> anyhow::Result<Turn> {
         let folder = self.state_folder()?;
         let identity = interruptible(NOTHING_DONE, workspace.identity()).await??;
-        let target = identity.workspace_id.unwrap_or_default();
+        let target = identity.workspace_id.unwrap_or_else(|| workspace.host().to_owned());
         let turn = Turn::take(&folder, &target).with_context(|| format!("cannot lock the journal in {}", folder.display()))?;
         let busy =
             || Refusal::new("another import into this workspace is under way", "wait until it is over, then run this again");

@@ -219,7 +219,7 @@ impl Hands<'_> {
     /// An object as the target has it; nothing if it is gone.
     async fn whole(&self, ready: &Ready<'_>, collection: &'static Collection, id: &str) -> Result<Option<Value>, ApiError> {
         if let Some(one) = &collection.get {
-            return self.workspace.call(&get(ready.kind, one.path, &[("id", id)])).await.map(Some);
+            return self.workspace.whole(&get(ready.kind, one.path, &[("id", id)]), one.arrays).await.map(Some);
         }
         let items = self.items(ready.kind, &collection.list).await?;
         Ok(items.into_iter().find(|item| item.pointer(collection.id).map(text).as_deref() == Some(id)))

@@ -153,6 +153,8 @@ impl Planner<'_> {
         }
         draft.step.links = std::mem::take(&mut resolved.links);
         draft.step.keep = self.kept_secrets(object.kind(), &there);
+        // What the source gave up, or names otherwise by now, is not carried on.
+        draft.step.keep.retain(|place| object.redactions().iter().any(|redaction| redaction.place == *place));
         (draft.needs, draft.after) = (resolved.needs.clone(), resolved.after.clone());
         draft.step.action = Action::Update { target: there, body, differences: open };
         draft

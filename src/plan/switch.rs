@@ -41,6 +41,7 @@ pub fn has_switches(kind: &Kind) -> bool {
 }
 
 const JOB: &str = "job";
+const RUN_AS: &str = "/run_as";
 
 /// What is wanted at a place, and what stands there.
 struct Turn {
@@ -81,12 +82,12 @@ impl Planner<'_> {
         draft.step.action = Action::Unchanged { target: Some(there.clone()) };
         let Some(target) = self.present.by_id(object.kind().name, &refs::text(&there.id)) else { return };
         let actual = comparable(target);
-        if on && let Some(reason) = self.wrong_identity(index) {
-            return self.skip(draft, object, &reason);
-        }
         let turns = if on { self.activated(index, &actual, draft) } else { deactivated(target) };
         if turns.is_empty() {
             return;
+        }
+        if on && let Some(reason) = self.other_identity(index, &actual) {
+            return self.skip(draft, object, &reason);
         }
         let mut body = Value::Object(actual);
         for turn in &turns {
@@ -109,13 +110,18 @@ impl Planner<'_> {
         draft.step.action = Action::Switch { target: there, on, body, differences };
     }
 
-    /// A job whose identity is not in the target would run as whoever restored it, with other rights: it stays off.
-    fn wrong_identity(&self, index: usize) -> Option<String> {
-        if self.bundle.objects[index].changes().is_empty() {
-            return None;
-        }
-        let dead = self.resolve(index).dead.into_iter().find(|dead| dead.at.starts_with("/run_as"))?;
-        Some(format!("it ran as \"{}\", who is not in the target: it would run as somebody else", dead.value))
+    /// A job that runs as somebody else than it did, such as whoever restored it, has other rights: it stays off.
+    fn other_identity(&self, index: usize, actual: &Map<String, Value>) -> Option<String> {
+        let object = self.bundle.objects[index];
+        let resolved = self.resolve(index);
+        let lost = resolved.dead.iter().any(|dead| dead.at.starts_with(RUN_AS));
+        let dropped = object.changes().iter().any(|change| change.at.starts_with(RUN_AS) && change.now.is_none());
+        let only = |body: &Map<String, Value>| {
+            Map::from_iter(body.get_key_value("run_as").map(|(name, value)| (name.clone(), value.clone())))
+        };
+        let same = equal(object.kind(), &only(&resolved.body), &only(actual)).is_empty();
+        let other = object.kind().name == JOB && (lost || dropped || !same);
+        other.then(|| "it would run as somebody else than at the source: set `run_as` first, or switch it by hand".to_owned())
     }
 
     /// What was active at the source, and still is as the restore left it.

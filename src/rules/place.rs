@@ -35,9 +35,10 @@ fn walk(value: &Value, segments: &[&str], visit: &mut dyn FnMut(Option<&Value>, 
     }
 }
 
-/// What an element of a list is called: `task_key`, `job_cluster_key`, `environment_key`, …
+/// What an element of a list is called. A task names a cluster and an environment by their keys as well: its own counts.
 fn key(element: &Value) -> Option<&str> {
-    element.as_object()?.iter().find(|(name, _)| name.ends_with("_key")).and_then(|(_, key)| key.as_str())
+    const KEYS: [&str; 4] = ["task_key", "job_cluster_key", "environment_key", "environment_variables_key"];
+    KEYS.iter().find_map(|name| element.get(name)?.as_str())
 }
 
 /// The pointer of a place in this value; nothing if an element on the way is not there, or has no key to know it by.
@@ -82,17 +83,12 @@ fn carry_one(there: &Value, body: &mut Value, place: &str) -> Option<()> {
     let at = exact(body, place)?;
     let wanted = pointer::find(body, &at).pop();
     let same = |wanted: &Value| *wanted == value || wanted.as_str().is_some_and(|wanted| is_without_login(wanted, &value));
-    if wanted.is_some_and(|(_, wanted)| !same(&wanted)) {
+    let holder = at.rsplit_once('/').map(|(holder, _)| holder)?;
+    if wanted.is_some_and(|(_, wanted)| !same(&wanted)) || pointer::find(body, holder).is_empty() {
         return None;
     }
-    let ends = at.match_indices('/').map(|(end, _)| end).skip(1).collect::<Vec<_>>();
-    for parent in ends.into_iter().map(|end| &at[..end]).filter(|parent| !parent.ends_with("/#")) {
-        if pointer::find(body, parent).is_empty() {
-            pointer::set(body, parent, &Value::Object(Map::new()));
-        }
-    }
     pointer::set(body, &at, &value);
-    Some(())
+    pointer::find(body, &at).pop().filter(|(_, now)| *now == value).map(|_| ())
 }
 
 /// Whether a text is the other one, but for a login in an address.
@@ -119,10 +115,27 @@ mod tests {
         let there = json!({"job_clusters": [{"job_cluster_key": "a/b", "new_cluster": {"spark_env_vars": {"T": "1"}}}]});
         let place = keyed(&there, "/job_clusters/0/new_cluster/spark_env_vars/T");
         assert_eq!(place, "/job_clusters/a~1b/new_cluster/spark_env_vars/T");
-        let body = json!({"job_clusters": [{"job_cluster_key": "z"}, {"job_cluster_key": "a/b", "new_cluster": {}}]});
+        let body = json!({"job_clusters": [{"job_cluster_key": "z"}, {"job_cluster_key": "a/b", "new_cluster": {"spark_env_vars": {}}}]});
         let (body, lost) = carried(&there, &body, &[&place]);
         assert_eq!(body["job_clusters"][1]["new_cluster"]["spark_env_vars"], json!({"T": "1"}));
         assert_eq!((body["job_clusters"][0].clone(), lost), (json!({"job_cluster_key": "z"}), 0));
+    }
+
+    #[test]
+    fn a_task_goes_by_its_own_key() {
+        let there = json!({"tasks": [{"job_cluster_key": "main", "task_key": "a", "x": {"s": 1}}, {"job_cluster_key": "main", "task_key": "b", "x": {"s": 2}}]});
+        let places = ["/tasks/0/x/s", "/tasks/1/x/s"].map(|at| keyed(&there, at));
+        assert_eq!(places, ["/tasks/a/x/s", "/tasks/b/x/s"]);
+        let body = json!({"tasks": [{"task_key": "b", "x": {}}, {"task_key": "a", "x": {}}]});
+        let (body, lost) = carried(&there, &body, &places.each_ref().map(String::as_str));
+        assert_eq!((&body["tasks"][0]["x"], &body["tasks"][1]["x"], lost), (&json!({"s": 2}), &json!({"s": 1}), 0));
+    }
+
+    #[test]
+    fn what_the_source_gave_up_is_not_built_anew() {
+        let there = json!({"job_clusters": [{"job_cluster_key": "m", "new_cluster": {"e": {"T": 1}}}], "docker_image": {"basic_auth": {}}, "definition": "{\"x\":1}"});
+        let places = ["/job_clusters/m/new_cluster/e/T", "/docker_image/basic_auth", "/definition/#/x"];
+        assert_eq!(carried(&there, &json!({"name": "n"}), &places), (json!({"name": "n"}), 3));
     }
 
     #[test]

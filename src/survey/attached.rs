@@ -1,8 +1,8 @@
 //! What hangs on other objects: permissions, libraries, the keys and ACLs of secret scopes.
 
-use super::collection::{an_object, is_id};
+use super::collection::is_id;
 use super::{GapState, Parent, Survey, Task, template, text_at};
-use crate::api::ApiError;
+use crate::api::{ApiError, an_object};
 use crate::kinds::{self, Attached, Kind, Read, Shape};
 use crate::object::{Body, Object};
 use serde_json::{Map, Value, json};

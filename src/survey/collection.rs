@@ -1,18 +1,15 @@
 //! Collections: list, leave out what is none of ours, read each.
 
 use super::{GapState, Survey, Task, key_of, template, text_at};
-use crate::api::{self, ApiError, Request};
+use crate::api::{self, ApiError};
 use crate::event::Event;
-use crate::kinds::{self, Attached, Collection, Get, Kind, List, Paging, Read, Shape};
+use crate::kinds::{self, Attached, Collection, Kind, List, Paging, Read, Shape};
 use crate::object::{Body, Object, STAMP};
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
 
 /// SCIM answers with at most so many; asking for more than a server gives does no harm.
 const SCIM_PAGE: u32 = 1000;
-
-/// Pages of one object, after which it counts as endless: a job has at most 1,000 tasks, 100 a page.
-const MOST_PAGES: usize = 1000;
 
 impl Survey {
     pub(super) async fn list(&self, kind: &'static Kind) -> Result<(), ApiError> {
@@ -116,28 +113,12 @@ impl Survey {
 
     pub(super) async fn get(&self, kind: &'static Kind, id: String, marks: Vec<&'static str>) -> Result<(), ApiError> {
         let Shape::Collection(Collection { get: Some(get), .. }) = &kind.shape else { return Ok(()) };
-        match self.whole(kind, get, &id).await {
+        let request = template::get(kind.name, get.path, &[("id", &id)]);
+        match self.workspace.whole(&request, get.arrays).await {
             Ok(document) => self.json_object(kind, id, document, &marks).await,
             Err(error) => return self.failed(kind, &id, error).await,
         }
         Ok(())
-    }
-
-    /// One object with the arrays of all its pages (core reference §10.1).
-    async fn whole(&self, kind: &'static Kind, get: &Get, id: &str) -> Result<Value, ApiError> {
-        let request = template::get(kind.name, get.path, &[("id", id)]);
-        let mut document = an_object(&request, self.workspace.call(&request).await?)?;
-        let mut next = take_token(&mut document);
-        let mut tokens = HashSet::new();
-        while let Some(token) = next.filter(|_| !get.arrays.is_empty()) {
-            if !tokens.insert(token.clone()) || tokens.len() > MOST_PAGES {
-                return Err(ApiError::protocol(&request, "the object goes in circles: its pages have no end"));
-            }
-            let mut page = an_object(&request, self.workspace.call(&request.clone().query("page_token", token)).await?)?;
-            next = take_token(&mut page);
-            get.arrays.iter().for_each(|array| append(&mut document, &mut page, array));
-        }
-        Ok(document)
     }
 
     async fn json_object(&self, kind: &'static Kind, id: String, document: Value, marks: &[&'static str]) {
@@ -159,12 +140,6 @@ impl Survey {
     pub(super) fn asks_for_attached(&self, kind: &Kind) -> bool {
         self.scope.selection.wants_attached(kind.name)
     }
-}
-
-/// What one object is read as. An answer without a single field is none, and must not pass for it.
-pub(super) fn an_object(request: &Request, answer: Value) -> Result<Value, ApiError> {
-    let is_one = answer.as_object().is_some_and(|fields| !fields.is_empty());
-    if is_one { Ok(answer) } else { Err(ApiError::protocol(request, "the answer holds no object")) }
 }
 
 fn id_of(kind: &Kind, item: &Value) -> Option<String> {
@@ -196,19 +171,4 @@ fn stamp_of(kind: &Kind, item: &Value) -> Option<String> {
 fn attached_together(kind: &'static Kind) -> impl Iterator<Item = &'static Kind> {
     let fits = |attached: &Attached, to: &Kind| attached.to.contains(&to.name) && matches!(attached.read, Read::Together { .. });
     kinds::all().iter().copied().filter(move |one| matches!(&one.shape, Shape::Attached(attached) if fits(attached, kind)))
-}
-
-/// Takes the token of the next page out: it is no part of the object.
-fn take_token(document: &mut Value) -> Option<String> {
-    let token = document.as_object_mut()?.shift_remove("next_page_token")?;
-    token.as_str().filter(|token| !token.is_empty()).map(str::to_owned)
-}
-
-fn append(document: &mut Value, page: &mut Value, array: &str) {
-    let Some(more) = page.pointer_mut(array).map(Value::take) else { return };
-    match (document.pointer_mut(array), more) {
-        (Some(Value::Array(have)), Value::Array(more)) => have.extend(more),
-        (None, more @ Value::Array(_)) => drop(crate::pointer::set(document, array, &more)),
-        _ => {}
-    }
 }

@@ -86,11 +86,12 @@ impl Walk {
             let option = text.starts_with('-').then_some(text.as_str());
             let before = std::mem::replace(&mut named, option.is_some_and(is_secret_name));
             match text.split_once('=') {
+                // A value may hold an equals sign, as padded base64 does, or begin with a dash.
+                _ if before && !text.starts_with("--") => self.below(&index.to_string(), |walk| walk.place(item)),
                 Some((name, value)) if is_secret_name(name) && !keeps(value) => {
                     *item = Value::from(format!("{name}={REDACTED}"));
                     self.blanked.push((format!("{}/{index}", self.at), "secret"));
                 }
-                None if before && option.is_none() => self.below(&index.to_string(), |walk| walk.place(item)),
                 _ => {}
             }
         }
@@ -197,6 +198,16 @@ mod tests {
     use super::*;
     use crate::kinds;
     use serde_json::json;
+
+    #[test]
+    fn a_named_argument_may_hold_an_equals_sign_or_begin_with_a_dash() {
+        for value in ["Zm9vYmFyYmF6=", "Zm9vYmFyYm==", "p=ss", "-x9", "plain"] {
+            let mut walk = Walk::default();
+            let mut task = json!({"parameters": ["--db-password", value, "--verbose", "a=b"]});
+            walk.value(&mut task);
+            assert_eq!(task, json!({"parameters": ["--db-password", REDACTED, "--verbose", "a=b"]}), "{value}");
+        }
+    }
 
     #[test]
     fn secrets_are_blanked_where_the_table_expects_them() {

@@ -1,8 +1,7 @@
 //! The workspace tree: folders, notebooks, files, Git folders, and objects of other types. Core reference §2, §13.
 
-use super::collection::an_object;
 use super::{GapState, Survey, Task, text_at};
-use crate::api::{ApiError, ErrorKind, Request, encode_path};
+use crate::api::{ApiError, ErrorKind, Request, an_object, encode_path};
 use crate::kinds::{self, Kind, Shape, Tree};
 use crate::object::{Body, Object};
 use crate::spool::Blob;
