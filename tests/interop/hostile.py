@@ -4,7 +4,7 @@ ones are read.
 
     hostile.py FOLDER
 
-`LIFEBOAT_KEEP_HOSTILE=FOLDER cargo test --test it lies:: hostile::` writes them; a name that begins with `whole-` says that nothing
+`LIFEBOAT_KEEP_HOSTILE=FOLDER cargo test --test it -- lies:: hostile::` writes them; a name that begins with `whole-` says that nothing
 is wrong with that bundle.
 """
 
@@ -14,7 +14,8 @@ import sys
 import read_bundle
 import zstandard
 
-REFUSALS = (read_bundle.Bad, zstandard.ZstdError, RecursionError, ValueError, KeyError, TypeError, IndexError)
+# Besides its own word: no UTF-8, no JSON; a number beyond the end of a list, which Python refuses by itself.
+REFUSALS = (read_bundle.Bad, zstandard.ZstdError, RecursionError, ValueError, IndexError)
 
 
 def verdict(path):
