@@ -109,8 +109,9 @@ impl Apply {
             ui.value(&plan)?;
             return Ok(Outcome::Done);
         }
-        self.agree(&plan).await?;
+        // What is asked about is seen first.
         ui.flush()?;
+        self.agree(&plan).await?;
         let receipt = self.apply(&plan, reader, options, &workspace, &observer).await?;
         progress.end();
         Ok(if tell(ui, &receipt, options.rules.may_run(), report, words)? == Outcome::Done { asked } else { Outcome::Incomplete })

@@ -141,7 +141,8 @@ fn report(ui: &mut Ui, exported: &Exported, outcome: Outcome) -> anyhow::Result<
         exported.degraded.iter().map(|(kind, path, reason)| (kind.as_str(), path.as_str(), reason.as_str())),
     )?;
     if exported.redacted > 0 {
-        ui.line(format!("{} blanked: `lifeboat list --redacted` says where", words::count(exported.redacted, "secret value")))?;
+        let (count, path) = (words::count(exported.redacted, "secret value"), exported.summary.path.display());
+        ui.line(format!("{count} blanked: `lifeboat list --redacted {path}` says where"))?;
     }
     if !exported.identity.is_admin {
         ui.line("warning: the caller is no admin, and listings leave out what a caller may not see")?;
@@ -153,6 +154,9 @@ fn report(ui: &mut Ui, exported: &Exported, outcome: Outcome) -> anyhow::Result<
     Ok(ui.line(match (outcome, exported.identity.is_admin) {
         (Outcome::Done, true) => "complete",
         (Outcome::Done, false) => "complete as far as this caller can see",
+        _ if exported.kinds.iter().all(|kind| kind.missing == 0) => {
+            "DEGRADED: nothing is missing, but not all is whole, see above"
+        }
         _ => "INCOMPLETE: see above",
     })?)
 }

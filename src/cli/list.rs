@@ -43,8 +43,7 @@ impl List {
         }
         if self.long || !selection.is_everything() {
             objects(ui, manifest.members.iter().filter(wanted))?;
-            self.select.settle(Outcome::Done, manifest)?;
-            return Ok(Outcome::Done);
+            return self.select.settle(Outcome::Done, manifest);
         }
         kinds(ui, &reader)?;
         Ok(Outcome::Done)

@@ -70,7 +70,13 @@ fn report(ui: &mut Ui, verdict: &Verdict) -> anyhow::Result<Outcome> {
         ui.line("complete: every object that was listed and asked for is in it")?;
         return Ok(Outcome::Done);
     }
-    ui.line("INCOMPLETE at export: `lifeboat list` says what is missing and why")?;
+    let degraded = verdict.head.as_ref().is_some_and(|head| head.states.missing == 0);
+    let what = if degraded {
+        "DEGRADED at export: `lifeboat list` says what is not whole"
+    } else {
+        "INCOMPLETE at export: `lifeboat list` says what is missing"
+    };
+    ui.line(format!("{what} and why"))?;
     Ok(Outcome::Incomplete)
 }
 

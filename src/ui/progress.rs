@@ -36,10 +36,16 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
             bar.set_style(style);
         }
-        if live {
-            bar.enable_steady_tick(Duration::from_millis(120));
+        let state = Mutex::new(State { stage: "", settled: 0, troubled: 0, said: Instant::now() });
+        let progress = Self { bar, live, quiet, state };
+        progress.tick();
+        progress
+    }
+
+    fn tick(&self) {
+        if self.live {
+            self.bar.enable_steady_tick(Duration::from_millis(120));
         }
-        Self { bar, live, quiet, state: Mutex::new(State { stage: "", settled: 0, troubled: 0, said: Instant::now() }) }
     }
 
     /// Takes the moving line away.
@@ -74,6 +80,11 @@ impl Progress {
     fn stage(&self, stage: &'static str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = State { stage, settled: 0, troubled: 0, said: Instant::now() };
+        if self.bar.is_finished() {
+            // It was taken away for a plan or a question, and the work goes on.
+            self.bar.reset();
+            self.tick();
+        }
         self.bar.set_message(stage);
     }
 }
