@@ -4,9 +4,10 @@
 //! refers to that. So planning needs to know nothing of rules.
 
 use super::carry;
-use super::diff::diff;
+use super::diff::{diff, empty};
 use super::format::{Activations, Rule};
 use super::pick::Subject;
+use super::place::keyed;
 use super::project::{name_at, project, remove_stamp, unknown_settings};
 use super::sanitize::{Body, Change, Redaction, Sanitized, is_built_in, remove_redacted, switch_off};
 use super::set::{Entry, RuleSet};
@@ -183,13 +184,15 @@ impl<'a> Run<'a> {
         work.changes.extend(swapped::body(&self.swaps, object.kind, &mut body));
         work.changes.extend(swapped::script(&self.swaps, &self.set.inside, object.kind, &mut body));
         let activations = rules.iter().rev().find_map(|at| self.set.rules[*at].rule.activations).unwrap_or(self.set.activations);
+        // A map that gives an address another host does not give it a login.
+        let swapped = work.changes.len();
         for at in rules {
             self.obey(at, &mut work, &mut body, activations);
         }
         if object.document().is_some() {
             remove_stamp(object.kind, &mut body);
             self.switch_off(activations, object.kind, &mut body, &mut work.changes);
-            work.redactions = self.still_blank(std::mem::take(&mut work.redactions), &body);
+            work.redactions = self.still_blank(std::mem::take(&mut work.redactions), &body, &work.changes[swapped..]);
             work.body = Some(body);
         }
         work
@@ -251,16 +254,11 @@ impl<'a> Run<'a> {
         switch_off(&self.inert, kind, body, changes);
     }
 
-    /// What is blank no longer needs a person if a rule filled it, or took away what it stood in.
-    fn still_blank(&self, redactions: Vec<Redaction>, body: &Value) -> Vec<Redaction> {
-        let there = |at: &str| {
-            let mut found = false;
-            pointer::each(body, at, &mut |_, _| found = true);
-            found
-        };
+    /// What is blank no longer needs a person if one of these changes filled it, or took away what it stood in.
+    fn still_blank(&self, redactions: Vec<Redaction>, body: &Value, changes: &[Change]) -> Vec<Redaction> {
         let name = |text: String| self.swaps.text(&text, super::swap::Place::Name).map_or(text, |(new, _)| new);
         let named = |one: Redaction| Redaction { at: name(one.at), place: name(one.place) };
-        let needed = |one: &Redaction| one.at.rsplit_once('/').is_some_and(|(holder, _)| there(holder)) && !there(&one.at);
+        let needed = |one: &Redaction| !is_homeless(one, body) && !changes.iter().any(|change| fills(change, &one.at));
         redactions.into_iter().map(named).filter(needed).collect()
     }
 
@@ -326,6 +324,34 @@ fn begin<'a>(object: &'a Object, code: &Code) -> Work<'a> {
     }
     let (id, key, meta) = (object.id.clone(), object.key.clone(), object.meta.clone());
     Work { object, id, key, meta, body, content, changes, redactions, unknown, left_out: None }
+}
+
+/// Whether what held a blank is gone. An element of a list that no key tells from others may only have moved.
+fn is_homeless(one: &Redaction, body: &Value) -> bool {
+    let Some(((at, _), (home, _))) = one.at.rsplit_once('/').zip(one.place.rsplit_once('/')) else { return false };
+    let is_index = |segment: &str| segment.parse::<usize>().is_ok();
+    let mut there = home.split('/').any(is_index);
+    let anywhere: Vec<&str> = at.split('/').map(|segment| if is_index(segment) { "*" } else { segment }).collect();
+    pointer::each(body, &anywhere.join("/"), &mut |at, _| there |= keyed(body, at) == home);
+    !there
+}
+
+/// Whether a rule's change put something where a blank was, or left out what it stood in. Blank elements of lists were taken
+/// out, so that another may stand at their index: only what changes the list itself is about them.
+fn fills(change: &Change, at: &str) -> bool {
+    let Some(rest) = at.strip_prefix(change.at.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
+        return false;
+    };
+    let is_element = at.rsplit('/').next().is_some_and(|last| last.parse::<usize>().is_ok());
+    match &change.now {
+        now if empty(now.as_ref()) => !(rest.is_empty() && is_element),
+        Some(Value::Array(now)) if !rest.is_empty() => {
+            let was = change.was.as_ref().and_then(Value::as_array);
+            is_element && rest.matches('/').count() == 1 && now.iter().any(|item| !was.is_some_and(|was| was.contains(item)))
+        }
+        Some(now @ Value::Object(_)) => now.pointer(rest).is_some(),
+        _ => !(rest.is_empty() && is_element),
+    }
 }
 
 fn done(work: Work<'_>) -> Sanitized {

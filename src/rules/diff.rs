@@ -34,7 +34,8 @@ fn compare(before: Option<&Value>, after: Option<&Value>, at: &mut String, found
     }
 }
 
-fn empty(value: Option<&Value>) -> bool {
+/// Absent, null and empty are one.
+pub(super) fn empty(value: Option<&Value>) -> bool {
     match value {
         None | Some(Value::Null) => true,
         Some(Value::Object(members)) => members.is_empty(),

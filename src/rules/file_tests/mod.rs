@@ -1,6 +1,7 @@
 //! Rule files over small bundles: each action, each map, what is refused, and what holds for all rules.
 
 mod actions;
+mod blanks;
 mod carried;
 mod messages;
 mod properties;
