@@ -56,6 +56,7 @@ impl Planner<'_> {
         let (later, links) = split_later(object, &mut resolved, None, self.options.restore_admins);
         let mut draft = Draft::new(object, index, Action::Create { body: Map::new() });
         draft.step.dead = kept_dead(&resolved);
+        self.tell_stopped(object, &mut resolved, &mut draft);
         self.tell_namesakes(object, &mut draft);
         self.put_stamp(object, &mut resolved.body, &mut draft);
         draft.step.marks = missing_marks(object, collection, None);
@@ -132,10 +133,14 @@ impl Planner<'_> {
             return Draft::new(object, index, Action::Unchanged { target: Some(there) })
                 .note("a default policy without overrides");
         }
-        let mut body = as_active_as(&resolved.body, object.changes(), actual);
+        let mut body = as_active_as(&resolved.body, object.changes().iter().chain(&resolved.stopped), actual);
         let differences = equal(object.kind(), &body, actual);
         let (fixed, open): (Vec<Difference>, Vec<Difference>) = differences.into_iter().partition(|one| one.fixed);
         let mut draft = Draft::new(object, index, Action::Unchanged { target: Some(there.clone()) });
+        // Not what a person switched on here, knowing who runs it.
+        if body == resolved.body {
+            self.tell_stopped(object, resolved, &mut draft);
+        }
         draft.step.notes.extend(fixed.iter().map(|one| format!("{} differs, which only a creation can set", one.at)));
         if open.is_empty() && resolved.links.is_empty() {
             if how != How::Ours && object.kind().stamp.is_some() {
@@ -291,10 +296,14 @@ fn forget(value: &mut Value, field: &str) {
 }
 
 /// What a person switched on in the target stays on: an import starts nothing, and stops nothing that it did not make.
-pub(super) fn as_active_as(body: &Map<String, Value>, changes: &[Change], actual: &Map<String, Value>) -> Map<String, Value> {
+pub(super) fn as_active_as<'a>(
+    body: &Map<String, Value>,
+    changes: impl Iterator<Item = &'a Change>,
+    actual: &Map<String, Value>,
+) -> Map<String, Value> {
     let actual = Value::Object(actual.clone());
     let mut body = Value::Object(body.clone());
-    for change in changes.iter().filter(|change| change.activation) {
+    for change in changes.filter(|change| change.activation) {
         let Some((parent, field)) = change.at.rsplit_once('/') else { continue };
         if !is_same_element(&body, &actual, parent, field) {
             continue;

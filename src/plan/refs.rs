@@ -3,12 +3,13 @@
 use super::index::found;
 use super::matching::{Fate, is_principal};
 use super::paths;
+use super::switch::RUN_AS;
 use super::tell::texts;
 use super::{Found, Link, Planner, Unmet, homes};
 use crate::kinds::{self, By, Gone, Kind, Place, Ref};
 use crate::object::SourceId;
 use crate::pointer;
-use crate::rules::{below_body, remove_exactly};
+use crate::rules::{Change, below_body, remove_exactly, stop};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -24,6 +25,8 @@ pub(super) struct Resolved {
     pub after: BTreeSet<usize>,
     /// References that lead nowhere.
     pub dead: Vec<Dead>,
+    /// What was switched off since it would run as somebody else.
+    pub stopped: Vec<Change>,
     /// Secrets that are named, and that neither bundle nor target has: `scope/key`.
     pub secrets: BTreeSet<String>,
     /// What is named and not carried, so that nobody knows whether the target has it: section of the map file, and value.
@@ -64,6 +67,7 @@ impl Planner<'_> {
         let mut resolved = Resolved::default();
         self.leave_out_dead(object.kind(), &mut body, &mut resolved);
         self.lead_all(object.kind(), &mut body, &mut resolved);
+        self.nobody_else(object.kind(), &mut body, &mut resolved);
         texts(&body, &mut String::new(), &mut |_, text| self.secrets(text, &mut resolved));
         resolved.after.retain(|one| *one != index && !resolved.needs.contains(one));
         if let Value::Object(body) = body {
@@ -218,6 +222,19 @@ impl Planner<'_> {
                 Lead::Path(at_path.into_iter().chain(around).collect(), text, home)
             }
         }
+    }
+
+    /// What has lost whom it ran as would run as whoever restores it, with other rights: it is off, whatever rules say. Where
+    /// somebody has yet to come to be, it waits for them.
+    fn nobody_else(&self, kind: &'static Kind, body: &mut Value, resolved: &mut Resolved) {
+        if resolved.dead.iter().any(|dead| dead.at.starts_with(RUN_AS)) {
+            resolved.stopped = stop(kind, body);
+        }
+        let waits = |link: &Link| link.at.starts_with(RUN_AS) && !stop(kind, &mut body.clone()).is_empty();
+        let Some(link) = resolved.links.iter_mut().find(|link| waits(link)) else { return };
+        link.unmet = Unmet::Stop;
+        let who = kinds::by_name(&link.to.kind).and_then(|to| self.bundle.by_id(to.name, &link.to.id));
+        resolved.needs.extend(who);
     }
 
     fn secrets(&self, text: &str, resolved: &mut Resolved) {

@@ -41,7 +41,8 @@ pub fn has_switches(kind: &Kind) -> bool {
 }
 
 const JOB: &str = "job";
-const RUN_AS: &str = "/run_as";
+/// Whom something runs as.
+pub(super) const RUN_AS: &str = "/run_as";
 
 /// What is wanted at a place, and what stands there.
 struct Turn {

@@ -40,6 +40,17 @@ impl Planner<'_> {
         }
     }
 
+    /// Tells of what is off only since it would run as somebody else.
+    pub(super) fn tell_stopped(&mut self, object: &Sanitized, resolved: &mut Resolved, draft: &mut Draft) {
+        if resolved.stopped.is_empty() {
+            return;
+        }
+        let note = "whom it ran as is not in the target, and it would run as somebody else: it arrives switched off";
+        self.todos.add(What::Look, note, label(object));
+        draft.step.notes.push(note.into());
+        draft.step.changes.append(&mut resolved.stopped);
+    }
+
     /// Tells of references that lead nowhere, and of secrets that are named and not known.
     pub(super) fn tell_dead(&mut self, object: &Sanitized, resolved: &Resolved) {
         for dead in &resolved.dead {

@@ -32,6 +32,7 @@ pub(crate) use equal::{blank, canonical};
 pub use maps::{Maps, MapsError};
 pub(crate) use project::remove_exactly;
 pub use project::{below_body, project};
+pub(crate) use sanitize::stop;
 pub use sanitize::{Body, Change, Redaction, Sanitized, comparable, sanitize};
 pub use set::{BUILT_IN, RuleSet, RulesError};
 pub use swapped::Rewritten;

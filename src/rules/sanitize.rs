@@ -164,6 +164,13 @@ pub(super) fn switch_off(rules: &Rules, kind: &Kind, body: &mut Value, changes: 
     rules.of(kind.name).for_each(|rule| apply(rule, body, changes));
 }
 
+/// Switches off what starts, bills or notifies, whatever rules said of it.
+pub(crate) fn stop(kind: &Kind, body: &mut Value) -> Vec<Change> {
+    let mut changes = Vec::new();
+    switch_off(&Rules::standby(), kind, body, &mut changes);
+    changes
+}
+
 /// The body of an object that a target has, in the form that [`super::equal`] compares: projected, without what was blanked.
 pub fn comparable(object: &Object) -> Map<String, Value> {
     let mut body = Value::Object(object.document().map(|document| project(object.kind, document)).unwrap_or_default());

@@ -1,7 +1,7 @@
 //! Users, groups, service principals.
 
-use super::{Case, acl, body, folder, hanging, object};
-use crate::plan::{Action, Options, What};
+use super::{Case, ME, acl, body, folder, hanging, object};
+use crate::plan::{Action, Options, Unmet, What};
 use serde_json::{Value, json};
 
 fn user(id: &str, name: &str) -> crate::object::Object {
@@ -139,4 +139,46 @@ fn thousands_of_people_are_matched() {
     };
     let plan = Case { bundle: people("s", true), target: people("t", false), ..Case::default() }.plan();
     assert_eq!((plan.steps.len(), plan.writes()), (4_000, 0));
+}
+
+#[test]
+fn a_job_whose_identity_is_gone_is_off_whatever_the_rules_say() {
+    let live = |id: &str, name: &str| {
+        let run_as = json!({"user_name": name});
+        let schedule = json!({"quartz_cron_expression": "0 0 1 * * ?", "timezone_id": "UTC", "pause_status": "UNPAUSED"});
+        object("job", id, json!({"settings": {"name": "n", "run_as": run_as, "schedule": schedule}}))
+    };
+    let rules = "extends: clone\nactivations: keep\n";
+    let mut case = Case { bundle: vec![live("1", "gone@x.com")], rules, ..Case::default() };
+    let plan = case.plan();
+    let sent = plan.body_of("job", "1");
+    assert_eq!((sent.get("run_as"), sent.pointer("/schedule/pause_status")), (None, Some(&json!("PAUSED"))));
+    assert!(plan.says("it would run as somebody else"), "{:?}", plan.todos);
+    assert!(plan.of("job", "1").changes.iter().any(|change| change.at == "/schedule/pause_status"));
+
+    // What an earlier import made is not switched on either, and what a person switched on since stays.
+    let made = |status: &str| {
+        let mut made = live("7", ME);
+        let crate::object::Body::Json(document) = &mut made.body else { panic!("a document") };
+        document["settings"]["schedule"]["pause_status"] = json!(status);
+        document["settings"]["tags"] = json!({"lifeboat_source": "100/1"});
+        made
+    };
+    for status in ["PAUSED", "UNPAUSED"] {
+        case.target = vec![made(status)];
+        let plan = case.plan();
+        match &plan.of("job", "1").action {
+            Action::Update { body, .. } => assert_eq!(body["schedule"]["pause_status"], json!(status)),
+            other => assert!(matches!(other, Action::Unchanged { .. }), "{other:?}"),
+        }
+        assert_eq!(plan.says("it would run as somebody else"), status == "PAUSED");
+    }
+
+    // Somebody who is yet to come is waited for: without them there is no job.
+    case.target.clear();
+    case.bundle.push(object("user", "5", json!({"userName": "gone@x.com"})));
+    let plan = case.plan();
+    let step = plan.of("job", "1");
+    assert_eq!(body(step)["schedule"]["pause_status"], json!("UNPAUSED"));
+    assert!(step.links.iter().all(|link| link.unmet == Unmet::Stop) && step.needs.len() == 1, "{step:?}");
 }

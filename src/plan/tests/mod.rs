@@ -73,6 +73,7 @@ pub(super) struct Case {
     pub recorded: Vec<Object>,
     pub target: Vec<Object>,
     pub maps: &'static str,
+    pub rules: &'static str,
     pub options: Options,
     pub unavailable: Vec<String>,
     pub unread: Vec<(String, String)>,
@@ -93,7 +94,8 @@ impl Case {
 
     fn made_by(&self, make: impl Fn(&[Sanitized], &[Object], &Inventory, &Maps, &Source, &Options) -> Plan) -> Plan {
         let maps = Maps::parse(self.maps).expect("maps are good");
-        let objects = RuleSet::default().with_maps(&maps).apply(&self.bundle, &Code::default()).objects;
+        let objects =
+            RuleSet::parse(self.rules).expect("rules are good").with_maps(&maps).apply(&self.bundle, &Code::default()).objects;
         let workspace_id = if self.target_workspace.is_empty() { "200" } else { self.target_workspace }.to_owned();
         let target = Target { host: "https://target".into(), workspace_id, user: ME.into(), is_admin: true };
         let inventory = Inventory {
