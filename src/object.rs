@@ -6,6 +6,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
+use std::io;
 
 /// One object, as the workspace said it, less its secrets.
 #[derive(Clone, Debug)]
@@ -159,6 +160,15 @@ pub struct SourceId {
     pub kind: String,
     /// Id or path.
     pub id: String,
+}
+
+/// What becomes of an object's bytes on their way, if they do not stay as they are. It reads them only if it must.
+pub type Edit<'a> = dyn Fn(&SourceId, &dyn Fn() -> io::Result<Vec<u8>>) -> io::Result<Option<Vec<u8>>> + Send + Sync + 'a;
+
+/// What an attached object hangs on, by its meta data: kind and id.
+pub fn parent(meta: &Map<String, Value>) -> Option<(&str, &str)> {
+    let parent = meta.get("parent")?;
+    Some((parent.get("kind")?.as_str()?, parent.get("id")?.as_str()?))
 }
 
 impl std::fmt::Display for SourceId {

@@ -1,7 +1,7 @@
 //! Where the bytes of notebooks and files come from.
 
 use crate::bundle::Reader;
-use crate::object::SourceId;
+use crate::object::{Edit, SourceId};
 use crate::spool::{Blob, Spool};
 use std::io::{self, Write};
 
@@ -33,9 +33,6 @@ pub struct BundleContents<'a> {
     spool: Spool,
     edit: Option<Box<Edit<'a>>>,
 }
-
-/// What becomes of bytes on the way, if they do not stay as they are. It reads them only if it must.
-pub type Edit<'a> = dyn Fn(&SourceId, &dyn Fn() -> io::Result<Vec<u8>>) -> io::Result<Option<Vec<u8>>> + Send + Sync + 'a;
 
 impl<'a> BundleContents<'a> {
     /// Takes the bytes out of this bundle, by way of this spool.

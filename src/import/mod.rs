@@ -14,7 +14,7 @@ mod receipt;
 mod send;
 mod tree;
 
-pub use contents::{BundleContents, ContentError, Contents, Edit};
+pub use contents::{BundleContents, ContentError, Contents};
 pub use receipt::{Item, Receipt, State};
 
 use crate::api::{ApiError, ErrorKind, Workspace};

@@ -1,7 +1,6 @@
 //! Steps for what hangs on other objects: permissions, libraries, the keys and ACLs of secret scopes.
 
 use super::collection::label;
-use super::index::parent_of;
 use super::matching::{Fate, How};
 use super::notes::What;
 use super::refs::Resolved;
@@ -44,11 +43,11 @@ impl Planner<'_> {
 
     fn place_of(&self, object: &Sanitized) -> Result<Place, Box<Action>> {
         let skip = |reason: String| Box::new(Action::Skip { reason });
-        let (kind, id) = parent_of(object.meta()).ok_or_else(|| skip("the bundle does not say what it hangs on".into()))?;
-        let kind =
-            kinds::by_name(&kind).ok_or_else(|| skip(format!("it hangs on a {kind}, which this version does not know")))?;
+        let (kind, id) =
+            crate::object::parent(object.meta()).ok_or_else(|| skip("the bundle does not say what it hangs on".into()))?;
+        let kind = kinds::by_name(kind).ok_or_else(|| skip(format!("it hangs on a {kind}, which this version does not know")))?;
         let missing = || skip(format!("{}:{id} is not in the bundle", kind.name));
-        let index = self.bundle.by_id(kind.name, &id).ok_or_else(missing)?;
+        let index = self.bundle.by_id(kind.name, id).ok_or_else(missing)?;
         match &self.fates[index] {
             Fate::Never(reason) => Err(skip(format!("needs {}:{id}: {reason}", kind.name))),
             Fate::There(there, How::Mapped) => Err(Box::new(Action::Unchanged { target: Some(there.clone()) })),

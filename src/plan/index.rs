@@ -2,7 +2,7 @@
 
 use super::Found;
 use crate::kinds::{Kind, Shape};
-use crate::object::{Object, STAMP, fold};
+use crate::object::{Object, STAMP, fold, parent};
 use crate::rules::Sanitized;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -85,8 +85,8 @@ impl<'a> Present<'a> {
 
     fn add(&mut self, index: usize, object: &Object, source_workspace: &str) {
         let kind = object.kind.name;
-        if let Some((parent_kind, parent)) = parent_of(&object.meta) {
-            self.attached.entry((kind, parent_kind.clone(), parent.clone())).or_insert(index);
+        if let Some((parent_kind, parent)) = parent(&object.meta) {
+            self.attached.entry((kind, parent_kind.to_owned(), parent.to_owned())).or_insert(index);
         }
         self.by_id.insert((kind, object.id.clone()), index);
         self.by_key.entry((kind, fold(object.kind, &object.key))).or_default().push(index);
@@ -143,13 +143,6 @@ pub(super) fn keep_stamp(body: &mut Map<String, Value>, object: &Object) {
     if let Some(tags) = body.entry(field).or_insert_with(|| json!({})).as_object_mut() {
         tags.insert(STAMP.into(), json!(stamp));
     }
-}
-
-/// What an attached object hangs on: kind and id.
-pub(super) fn parent_of(meta: &Map<String, Value>) -> Option<(String, String)> {
-    let parent = meta.get("parent")?;
-    let text = |name: &str| parent.get(name).and_then(Value::as_str).map(str::to_owned);
-    Some((text("kind")?, text("id")?))
 }
 
 /// An object of the target, as steps name it.

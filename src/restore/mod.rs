@@ -10,14 +10,13 @@ use crate::bundle::{MemberLine, ReadError, Reader};
 use crate::event::{Event, Observer};
 use crate::journal;
 use crate::kinds::{self, Shape, Tree};
-use crate::object::{Body, Object, Selection, SourceId, Wanted};
+use crate::object::{self, Body, Edit, Object, Selection, SourceId, Wanted};
 use crate::plan::{self, Action, Inventory, Maps, Plan, Source, Step, Target};
-use crate::rules::{Applied, LeftOut, Remark, RuleSet};
+use crate::rules::{Applied, LARGEST_CODE, LeftOut, Remark, RuleSet};
 use crate::spool::Spool;
 use crate::survey::{self, Found, GapState, Scope};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -144,8 +143,7 @@ fn select(objects: &mut Vec<Object>, selection: &Selection) {
 }
 
 fn parent(object: &Object) -> Option<(String, String)> {
-    let parent = object.meta.get("parent")?;
-    Some((parent.get("kind")?.as_str()?.to_owned(), parent.get("id")?.as_str()?.to_owned()))
+    object::parent(&object.meta).map(|(kind, id)| (kind.to_owned(), id.to_owned()))
 }
 
 fn unfit(member: &MemberLine, reason: String) -> Unfit {
@@ -249,23 +247,17 @@ pub fn ruled(reader: &Reader, contents: &Contents, rules: &RuleSet) -> Result<Ap
             continue;
         };
         let new = rewriter.rewrite(object.kind.name, &reader.read(member)?, format(object));
-        code.extend(new.map(|new| (object.source(), new)));
+        code.extend(new.map(|new| (object.source(), new.into())));
     }
     Ok(rules.apply(&contents.objects, &rewriter.code(code)))
 }
-
-/// Bytes of one file at most: more is no source code.
-const LARGEST_CODE: u64 = 10 << 20;
 
 fn format(object: &Object) -> Option<&str> {
     object.meta.get("format").and_then(Value::as_str)
 }
 
-/// Bytes of an object as rules make them, when they are sent.
-pub type Editor<'a> = dyn Fn(&SourceId, &dyn Fn() -> io::Result<Vec<u8>>) -> io::Result<Option<Vec<u8>>> + Send + Sync + 'a;
-
 /// Carries out on bytes that are sent what the plan was made with: the rules of these options.
-pub fn editor<'a>(reader: &'a Reader, options: &Options) -> Box<Editor<'a>> {
+pub fn editor<'a>(reader: &'a Reader, options: &Options) -> Box<Edit<'a>> {
     let rules = options.rules.clone().with_maps(&options.maps).rewriter();
     Box::new(move |source, bytes| {
         let member = reader.find(&source.kind, &source.id).filter(|member| member.size <= LARGEST_CODE);

@@ -12,10 +12,10 @@ use super::project::{name_at, project, remove_stamp, unknown_settings};
 use super::sanitize::{Body, Change, Redaction, Sanitized, is_built_in, remove_redacted, switch_off};
 use super::set::{Entry, RuleSet};
 use super::swap::Swaps;
-use super::swapped::{self, Rewritten};
+use super::swapped::{self, Measured, Rewritten};
 use super::{Act, Rules, acts};
 use crate::kinds::Kind;
-use crate::object::{self, Object, SourceId};
+use crate::object::{self, Object, SourceId, parent};
 use crate::pointer;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -81,7 +81,7 @@ pub struct Tally {
 /// Source code that maps and moves change, by object, under its id in the bundle.
 #[derive(Clone, Debug, Default)]
 pub struct Code {
-    new: HashMap<SourceId, Rewritten>,
+    new: HashMap<SourceId, Measured>,
     used: BTreeSet<(String, String)>,
 }
 
@@ -103,7 +103,7 @@ impl Rewriter {
     }
 
     /// What was changed, for [`RuleSet::apply`].
-    pub fn code(&self, new: HashMap<SourceId, Rewritten>) -> Code {
+    pub fn code(&self, new: HashMap<SourceId, Measured>) -> Code {
         Code { new, used: self.swaps.used() }
     }
 }
@@ -319,7 +319,7 @@ fn begin<'a>(object: &'a Object, code: &Code) -> Work<'a> {
         object::Body::Bytes(_) | object::Body::Stored { .. } => content = object.body.digest(),
     }
     if let Some(new) = code.new.get(&object.source()) {
-        content = Some((new.bytes.len() as u64, <sha2::Sha256 as sha2::Digest>::digest(&new.bytes).into()));
+        content = Some(new.content);
         changes.clone_from(&new.changes);
     }
     let (id, key, meta) = (object.id.clone(), object.key.clone(), object.meta.clone());
@@ -373,12 +373,6 @@ fn done(work: Work<'_>) -> Sanitized {
         redactions: work.redactions,
         unknown: work.unknown,
     }
-}
-
-/// What an attached object hangs on: kind and id.
-pub(super) fn parent(meta: &Map<String, Value>) -> Option<(&str, &str)> {
-    let parent = meta.get("parent")?;
-    Some((parent.get("kind")?.as_str()?, parent.get("id")?.as_str()?))
 }
 
 fn said_by(entry: &Entry, what: &str) -> String {

@@ -1,12 +1,12 @@
 //! Carries new names and paths to whatever refers to them, and to what hangs on what has them.
 
-use super::apply::{Work, parent};
+use super::apply::Work;
 use super::check::Space;
 use super::project::{below_body, name_at};
 use super::sanitize::Change;
 use super::swap::Swaps;
 use crate::kinds::{By, Kind, Shape, Tree};
-use crate::object::fold;
+use crate::object::{fold, parent};
 use crate::pointer;
 use regex::Regex;
 use serde_json::{Value, json};

@@ -35,7 +35,7 @@ pub use project::{below_body, project};
 pub(crate) use sanitize::stop;
 pub use sanitize::{Body, Change, Redaction, Sanitized, comparable, sanitize};
 pub use set::{BUILT_IN, RuleSet, RulesError};
-pub use swapped::Rewritten;
+pub use swapped::{LARGEST_CODE, Measured, Rewritten};
 
 use crate::kinds::{self, Class, Kind};
 use serde::Serialize;

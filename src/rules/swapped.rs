@@ -183,12 +183,26 @@ pub struct Rewritten {
     pub(super) changes: Vec<Change>,
 }
 
-/// The largest file that is taken for source code.
-const LARGEST: usize = 10 << 20;
+/// What is known of source code that is changed: its bytes are made anew when they are sent, so that memory stays flat.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    pub(super) content: (u64, [u8; 32]),
+    pub(super) changes: Vec<Change>,
+}
+
+impl From<Rewritten> for Measured {
+    fn from(new: Rewritten) -> Self {
+        let content = (new.bytes.len() as u64, <sha2::Sha256 as sha2::Digest>::digest(&new.bytes).into());
+        Self { content, changes: new.changes }
+    }
+}
+
+/// Bytes of the largest file that is taken for source code.
+pub const LARGEST_CODE: u64 = 10 << 20;
 
 /// Swaps all that is mapped in source code; nothing if that changes nothing. `format` is a notebook's.
 pub(super) fn code(swaps: &Swaps, bytes: &[u8], format: Option<&str>) -> Option<Rewritten> {
-    let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= LARGEST)?;
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= LARGEST_CODE)?;
     let (new, made) = swaps.code(text, format == Some("JUPYTER"))?;
     let mut changes: Vec<Change> = made
         .iter()

@@ -128,7 +128,7 @@ fn source_code_is_changed_on_request_alone() {
     assert_eq!(String::from_utf8_lossy(&new.bytes), wanted);
     assert!(rewriter.rewrite("file", source, None).is_none() && rewriter.rewrite("notebook", &[0xff, b'a'], None).is_none());
     let notebook = content("notebook", "/Shared/etl/n", source);
-    let code = rewriter.code([(SourceId { kind: "notebook".into(), id: "/Shared/etl/n".into() }, new)].into());
+    let code = rewriter.code([(SourceId { kind: "notebook".into(), id: "/Shared/etl/n".into() }, new.into())].into());
     let applied = set.apply(&[notebook], &code);
     assert!(applied.warnings.is_empty(), "what is found in source code alone is found: {:?}", applied.warnings);
     let one = applied.of("notebook", "/Shared/dr/n");
