@@ -195,6 +195,7 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
     let taken = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref::<WriteError>(), Some(WriteError::AlreadyExists { .. }))
             || matches!(cause.downcast_ref::<audit::ExtractError>(), Some(error) if error.is_taken())
+            || matches!(cause.downcast_ref(), Some(RestoreError::ChangesOriginals { .. }))
             || cause.is::<Refusal>()
     };
     let unfit = |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(RestoreError::Rules(_)));
@@ -233,6 +234,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
 fn plain_hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     if let Some(error) = cause.downcast_ref::<OpenError>() {
         return apply::advice(error);
+    }
+    if let Some(RestoreError::ChangesOriginals { .. }) = cause.downcast_ref() {
+        return Some("leave out `--rules` to bring back what was backed up, or restore into another workspace");
     }
     if let Some(ReadError::Damaged(_)) = cause.downcast_ref() {
         return Some("use another copy of the bundle; `lifeboat extract` takes out what is whole of this one");

@@ -69,6 +69,12 @@ pub enum RestoreError {
         /// Id of the workspace, or its address where there is no id.
         id: String,
     },
+    /// The target is the source, and the rules would change what was backed up.
+    #[error("the bundle comes from this very workspace ({id}), and the rules would change the originals in place")]
+    ChangesOriginals {
+        /// Id of the workspace, or its address where there is no id.
+        id: String,
+    },
     /// The journals of earlier imports cannot be read.
     #[error("cannot read the journals of earlier imports")]
     Journal(#[source] std::io::Error),
@@ -288,8 +294,13 @@ fn refuse_same(source: &Source, identity: &Identity, host: &str, options: &Optio
         ("", _) | (_, "") => (source.host.eq_ignore_ascii_case(host), host),
         (source, id) => (source == id, id),
     };
-    let refused = same && options.goal == Goal::Restore && !options.allow_same_workspace;
-    if refused { Err(RestoreError::SameWorkspace { id: id.to_owned() }) } else { Ok(()) }
+    let id = id.to_owned();
+    match (same && options.goal == Goal::Restore, options.allow_same_workspace) {
+        (true, false) => Err(RestoreError::SameWorkspace { id }),
+        // There, objects are known by their ids: a new name would be a new name of the original.
+        (true, true) if !options.rules.is_standby() => Err(RestoreError::ChangesOriginals { id }),
+        _ => Ok(()),
+    }
 }
 
 async fn look(
@@ -377,5 +388,22 @@ mod tests {
         assert!(refused("1", Some("1"), "https://other.net") && refused("1", None, "https://adb-1.net"));
         assert!(refused("", Some("1"), "https://adb-1.net") && !refused("1", None, "https://adb-2.net"));
         assert!(!refused("1", Some("2"), "https://adb-1.net"), "the ids are two");
+    }
+
+    #[test]
+    fn rules_are_not_carried_out_on_the_originals() {
+        let refused = |target: &str, rules: &str, goal: Goal| {
+            let source = Source { workspace_id: "1".into(), host: "https://adb-1.net".into(), digest: String::new() };
+            let workspace_id = Some(target.to_owned());
+            let identity = Identity { workspace_id, user_name: "me".into(), is_admin: true, cloud: Cloud::Azure };
+            let rules = RuleSet::parse(rules).expect("good");
+            let options = Options { goal, rules, allow_same_workspace: true, ..Options::default() };
+            refuse_same(&source, &identity, "https://adb-1.net", &options).is_err()
+        };
+        let rename = "rules: [{name: r, for: {kind: job}, rename: {to: \"{name} (dr)\"}}]\n";
+        let others = [rename, "extends: audit-sandbox\n", "extends: clone\nactivations: keep\n", "maps: {zone: {a: b}}\n"];
+        assert!(others.into_iter().all(|rules| refused("1", rules, Goal::Restore)));
+        assert!(others.into_iter().all(|rules| !refused("2", rules, Goal::Restore) && !refused("1", rules, Goal::Deactivate)));
+        assert!(["", "extends: clone\n"].into_iter().all(|rules| !refused("1", rules, Goal::Restore)));
     }
 }

@@ -5,8 +5,10 @@ use super::set::{RuleSet, RulesError};
 use super::words::Place;
 use crate::kinds::{self, Kind, Shape};
 use crate::pointer;
+use regex::Regex;
 use serde_saphyr::Spanned;
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 /// Whether a file makes sense on top of this base.
 pub(super) fn file(base: &RuleSet, file: &File) -> Result<(), RulesError> {
@@ -111,12 +113,29 @@ fn names(rule: &Rule, kinds: &[&'static Kind]) -> Result<(), String> {
     if rename.to.is_empty() {
         return Err("the new name is empty".into());
     }
+    if let Some(text) = rename.pattern.as_ref().and_then(|pattern| no_such_group(&pattern.0, &rename.to)) {
+        return Err(text);
+    }
     let named = rule.pick.as_ref().is_some_and(|pick| !pick.kind.0.is_empty());
     match kinds.iter().find(|kind| named && !can_be_renamed(kind)) {
         Some(kind) if matches!(kind.shape, Shape::Tree(_)) => Err(format!("{} have a path: use `move`", kind.title)),
         Some(kind) => Err(format!("{} cannot be renamed: name what stands for them under `maps`", kind.title)),
         None => Ok(()),
     }
+}
+
+/// What a new name takes from its pattern, which does not have it: it would be left empty.
+fn no_such_group(pattern: &Regex, to: &str) -> Option<String> {
+    static GROUP: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\$(?:\$|([0-9A-Za-z_]+)|\{([^{}]*)\})").ok());
+    let is_group = |name: &str| {
+        let number = name.parse::<usize>().is_ok_and(|number| number < pattern.captures_len());
+        number || pattern.capture_names().flatten().any(|known| known == name)
+    };
+    let names = GROUP.as_ref()?.captures_iter(to).filter_map(|found| Some((found.get(0)?, found.get(1).or(found.get(2))?)));
+    let (whole, name) = names.map(|(whole, name)| (whole.as_str(), name.as_str())).find(|(_, name)| !is_group(name))?;
+    let meant = name.char_indices().map(|(end, _)| &name[..end]).rev().find(|begin| is_group(begin) && !whole.contains('{'));
+    let hint = meant.map(|meant| format!(": write `${{{meant}}}{}`", &name[meant.len()..])).unwrap_or_default();
+    Some(format!("`{whole}` names no group of the pattern{hint}"))
 }
 
 fn moves(rule: &Rule) -> Result<(), String> {

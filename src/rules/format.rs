@@ -210,7 +210,7 @@ pub(super) struct Rename {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub pattern: Option<Pattern>,
-    /// The new name; `{name}` is the old one, `$1` what the first group of the pattern found.
+    /// The new name; `{name}` is the old one, `$1` what the first group of the pattern found, `${1}` before a letter, digit or `_`.
     pub to: String,
 }
 

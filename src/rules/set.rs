@@ -115,6 +115,12 @@ impl RuleSet {
         self.activations == Activations::Keep || self.rules.iter().any(keeps)
     }
 
+    /// Whether these rules do what `standby` does, and nothing else.
+    pub fn is_standby(&self) -> bool {
+        let changes = !self.rules.is_empty() || self.maps.all().next().is_some();
+        self.activations == Activations::Pause && !changes
+    }
+
     /// Whether what is made carries the stamp.
     pub fn stamp(&self) -> bool {
         self.stamp

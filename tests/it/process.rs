@@ -222,6 +222,7 @@ async fn exit_codes_and_json_hold_in_every_failure() {
         (5, &["import", "cut", "--yes"]),
         (5, &["import", "b.tar.zst", "--yes"]),
         (5, &["import", "b.tar.zst", "--allow-same-workspace", "--unlimited"]),
+        (5, &["import", "b.tar.zst", "--allow-same-workspace", "--unlimited", "--yes", "--rules", "audit-sandbox"]),
         (1, &["import", "b.tar.zst", "--yes", "--allow-same-workspace", "--unlimited", "--report", "no/such/report"]),
         (0, &["import", "b.tar.zst", "--allow-same-workspace", "--unlimited", "--plan-only", "-o", "plan.json"]),
         (0, &["kinds"]),

@@ -84,6 +84,15 @@ fn rules_that_make_no_sense_name_their_rule_and_line() {
         &rule("for: {kind: user}\nrename: {to: x}"),
         "line 2, column 5: rule \"r\": users cannot be renamed: name what stands for them under `maps`",
     );
+    for (to, said) in
+        [("$1_dr", "`$1_dr` names no group of the pattern: write `${1}_dr`"), ("${2}", "`${2}` names no group of the pattern")]
+    {
+        let text = format!("for: {{kind: job}}\nrename: {{pattern: \"^(.*)$\", to: \"{to}\"}}");
+        says(&rule(&text), &format!("line 2, column 5: rule \"r\": {said}"));
+    }
+    for to in ["${1}_dr", "$1-dr", "$0", "$$1_dr", "{name}$"] {
+        RuleSet::parse(&rule(&format!("rename: {{pattern: \"^(.*)$\", to: \"{to}\"}}"))).expect("good");
+    }
     says(&rule("for: {kind: notebook}\nrename: {to: x}"), "line 2, column 5: rule \"r\": notebooks have a path: use `move`");
     says(
         &rule("for: {kind: job}\nmove: {/a: /b}"),
