@@ -133,7 +133,7 @@ impl Planner<'_> {
             return Draft::new(object, index, Action::Unchanged { target: Some(there) })
                 .note("a default policy without overrides");
         }
-        let mut body = as_active_as(&resolved.body, object.changes().iter().chain(&resolved.stopped), actual);
+        let mut body = as_active_as(&resolved.body, resolved.off.iter().chain(&resolved.stopped), actual);
         let differences = equal(object.kind(), &body, actual);
         let (fixed, open): (Vec<Difference>, Vec<Difference>) = differences.into_iter().partition(|one| one.fixed);
         let mut draft = Draft::new(object, index, Action::Unchanged { target: Some(there.clone()) });
@@ -303,7 +303,7 @@ pub(super) fn as_active_as<'a>(
 ) -> Map<String, Value> {
     let actual = Value::Object(actual.clone());
     let mut body = Value::Object(body.clone());
-    for change in changes.filter(|change| change.activation) {
+    for change in changes {
         let Some((parent, field)) = change.at.rsplit_once('/') else { continue };
         if !is_same_element(&body, &actual, parent, field) {
             continue;

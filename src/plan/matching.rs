@@ -193,7 +193,7 @@ impl Planner<'_> {
         let object = self.bundle.objects[index];
         let wanted = self.resolve(index);
         let actual = comparable(there);
-        let body = super::collection::as_active_as(&wanted.body, object.changes().iter().chain(&wanted.stopped), &actual);
+        let body = super::collection::as_active_as(&wanted.body, wanted.off.iter().chain(&wanted.stopped), &actual);
         wanted.links.is_empty() && equal(object.kind(), &body, &actual).is_empty()
     }
 

@@ -25,6 +25,10 @@ pub(super) struct Resolved {
     pub after: BTreeSet<usize>,
     /// References that lead nowhere.
     pub dead: Vec<Dead>,
+    /// What rules switched off; what was left out whole, as it would stand in the target.
+    pub off: Vec<Change>,
+    /// Places of it that cannot be put back: they refer to what the target does not have.
+    pub lost: BTreeSet<String>,
     /// What was switched off since it would run as somebody else.
     pub stopped: Vec<Change>,
     /// Secrets that are named, and that neither bundle nor target has: `scope/key`.
@@ -69,11 +73,32 @@ impl Planner<'_> {
         self.lead_all(object.kind(), &mut body, &mut resolved);
         self.nobody_else(object.kind(), &mut body, &mut resolved);
         texts(&body, &mut String::new(), &mut |_, text| self.secrets(text, &mut resolved));
+        for change in object.switched_off() {
+            let change = self.led(object.kind(), change, &mut resolved.lost);
+            resolved.off.push(change);
+        }
         resolved.after.retain(|one| *one != index && !resolved.needs.contains(one));
         if let Value::Object(body) = body {
             resolved.body = body;
         }
         resolved
+    }
+
+    /// A change with what it left out leading into the target.
+    fn led(&self, kind: &'static Kind, change: &Change, lost: &mut BTreeSet<String>) -> Change {
+        let Some((was, top)) =
+            change.was.as_ref().filter(|was| was.is_object() || was.is_array()).zip(change.at.strip_prefix('/'))
+        else {
+            return change.clone();
+        };
+        let (mut body, mut resolved) = (json!({ top: was }), Resolved::default());
+        self.leave_out_dead(kind, &mut body, &mut resolved);
+        self.lead_all(kind, &mut body, &mut resolved);
+        if !(resolved.dead.is_empty() && resolved.links.is_empty()) {
+            lost.insert(change.at.clone());
+            return change.clone();
+        }
+        Change { was: body.get(top).cloned(), ..change.clone() }
     }
 
     /// First the dead ones: what they take along must not count any more.

@@ -128,10 +128,11 @@ impl Planner<'_> {
     /// What was active at the source, and still is as the restore left it.
     fn activated(&mut self, index: usize, actual: &Map<String, Value>, draft: &mut Draft) -> Vec<Turn> {
         let object = self.bundle.objects[index];
-        let wanted = self.resolve(index).body;
+        let resolved = self.resolve(index);
+        let wanted = resolved.body;
         let here = Value::Object(actual.clone());
         let mut turns = Vec::new();
-        for change in object.switched_off() {
+        for change in &resolved.off {
             let at = change.at.clone();
             let have = here.pointer(&at).cloned();
             let want = change.was.clone().or_else(|| is_status(&at).then(|| json!("UNPAUSED")));
@@ -139,8 +140,13 @@ impl Planner<'_> {
             if !gone && (is_running(&at, have.as_ref(), want.as_ref()) || have == want) {
                 continue;
             }
-            let trouble =
-                if gone { Some("is gone here") } else { trouble(object.kind(), change, &wanted, actual, have.as_ref()) };
+            let trouble = if resolved.lost.contains(&at) {
+                Some("refers to what is not in the target")
+            } else if gone {
+                Some("is gone here")
+            } else {
+                trouble(object.kind(), change, &wanted, actual, have.as_ref())
+            };
             match trouble {
                 Some(trouble) => {
                     let text = format!("{at} {trouble}: switch it by hand if it should be active");

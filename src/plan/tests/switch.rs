@@ -146,3 +146,24 @@ fn a_job_that_would_run_as_somebody_else_stays_off() {
     case.target[0] = job("7", theirs);
     assert_eq!(case.switch(true).writes(), 1);
 }
+
+#[test]
+fn a_trigger_that_was_left_out_leads_into_the_target_or_stays_out() {
+    let condition = |query: &str, warehouse: &str| json!({"sql_condition": {"sql_query_id": query, "warehouse_id": warehouse}});
+    let mut made = job("7", json!({"name": "n", "tags": {"lifeboat_source": "100/1"}}));
+    let mut case = Case {
+        bundle: vec![job("1", json!({"name": "n", "trigger": condition("q", "w")}))],
+        target: vec![made.clone()],
+        rules: "activations: strip\n",
+        ..Case::default()
+    };
+    let plan = case.switch(true);
+    assert!(plan.writes() == 0 && plan.says("/trigger refers to what is not in the target"), "{:?}", plan.todos);
+    case.maps = "query: {q: q2}\nwarehouse: {w: w2}\n";
+    let there = case.switch(true).body_of("job", "1")["trigger"].clone();
+    assert_eq!(there, condition("q2", "w2"));
+    made.body =
+        Body::Json(json!({"job_id": 7, "settings": {"name": "n", "tags": {"lifeboat_source": "100/1"}, "trigger": there}}));
+    case.target = vec![made];
+    assert_eq!((case.switch(true).writes(), case.plan().writes()), (0, 0), "what was switched on stays");
+}
