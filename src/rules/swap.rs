@@ -54,6 +54,8 @@ pub(super) enum Place {
     Path,
     /// In any other field, or in source code.
     Text,
+    /// In source code that is JSON, where a letter may be part of an escape.
+    Json,
     /// The name of a member.
     Name,
 }
@@ -138,7 +140,7 @@ impl Swaps {
 
     /// Source code with every word in it swapped. In a notebook of JSON, words are written as JSON writes them.
     pub(super) fn code(&self, code: &str, json: bool) -> Option<(String, Vec<Swap>)> {
-        let (new, made) = self.text(code, Place::Text)?;
+        let (new, made) = self.text(code, if json { Place::Json } else { Place::Text })?;
         let escaped = |text: &str| text.chars().any(|c| c.is_control() || matches!(c, '"' | '\\'));
         // A word that JSON would write otherwise was put there as it is: rather none than a notebook that cannot be read.
         if json && made.iter().any(|swap| escaped(&swap.to)) { None } else { Some((new, made)) }
@@ -191,11 +193,16 @@ impl Word {
     /// Whether the word stands here by itself.
     fn stands(&self, text: &str, at: usize, place: Place) -> bool {
         let Some(rest) = text[at..].strip_prefix(self.from.as_str()) else { return false };
+        let escape = |at: usize| place == Place::Json && is_escaped(text, at);
+        if escape(at) {
+            return false;
+        }
         let before = text[..at].chars().next_back();
+        let before = before.filter(|before| !(matches!(before, 'n' | 't' | 'r' | 'f' | 'b') && escape(at - 1)));
         let elsewhere = match place {
             Place::Path => self.sort == Sort::Principal,
             Place::Name => self.sort != Sort::Storage,
-            Place::Text => false,
+            Place::Text | Place::Json => false,
         };
         !elsewhere && self.may_follow(before) && self.may_precede(rest, at)
     }
@@ -224,6 +231,11 @@ impl Word {
             Some(next) => !is_name(next),
         }
     }
+}
+
+/// Whether the character here belongs to a backslash.
+fn is_escaped(text: &str, at: usize) -> bool {
+    text[..at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
 }
 
 fn is_name(letter: char) -> bool {

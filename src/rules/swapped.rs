@@ -203,13 +203,17 @@ pub const LARGEST_CODE: u64 = 10 << 20;
 /// Swaps all that is mapped in source code; nothing if that changes nothing. `format` is a notebook's.
 pub(super) fn code(swaps: &Swaps, bytes: &[u8], format: Option<&str>) -> Option<Rewritten> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= LARGEST_CODE)?;
-    let (new, made) = swaps.code(text, format == Some("JUPYTER"))?;
+    let (new, made) = swaps.code(text, format == Some("JUPYTER") || is_json(text))?;
     let mut changes: Vec<Change> = made
         .iter()
         .map(|swap| change("/source", Some(swap.from.clone().into()), Some(swap.to.clone().into()), std::slice::from_ref(swap)))
         .collect();
     changes.dedup();
     Some(Rewritten { bytes: new.into_bytes(), changes })
+}
+
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// The script of a global init script is in its body.

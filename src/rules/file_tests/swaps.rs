@@ -143,6 +143,20 @@ fn source_code_is_changed_on_request_alone() {
 }
 
 #[test]
+fn an_escape_of_json_is_no_letter_of_a_word() {
+    let set = rules("inside: [notebook, file]\nmaps: {storage: {lake.example.net: west.example.net}, text: {node: knot}}\n");
+    let swapped = |kind: &str, source: &str, format: Option<&str>| {
+        let new = set.rewriter().rewrite(kind, source.as_bytes(), format);
+        new.map(|new| String::from_utf8(new.bytes).expect("text"))
+    };
+    let source = r#"{"cells": [{"source": ["a\nlake.example.net", "\tnode\n", "\\nlake.example.net", "\node"]}]}"#;
+    let wanted = r#"{"cells": [{"source": ["a\nwest.example.net", "\tknot\n", "\\nlake.example.net", "\node"]}]}"#;
+    assert_eq!(swapped("notebook", source, Some("JUPYTER")).as_deref(), Some(wanted));
+    assert_eq!(swapped("file", source, None).as_deref(), Some(wanted), "a file that is JSON is read alike");
+    assert_eq!(swapped("file", r"a\nlake.example.net", None), None);
+}
+
+#[test]
 fn later_maps_count() {
     let more = super::super::Maps::parse("zone: {a: c}").expect("good");
     let set = RuleSet::parse("maps: {zone: {a: b}}\n").expect("good").with_maps(&more);
