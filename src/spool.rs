@@ -3,43 +3,98 @@
 //! Objects arrive in the API's order and are written in another. Until then their bytes lie in temporary files beside the
 //! target: small ones one after the other in a shared file, big ones each in a file of its own. The files are created with
 //! mode 0600, have no name where the system allows it, and vanish with the last [`Blob`].
+//!
+//! A call of the system for each small body costs more than its bytes do. So small ones are gathered, and written when there are
+//! enough of them, or when one of them is wanted.
 
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use xxhash_rust::xxh64::{Xxh64, xxh64};
 
 /// SHA-256 of some bytes.
 pub type Sha = [u8; 32];
+
+/// Small bodies are gathered up to this many bytes.
+const GATHERED: usize = 256 << 10;
+
+/// Tells whether a body came back from the disk as it went there. The SHA-256 of a body is taken while it is in memory; to take
+/// it again would cost more than reading and packing it, and against a bad disk this is as good.
+pub(crate) type Guard = Xxh64;
 
 /// A place for bodies: cheap to clone, safe to share between threads.
 #[derive(Clone, Debug)]
 pub struct Spool {
     folder: PathBuf,
-    shared: Arc<Mutex<Shared>>,
+    shelf: Arc<Shelf>,
 }
 
+/// A file that is written from its start to its end, and the bytes that come next.
 #[derive(Debug)]
-struct Shared {
-    file: Arc<File>,
-    end: u64,
+struct Shelf {
+    file: File,
+    waiting: Mutex<Waiting>,
+    /// How many bytes stand in the file.
+    settled: AtomicU64,
 }
 
-/// Bytes in a [`Spool`]: length and digest are of what was really written.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Where they will stand.
+    from: u64,
+    bytes: Vec<u8>,
+}
+
+/// Bytes in a [`Spool`]: length and digest are of what was really taken.
 #[derive(Clone, Debug)]
 pub struct Blob {
-    file: Arc<File>,
+    shelf: Arc<Shelf>,
     start: u64,
     len: u64,
     sha256: Sha,
+    guard: u64,
+}
+
+impl Shelf {
+    fn new(file: File, settled: u64) -> Self {
+        Self { file, waiting: Mutex::new(Waiting { from: settled, bytes: Vec::new() }), settled: settled.into() }
+    }
+
+    /// Takes bytes and says where they will stand.
+    fn add(&self, bytes: &[u8]) -> io::Result<u64> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.bytes.len() + bytes.len() > GATHERED {
+            self.write(&mut waiting)?;
+        }
+        let start = waiting.from + waiting.bytes.len() as u64;
+        waiting.bytes.extend_from_slice(bytes);
+        Ok(start)
+    }
+
+    /// Makes sure that the file is written up to a place.
+    fn settle(&self, end: u64) -> io::Result<()> {
+        if self.settled.load(Ordering::Acquire) >= end {
+            return Ok(());
+        }
+        self.write(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, waiting: &mut Waiting) -> io::Result<()> {
+        write_at(&self.file, &waiting.bytes, waiting.from)?;
+        waiting.from += waiting.bytes.len() as u64;
+        waiting.bytes.clear();
+        self.settled.store(waiting.from, Ordering::Release);
+        Ok(())
+    }
 }
 
 impl Spool {
     /// Opens a spool in a folder that exists. Errors: what the file system says.
     pub fn in_folder(folder: &Path) -> io::Result<Self> {
-        let file = Arc::new(tempfile::tempfile_in(folder)?);
-        Ok(Self { folder: folder.to_owned(), shared: Arc::new(Mutex::new(Shared { file, end: 0 })) })
+        Ok(Self { folder: folder.to_owned(), shelf: Arc::new(Shelf::new(tempfile::tempfile_in(folder)?, 0)) })
     }
 
     /// Opens a spool in the system's folder for temporary files.
@@ -47,40 +102,32 @@ impl Spool {
         Self::in_folder(&std::env::temp_dir())
     }
 
-    /// Keeps a small body that is in memory already.
+    /// Keeps a small body that is in memory already. Errors: what the file system says, of this body or of one before it.
     pub fn keep(&self, bytes: &[u8]) -> io::Result<Blob> {
-        let (sha256, len) = (Sha256::digest(bytes).into(), bytes.len() as u64);
-        let (file, start) = {
-            // Only the place is given out under the lock, so that many threads write at once.
-            let mut shared = self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let start = shared.end;
-            shared.end += len;
-            (shared.file.clone(), start)
-        };
-        write_at(&file, bytes, start)?;
-        Ok(Blob { file, start, len, sha256 })
+        let (sha256, guard) = (Sha256::digest(bytes).into(), xxh64(bytes, 0));
+        Ok(Blob { shelf: self.shelf.clone(), start: self.shelf.add(bytes)?, len: bytes.len() as u64, sha256, guard })
     }
 
     /// Begins a body of unknown size in a file of its own. Call [`Incoming::finish`] to get the blob.
     pub fn begin(&self) -> io::Result<Incoming> {
-        Ok(Incoming { file: tempfile::tempfile_in(&self.folder)?, len: 0, digest: Sha256::new() })
+        Ok(Incoming { file: tempfile::tempfile_in(&self.folder)?, len: 0, digest: Sha256::new(), guard: Guard::default() })
     }
 }
 
 /// A body that is still arriving. Dropping it forgets the bytes.
-#[derive(Debug)]
 pub struct Incoming {
     file: File,
     len: u64,
     digest: Sha256,
+    guard: Guard,
 }
 
 impl Incoming {
     /// Ends the body. What was written is now a [`Blob`].
     pub fn finish(mut self) -> io::Result<Blob> {
         self.file.flush()?;
-        let sha256 = self.digest.finalize().into();
-        Ok(Blob { file: Arc::new(self.file), start: 0, len: self.len, sha256 })
+        let (sha256, guard) = (self.digest.finalize().into(), self.guard.digest());
+        Ok(Blob { shelf: Arc::new(Shelf::new(self.file, self.len)), start: 0, len: self.len, sha256, guard })
     }
 
     /// Bytes written so far.
@@ -89,10 +136,17 @@ impl Incoming {
     }
 }
 
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incoming").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
 impl Write for Incoming {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.digest.update(&bytes[..written]);
+        self.guard.update(&bytes[..written]);
         self.len += written as u64;
         Ok(written)
     }
@@ -116,6 +170,11 @@ impl Blob {
     /// SHA-256 of the bytes.
     pub fn sha256(&self) -> &Sha {
         &self.sha256
+    }
+
+    /// A checksum of the bytes, to be compared with that of what is read.
+    pub(crate) fn guard(&self) -> u64 {
+        self.guard
     }
 
     /// Reads the bytes from the start; many readers may be at work at once.
@@ -149,7 +208,8 @@ impl Read for BlobReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.blob.len - self.at).unwrap_or(usize::MAX);
         let want = buffer.len().min(left);
-        let got = read_at(&self.blob.file, &mut buffer[..want], self.blob.start + self.at)?;
+        self.blob.shelf.settle(self.blob.start + self.blob.len)?;
+        let got = read_at(&self.blob.shelf.file, &mut buffer[..want], self.blob.start + self.at)?;
         if got == 0 && want > 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a temporary file became shorter"));
         }
@@ -197,5 +257,20 @@ mod tests {
         assert_eq!((first.bytes()?, second.bytes()?, third.bytes()?), (b"first".to_vec(), b"second".to_vec(), b"third".to_vec()));
         assert_eq!(third.sha256(), &<Sha>::from(Sha256::digest(b"third")));
         Ok(())
+    }
+
+    #[test]
+    fn small_bodies_are_gathered_and_read_whenever_they_are_wanted() -> io::Result<()> {
+        let (spool, body) = (Spool::in_temp()?, |number: usize| vec![b'a'; 1 + number * 701 % 9000]);
+        let mut blobs = Vec::new();
+        for number in 0..200 {
+            blobs.push(spool.keep(&body(number))?);
+            if number % 31 == 0 {
+                assert_eq!(blobs[number / 2].bytes()?, body(number / 2));
+            }
+        }
+        assert!(spool.shelf.settled.load(Ordering::Acquire) > GATHERED as u64, "they go to the disk");
+        assert_eq!(spool.keep(&vec![7; 3 * GATHERED])?.part(GATHERED as u64, 5)?, [7; 5]);
+        blobs.iter().enumerate().try_for_each(|(number, blob)| blob.bytes().map(|bytes| assert_eq!(bytes, body(number))))
     }
 }

@@ -1,4 +1,4 @@
-//! From records to frames: in which order members stand, where frames are cut, and the work of reading, hashing and compressing
+//! From records to frames: in which order members stand, where frames are cut, and the work of reading, checking and compressing
 //! them in parallel.
 //!
 //! Like objects stand beside like ones, and cuts depend on a member's own name and size, not on its neighbours. So a changed
@@ -9,8 +9,7 @@ use super::manifest::mtime;
 use super::name::{ROOT, basename, extension};
 use super::tarhead::{head, head_len, padded};
 use super::writer::{Options, Record, WriteError};
-use crate::spool::{BlobReader, Sha};
-use sha2::{Digest, Sha256};
+use crate::spool::{BlobReader, Guard};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -117,7 +116,7 @@ fn groups(plan: &Plan) -> Vec<Group> {
     begins.windows(2).map(|pair| Group { frames: frame_at(pair[0])..frame_at(pair[1]), members: pair[0]..pair[1] }).collect()
 }
 
-/// The tar stream of some members, to be taken in pieces. Each body is compared with its digest on the way.
+/// The tar stream of some members, to be taken in pieces. Each body is compared with its checksum on the way.
 struct Feed<'a> {
     records: &'a [Record],
     order: std::slice::Iter<'a, u32>,
@@ -128,7 +127,7 @@ struct Entry<'a> {
     record: &'a Record,
     head: io::Cursor<Vec<u8>>,
     body: io::Take<BlobReader>,
-    sha: Sha256,
+    guard: Guard,
     padding: io::Take<io::Repeat>,
 }
 
@@ -137,9 +136,8 @@ impl<'a> Feed<'a> {
         Self { records, order: order.iter(), current: None }
     }
 
-    /// The next `len` bytes.
-    fn take(&mut self, len: u64) -> Result<Vec<u8>, WriteError> {
-        let mut raw = vec![0; usize::try_from(len).unwrap_or(0)];
+    /// Fills a buffer with the next bytes.
+    fn fill(&mut self, raw: &mut [u8]) -> Result<(), WriteError> {
         let mut at = 0;
         while at < raw.len() {
             at += match self.current.as_mut() {
@@ -153,7 +151,7 @@ impl<'a> Feed<'a> {
         if self.current.as_ref().is_some_and(Entry::is_over) {
             self.close()?;
         }
-        Ok(raw)
+        Ok(())
     }
 
     fn open(&mut self) -> Result<usize, WriteError> {
@@ -164,7 +162,7 @@ impl<'a> Feed<'a> {
             record,
             head: io::Cursor::new(head(&tar_name(record), size, mtime(record.modified_at))),
             body: record.body.reader().take(size),
-            sha: Sha256::new(),
+            guard: Guard::default(),
             padding: io::repeat(0).take(padded(size) - size),
         });
         Ok(0)
@@ -172,7 +170,7 @@ impl<'a> Feed<'a> {
 
     fn close(&mut self) -> Result<usize, WriteError> {
         let Some(entry) = self.current.take() else { return Ok(0) };
-        if <Sha>::from(entry.sha.finalize()) != *entry.record.body.sha256() {
+        if entry.guard.digest() != entry.record.body.guard() {
             let cause = io::Error::new(io::ErrorKind::InvalidData, "a temporary file changed while it waited");
             return Err(WriteError::spool(cause));
         }
@@ -187,7 +185,7 @@ impl Entry<'_> {
             return Ok(got);
         }
         let got = self.body.read(buffer).map_err(WriteError::spool)?;
-        self.sha.update(&buffer[..got]);
+        self.guard.update(&buffer[..got]);
         if got > 0 {
             return Ok(got);
         }
@@ -254,13 +252,14 @@ struct Work<'a> {
 impl Work<'_> {
     fn run(&self, done: &mpsc::Sender<Done>) {
         let _end = StopOnPanic(&self.turn);
+        let mut raw = Vec::new();
         while let Some(group) = self.groups.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let mut feed = Feed::new(self.records, &self.plan.order[group.members.clone()]);
             for index in group.frames.clone() {
                 if !self.turn.wait(index) {
                     return;
                 }
-                let stored = self.frame(&mut feed, index);
+                let stored = self.frame(&mut feed, index, &mut raw);
                 let failed = stored.is_err();
                 if done.send((index, stored)).is_err() || failed {
                     return;
@@ -269,9 +268,11 @@ impl Work<'_> {
         }
     }
 
-    fn frame(&self, feed: &mut Feed<'_>, index: usize) -> Result<Vec<u8>, WriteError> {
-        let raw = feed.take(self.plan.frames[index])?;
-        frame::compress(&raw, self.level).map_err(WriteError::Compress)
+    /// Makes a frame; the buffer is for use again.
+    fn frame(&self, feed: &mut Feed<'_>, index: usize, raw: &mut Vec<u8>) -> Result<Vec<u8>, WriteError> {
+        raw.resize(usize::try_from(self.plan.frames[index]).unwrap_or(0), 0);
+        feed.fill(raw)?;
+        frame::compress(raw, self.level).map_err(WriteError::Compress)
     }
 }
 

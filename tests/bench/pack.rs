@@ -12,12 +12,13 @@ use lifeboat::bundle::{Head, Member, Options, Summary, WriteError, Writer, tool}
 use lifeboat::spool::{Blob, Spool};
 use serde_json::{Map, Value, json};
 use std::error::Error;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, UNIX_EPOCH};
+use walkdir::{DirEntry, WalkDir};
 
 type Any = Box<dyn Error + Send + Sync>;
 
@@ -88,41 +89,58 @@ impl Arguments {
     }
 }
 
-/// Walks a folder, then reads its files on some threads while the writer takes what is there.
+/// Members are handed over by so many, as an answer of the API brings many: the hand-over is not what is measured.
+const HANDFUL: usize = 16;
+
+/// Some threads walk a folder together and read its files, while the writer takes what is there.
 fn take_folder(writer: &mut Writer, folder: &Path, readers: usize) -> Result<(), Any> {
-    let files =
-        walkdir::WalkDir::new(folder).into_iter().filter(|entry| entry.as_ref().map_or(true, |e| e.file_type().is_file()));
-    let files: Vec<PathBuf> = files.map(|entry| entry.map(walkdir::DirEntry::into_path)).collect::<Result<_, _>>()?;
-    let (spool, next) = (writer.spool().clone(), AtomicUsize::new(0));
-    let (sender, members) = sync_channel(256);
+    let (spool, walk) = (writer.spool().clone(), Mutex::new(WalkDir::new(folder).into_iter()));
+    let (sender, members) = sync_channel(64);
     let failure = Mutex::new(None);
     std::thread::scope(|scope| {
         for _ in 0..readers {
-            let (sender, spool, files, next, failure) = (sender.clone(), &spool, &files, &next, &failure);
+            let (sender, spool, walk, failure) = (sender.clone(), &spool, &walk, &failure);
             scope.spawn(move || {
-                if let Err(cause) = read_files(folder, files, next, spool, &sender) {
-                    *failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(cause);
+                if let Err(cause) = read_files(folder, walk, spool, &sender) {
+                    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
                 }
             });
         }
         drop(sender);
-        members.into_iter().try_for_each(|member| writer.member(member))
+        members.into_iter().flatten().try_for_each(|member| writer.member(member))
     })?;
-    failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
-fn read_files(folder: &Path, files: &[PathBuf], next: &AtomicUsize, spool: &Spool, to: &SyncSender<Member>) -> Result<(), Any> {
-    while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let bytes = std::fs::read(file)?;
-        let modified = file.metadata()?.modified()?.duration_since(UNIX_EPOCH)?;
-        let name = file.strip_prefix(folder)?.to_str().ok_or("a name is no UTF-8")?;
-        let (kind, name) = name.split_once('/').ok_or("files stand in folders named after kinds")?;
-        let member = member(kind, name, u64::try_from(modified.as_millis())?, spool.keep(&bytes)?);
-        if to.send(member).is_err() {
+fn read_files(folder: &Path, walk: &Mutex<walkdir::IntoIter>, spool: &Spool, to: &SyncSender<Vec<Member>>) -> Result<(), Any> {
+    loop {
+        let files = some_files(walk)?;
+        if files.is_empty() {
+            return Ok(());
+        }
+        let members = files.iter().map(|file| read_file(folder, file, spool)).collect::<Result<_, _>>()?;
+        if to.send(members).is_err() {
             return Ok(()); // the writer refused one, and says so itself
         }
     }
-    Ok(())
+}
+
+/// The next files of the walk; none at its end.
+fn some_files(walk: &Mutex<walkdir::IntoIter>) -> Result<Vec<PathBuf>, walkdir::Error> {
+    let mut walk = walk.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_file = |entry: &Result<DirEntry, _>| entry.as_ref().map_or(true, |entry| entry.file_type().is_file());
+    walk.by_ref().filter(is_file).take(HANDFUL).map(|entry| entry.map(DirEntry::into_path)).collect()
+}
+
+fn read_file(folder: &Path, path: &Path, spool: &Spool) -> Result<Member, Any> {
+    let mut file = File::open(path)?;
+    let about = file.metadata()?;
+    let mut bytes = Vec::with_capacity(usize::try_from(about.len())?);
+    file.read_to_end(&mut bytes)?;
+    let modified = about.modified()?.duration_since(UNIX_EPOCH)?;
+    let name = path.strip_prefix(folder)?.to_str().ok_or("a name is no UTF-8")?;
+    let (kind, name) = name.split_once('/').ok_or("files stand in folders named after kinds")?;
+    Ok(member(kind, name, u64::try_from(modified.as_millis())?, spool.keep(&bytes)?))
 }
 
 fn take_generated(writer: &mut Writer, number: u64) -> Result<(), WriteError> {
