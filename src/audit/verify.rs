@@ -3,7 +3,8 @@
 
 use crate::bundle::{
     BAGIT, Fault, Finding, HEAD_NAME, HeadLine, KindLine, Limits, Manifest, MemberLine, OpenError, ROOT, ReadError, Reader,
-    Source, States, bag_info, member_mtime, padded, sum_line, tagmanifest, tar_head, tar_peek, whole_member,
+    Sealed, Signature, Source, States, bag_info, member_mtime, padded, sealed, sum_line, tagmanifest, tar_head, tar_peek,
+    whole_member,
 };
 use crate::event::{Event, Observer};
 use crate::spool::Sha;
@@ -19,13 +20,15 @@ use std::sync::mpsc;
 const MOST_ALIKE: usize = 1000;
 
 /// How closely to look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Depth {
     /// Trailer, manifest and the layout of the file: for a store over a slow line.
     Tail,
-    /// The same, and every stored byte is hashed: no flip stays unseen.
-    #[default]
+    /// Every stored byte is hashed, and that is all, unless one is wrong: no flip stays unseen. As fast as the digest of a file.
     Quick,
+    /// What [`Depth::Tail`] and [`Depth::Quick`] look at.
+    #[default]
+    Standard,
     /// The same, and everything is decompressed and compared with what the manifest implies: no lie stays unseen.
     Full,
 }
@@ -41,9 +44,9 @@ pub struct Verdict {
     pub size: u64,
     /// The bundle's first line, if the manifest is readable.
     pub head: Option<HeadLine>,
-    /// SHA-256 of `manifest.jsonl`: the bundle's identity, if the manifest is readable.
+    /// SHA-256 of `manifest.jsonl`: the bundle's identity, if the manifest was read and is readable.
     pub manifest_sha256: Option<Sha>,
-    /// The account of each kind.
+    /// The account of each kind, if the manifest was read.
     pub kinds: Vec<KindLine>,
     /// Names of the signatures that stand in the tail; this does not say that they are good.
     pub signatures: Vec<String>,
@@ -81,6 +84,12 @@ pub fn verify_source(
 ) -> Result<Verdict, OpenError> {
     observer.event(&Event::Stage("verify"));
     let size = source.size().map_err(OpenError::Io)?;
+    if depth == Depth::Quick
+        && let Ok(Some(sealed)) = sealed(&source, limits)
+    {
+        return Ok(as_written(sealed, size));
+    }
+    // If a byte is wrong, the whole manifest is wanted: it says what is hurt.
     let reader = match Reader::open_source(source, limits) {
         Ok(reader) => reader,
         Err(OpenError::Damaged(finding)) => return Ok(unreadable(depth, size, *finding)),
@@ -91,7 +100,7 @@ pub fn verify_source(
     };
     let manifest = reader.manifest();
     let mut findings = check_sums(manifest);
-    if depth >= Depth::Quick {
+    if depth != Depth::Tail {
         findings.extend(check_frames(&reader, depth)?);
     }
     if depth == Depth::Full {
@@ -104,8 +113,24 @@ pub fn verify_source(
         head: Some(manifest.head.clone()),
         manifest_sha256: Some(manifest.sha256),
         kinds: manifest.kinds.clone(),
-        signatures: reader.signatures().iter().map(|signature| signature.name.clone()).collect(),
+        signatures: names(reader.signatures()),
     })
+}
+
+fn as_written(sealed: Sealed, size: u64) -> Verdict {
+    Verdict {
+        depth: Depth::Quick,
+        findings: Vec::new(),
+        size,
+        head: Some(sealed.head),
+        manifest_sha256: None,
+        kinds: Vec::new(),
+        signatures: names(&sealed.signatures),
+    }
+}
+
+fn names(signatures: &[Signature]) -> Vec<String> {
+    signatures.iter().map(|signature| signature.name.clone()).collect()
 }
 
 fn unreadable(depth: Depth, size: u64, finding: Finding) -> Verdict {
@@ -198,7 +223,7 @@ fn groups(manifest: &Manifest) -> Vec<Range<usize>> {
 
 fn check_group(reader: &Reader, group: Range<usize>, depth: Depth, buffer: &mut Vec<u8>) -> Result<Vec<Finding>, io::Error> {
     let mut findings = Vec::new();
-    if depth == Depth::Quick {
+    if depth != Depth::Full {
         for index in group {
             note(reader.check_stored(index, buffer), &mut findings)?;
         }

@@ -37,6 +37,24 @@ pub(crate) fn lines(builder: &mut Builder, size: u64, block: usize, fill: Fill<'
     thread::scope(|scope| spread(scope, builder, terms, first, blocks))
 }
 
+/// Reads the first line and those of the frames, and stops at any other.
+pub(crate) fn frames(builder: &mut Builder, size: u64, fill: Fill<'_>) -> Result<(), OpenError> {
+    let mut blocks = Blocks { left: size, block: BLOCK / 4, carry: Vec::new(), fill };
+    let (mut block, mut terms) = (Block::default(), None);
+    while blocks.next(&mut block)? {
+        if terms.is_none() {
+            let head = block.text().iter().position(|byte| *byte == b'\n').unwrap_or_default();
+            terms = builder.first(&block.text()[..head])?;
+            block.from = head + 1;
+        }
+        let Some(terms) = terms else { return Ok(()) };
+        if !builder.take_frames(line::piece(block.text(), terms))? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
 /// Whole lines.
 #[derive(Default)]
 struct Block {

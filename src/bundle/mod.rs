@@ -22,6 +22,7 @@ mod pack;
 mod parse;
 mod reader;
 mod seal;
+mod sealed;
 mod stop;
 mod tags;
 mod tail;
@@ -43,6 +44,7 @@ pub use writer::{Canonical, Head, Member, Options, Summary, WriteError, Writer, 
 pub(crate) use name::ROOT;
 pub(crate) use parse::member_mtime;
 pub(crate) use seal::whole_member;
+pub(crate) use sealed::{Sealed, sealed};
 pub(crate) use tags::{BAGIT, HEAD_NAME, bag_info, sum_line, tagmanifest};
 pub(crate) use tarhead::{head as tar_head, padded, peek as tar_peek};
 

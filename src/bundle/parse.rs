@@ -91,6 +91,19 @@ impl Builder {
         Ok(())
     }
 
+    /// Takes the lines of frames. False if another line follows, which is not looked at.
+    pub(crate) fn take_frames(&mut self, piece: Piece) -> Result<bool, Finding> {
+        for line in piece.lines {
+            self.number += 1;
+            match line {
+                Line::Frame(index, frame) => self.frame(index, frame).map_err(|finding| self.numbered(finding))?,
+                Line::Unknown(_) => {}
+                _ => return Ok(false),
+            }
+        }
+        piece.fault.map_or(Ok(true), |finding| Err(self.numbered(finding)))
+    }
+
     fn numbered(&self, mut finding: Finding) -> Finding {
         finding.detail = format!("manifest line {}: {}", self.number, finding.detail);
         finding
@@ -184,16 +197,30 @@ impl Builder {
         Ok(())
     }
 
-    /// Ends the reading: what can only be said of all lines together.
-    pub(crate) fn finish(self, sha256: Sha, manifest_off: u64) -> Result<Manifest, OpenError> {
+    /// Ends the reading where only frames are of interest: the first line and the frames.
+    pub(crate) fn frames(mut self, manifest_off: u64) -> Result<(HeadLine, Vec<FrameLine>), OpenError> {
+        let head = self.ended(manifest_off)?;
+        if head.counts.frames == self.frames.len() as u64 {
+            return Ok((head, self.frames));
+        }
+        Err(Finding::new(Fault::Counts, "there are more or fewer frames than the header counts").into())
+    }
+
+    fn ended(&mut self, manifest_off: u64) -> Result<HeadLine, OpenError> {
         if !self.foreign.is_empty() {
-            return Err(OpenError::NeedsVersion { major: MAJOR, requires: self.foreign });
+            return Err(OpenError::NeedsVersion { major: MAJOR, requires: std::mem::take(&mut self.foreign) });
         }
-        let head = self.head.ok_or_else(|| line_fault("the manifest is empty"))?;
+        let head = self.head.take().ok_or_else(|| line_fault("the manifest is empty"))?;
         let end = self.frames.last().map(|last| last.off + last.clen);
-        if end != Some(manifest_off) {
-            return Err(Finding::new(Fault::Tiling, "the frames do not end where the manifest begins").into());
+        if end == Some(manifest_off) {
+            return Ok(head);
         }
+        Err(Finding::new(Fault::Tiling, "the frames do not end where the manifest begins").into())
+    }
+
+    /// Ends the reading: what can only be said of all lines together.
+    pub(crate) fn finish(mut self, sha256: Sha, manifest_off: u64) -> Result<Manifest, OpenError> {
+        let head = self.ended(manifest_off)?;
         let mut places = self.places;
         places.sort_unstable();
         let manifest = Manifest {

@@ -18,8 +18,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Decompressed frames that are kept: neighbours are often read one after the other.
 const CACHED_FRAMES: usize = 4;
-/// Bytes that are read at once where a frame is only hashed.
-const PIECE: usize = 256 << 10;
 
 /// Why a bundle cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -197,19 +195,10 @@ impl Reader {
         frame::decompress(&stored, line.ulen).map_err(|finding| self.in_frame(finding, index).into())
     }
 
-    /// Compares the stored bytes of a frame with the digest in the manifest, piece by piece: a piece is hashed while it is in the
-    /// processor's cache. The buffer is for use again.
+    /// Compares the stored bytes of a frame with the digest in the manifest. The buffer is for use again.
     pub(crate) fn check_stored(&self, index: usize, buffer: &mut Vec<u8>) -> Result<(), ReadError> {
-        let line = self.line(index)?;
-        buffer.resize(PIECE, 0);
-        let (mut at, end, mut sha) = (line.off, line.off + line.clen, Sha256::new());
-        while at < end {
-            let piece = &mut buffer[..PIECE.min(usize::try_from(end - at).unwrap_or(PIECE))];
-            self.source.read_at(at, piece).map_err(ReadError::Io)?;
-            sha.update(&*piece);
-            at += piece.len() as u64;
-        }
-        if <Sha>::from(sha.finalize()) == line.sha256 { Ok(()) } else { Err(self.altered(index)) }
+        let is_same = self.line(index)?.is_stored_in(&self.source, buffer).map_err(ReadError::Io)?;
+        if is_same { Ok(()) } else { Err(self.altered(index)) }
     }
 
     /// The stored bytes of a frame, compared with the digest in the manifest.
@@ -253,7 +242,7 @@ fn hurt(member: &MemberLine) -> ReadError {
     Finding::new(Fault::Body, detail).with(vec![member.object()]).into()
 }
 
-fn read_trailer(source: &dyn Source, size: u64) -> Result<Trailer, OpenError> {
+pub(super) fn read_trailer(source: &dyn Source, size: u64) -> Result<Trailer, OpenError> {
     let mut first = vec![0; usize::try_from(size.min(4)).unwrap_or(4)];
     source.read_at(0, &mut first).map_err(OpenError::Io)?;
     if size == 0 {

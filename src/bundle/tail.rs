@@ -3,7 +3,7 @@
 
 use super::finding::{Fault, Finding};
 use super::frame;
-use super::manifest::Manifest;
+use super::manifest::{FrameLine, HeadLine, Manifest};
 use super::name::ROOT;
 use super::parse::Builder;
 use super::tags::{self, MANIFEST_FRAME, MAX_TAG_FILE};
@@ -68,6 +68,22 @@ fn unpack(source: &dyn Source, trailer: &Trailer, builder: &mut Builder) -> Resu
     sections.inner.end()?;
     let tags = TagFiles { bagit, bag_info, tagmanifest };
     Ok(Manifested { stored_sha: stored.sha.finalize().into(), manifest_sha, tags })
+}
+
+/// The first line of the manifest and the lines of the frames: nothing behind them is decompressed, and nothing but them compared
+/// with the rules. Whether the stored bytes have the trailer's digest is for the caller to ask.
+pub(crate) fn frames(
+    source: &dyn Source,
+    trailer: &Trailer,
+    mut builder: Builder,
+) -> Result<(HeadLine, Vec<FrameLine>), OpenError> {
+    let mut sections = Sections::open(source, trailer, Stretch::new(source, trailer.manifest_off, trailer.manifest_clen))?;
+    sections.small(MANIFEST_FRAME[0])?;
+    sections.small(MANIFEST_FRAME[1])?;
+    sections.stream(MANIFEST_FRAME[2], &mut |_| Ok(()))?;
+    let size = sections.header(MANIFEST_FRAME[3])?;
+    feed::frames(&mut builder, size, &mut |buffer| sections.fill(buffer))?;
+    builder.frames(trailer.manifest_off)
 }
 
 /// SHA-256 of `manifest-sha256.txt`. Only a full verification asks, so only then it is hashed.

@@ -13,7 +13,13 @@ use lifeboat::bundle::{Limits, Manifest, OpenError, Options, Reader};
 
 /// The codes of all findings; an error counts as what it says.
 fn codes(bytes: Vec<u8>) -> Vec<String> {
-    match verify_bytes(bytes, Depth::Quick) {
+    let quick = seen(bytes.clone(), Depth::Quick);
+    assert_eq!(quick, seen(bytes, Depth::Standard), "a quick look finds what a longer one does");
+    quick
+}
+
+fn seen(bytes: Vec<u8>, depth: Depth) -> Vec<String> {
+    match verify_bytes(bytes, depth) {
         Ok(verdict) => verdict.findings.iter().map(|finding| finding.fault.code().to_owned()).collect(),
         Err(OpenError::NeedsVersion { .. }) => vec!["needs-version".to_owned()],
         Err(OpenError::NotABundle(_)) => vec!["not-a-bundle".to_owned()],
@@ -135,7 +141,7 @@ fn a_damaged_frame_names_all_of_its_objects_and_no_other() {
     for (index, frame) in manifest.frames.iter().enumerate() {
         let mut hurt = bytes.clone();
         hurt[usize::try_from(frame.off + frame.clen / 2).unwrap()] ^= 0x10;
-        for depth in [Depth::Quick, Depth::Full] {
+        for depth in [Depth::Quick, Depth::Standard, Depth::Full] {
             let verdict = verify_bytes(hurt.clone(), depth).unwrap();
             assert_eq!(verdict.findings.len(), 1, "{:?}", verdict.findings);
             let finding = &verdict.findings[0];

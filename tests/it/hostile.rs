@@ -578,14 +578,14 @@ fn a_newer_minor_version_is_read_and_kept() {
 fn the_hurt_objects_are_named() {
     let line = |at: usize| json!({"t": "redacted", "path": "99", "kind": "job", "pointer": format!("/{at:05}"), "reason": "x"});
     let lost = lines(move |lines| lines.extend((0..5000).map(line))).build();
-    assert!(verify_bytes(lost, Depth::Quick).unwrap().findings.len() <= 1000, "and no more of one sort");
+    assert!(verify_bytes(lost, Depth::Standard).unwrap().findings.len() <= 1000, "and no more of one sort");
     let verdict = verify_bytes(raw(|r| r[2][512] ^= 1).build(), Depth::Full).unwrap();
     assert_eq!(verdict.findings.len(), 1);
     assert_eq!(verdict.findings[0].objects.iter().map(|o| o.path.as_str()).collect::<Vec<_>>(), ["/a"]);
     let mut bytes = forge().build();
     let at = forge_offset(&bytes, 2);
     bytes[at + 20] ^= 1;
-    for depth in [Depth::Quick, Depth::Full] {
+    for depth in [Depth::Standard, Depth::Full] {
         let verdict = verify_bytes(bytes.clone(), depth).unwrap();
         assert_eq!(verdict.findings.len(), 1);
         assert_eq!(verdict.findings[0].fault.code(), "frame");

@@ -367,8 +367,16 @@ fn every_hurt_object_is_named() {
 
 #[test]
 fn names_are_in_the_finding_as_objects() {
-    let verdict = verify_bytes(named("data/notebook/A.notebook.py").build(), Depth::Quick).unwrap();
+    let verdict = verify_bytes(named("data/notebook/A.notebook.py").build(), Depth::Standard).unwrap();
     assert_eq!(verdict.findings[0].objects.iter().map(|object| object.path.as_str()).collect::<Vec<_>>(), ["/b"]);
+}
+
+#[test]
+fn a_quick_look_is_at_the_bytes_and_says_so() {
+    let nonsense = named("data/notebook/A.notebook.py").build();
+    let quick = verify_bytes(nonsense.clone(), Depth::Quick).unwrap();
+    assert!(quick.is_whole() && quick.head.is_some() && quick.manifest_sha256.is_none() && quick.kinds.is_empty());
+    assert!(!verify_bytes(nonsense, Depth::Standard).unwrap().is_whole());
 }
 
 /// Puts something into a folder.
