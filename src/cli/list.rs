@@ -23,7 +23,7 @@ pub struct List {
     bundle: Bundle,
     #[command(flatten)]
     select: Select,
-    /// One line for each object instead of one for each kind
+    /// One line for each object instead of one for each kind, also for those that are not in it
     #[arg(long, short)]
     long: bool,
     /// Where secret values were blanked
@@ -43,6 +43,7 @@ impl List {
         }
         if self.long || !selection.is_everything() {
             objects(ui, manifest.members.iter().filter(wanted))?;
+            absent(ui, manifest.gaps.iter().filter(|gap| selection.wants(&gap.kind, &gap.path)))?;
             return self.select.settle(Outcome::Done, manifest);
         }
         kinds(ui, &reader)?;
@@ -58,7 +59,17 @@ fn objects<'a>(ui: &mut Ui, members: impl Iterator<Item = &'a MemberLine>) -> an
             "kind": &*member.kind, "path": &*member.path, "key": key, "state": state, "reason": member.degraded,
             "size": member.size, "sha256": hex(&member.sha256), "name": &*member.name, "meta": member.meta(),
         }))?;
-        ui.line(format!("{:<22} {:>10}  {key}{}", member.kind, words::size(member.size), id_of(member, key)))?;
+        let less = if member.degraded.is_some() { "  (degraded)" } else { "" };
+        ui.line(format!("{:<22} {:>10}  {key}{}{less}", member.kind, words::size(member.size), id_of(member, key)))?;
+    }
+    Ok(())
+}
+
+/// What a listing showed and the bundle does not hold.
+fn absent<'a>(ui: &mut Ui, gaps: impl Iterator<Item = &'a Gap>) -> anyhow::Result<()> {
+    for gap in gaps {
+        ui.value(&gap_json(gap))?;
+        ui.line(format!("{:<22} {:>10}  {}  ({}: {})", gap.kind, "-", gap.path, gap.state.as_str(), gap.reason))?;
     }
     Ok(())
 }

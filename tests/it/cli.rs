@@ -182,6 +182,23 @@ async fn programs_get_one_value_a_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_has_a_line_for_all_that_was_listed() {
+    let stage = Stage::set().await;
+    let bundle = stage.bundle();
+    let list =
+        |arguments: &[&str]| String::from_utf8(stage.run(&stage.source, &[arguments, &[text(&bundle)]].concat()).stdout).unwrap();
+    let whole: Value = serde_json::from_str(&list(&["list", "--json"])).unwrap();
+    let listed: u64 = whole["kinds"].as_array().unwrap().iter().filter_map(|kind| kind["listed"].as_u64()).sum();
+    let long = list(&["list", "--long"]);
+    assert_eq!(long.lines().count() as u64, listed);
+    assert!(
+        long.contains("/Shared/libs/old-udfs.jar  (degraded)")
+            && long.contains("-  /Volumes/energy/ops/libs/gone.jar  (unavailable: ")
+    );
+    assert_eq!(list(&["list", "--long", "--include", "volume_file:/Volumes/**/gone.jar"]).lines().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_or_plan_replaces_only_its_like() {
     let stage = Stage::set().await;
     let bundle = stage.bundle();
