@@ -1,6 +1,8 @@
 //! Who we are in a workspace, and where it is.
 
+use super::config::AuthType;
 use super::{ApiError, Request, Workspace};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
 /// The cloud that a workspace runs in.
@@ -49,6 +51,19 @@ impl Workspace {
             user_name: me["userName"].as_str().unwrap_or_default().to_owned(),
             is_admin: is_admin(&me),
             cloud: cloud_of(self.host()),
+        })
+    }
+}
+
+impl Workspace {
+    /// How we sign in, in words, if that is certainly no sign-in to Microsoft Entra ID: a personal access token. What Entra ID
+    /// gives out is a JWT, also where somebody passes it on as a token (core reference §1, §12).
+    pub fn without_entra(&self) -> Option<String> {
+        let config = &self.inner.config;
+        let is_jwt = config.secret("token").is_some_and(|token| token.expose_secret().starts_with("eyJ"));
+        (config.auth_type() == AuthType::Pat && !is_jwt).then(|| match config.profile() {
+            Some(profile) => format!("profile \"{profile}\" uses a personal access token"),
+            None => "a personal access token is used".to_owned(),
         })
     }
 }

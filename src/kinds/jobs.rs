@@ -72,9 +72,9 @@ const NOTIFY_REFS: &[Ref] = &[
 const WAREHOUSE: &[&str] = &["warehouse"];
 
 const TASK_REFS: &[Ref] = &[
-    Ref { at: "/existing_cluster_id", to: &["cluster"], by: By::Id, gone: Gone::Keep },
+    Ref { at: "/existing_cluster_id", to: &["cluster"], by: By::Id, gone: Gone::Needed },
     Ref { at: "/notebook_task/notebook_path", to: &["notebook"], by: By::Path, gone: Gone::Keep },
-    Ref { at: "/notebook_task/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Keep },
+    Ref { at: "/notebook_task/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Needed },
     Ref { at: "/spark_jar_task/jar_uri", to: &["dbfs_file", "volume_file", "file"], by: By::Path, gone: Gone::Keep },
     Ref {
         at: "/spark_python_task/python_file",
@@ -84,8 +84,8 @@ const TASK_REFS: &[Ref] = &[
     },
     Ref { at: "/spark_submit_task/parameters/*", to: &["dbfs_file", "volume_file", "file"], by: By::Path, gone: Gone::Silent },
     Ref { at: "/pipeline_task/pipeline_id", to: &["pipeline"], by: By::Id, gone: Gone::Keep },
-    Ref { at: "/run_job_task/job_id", to: &["job"], by: By::Id, gone: Gone::Keep },
-    Ref { at: "/sql_task/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Keep },
+    Ref { at: "/run_job_task/job_id", to: &["job"], by: By::Id, gone: Gone::Needed },
+    Ref { at: "/sql_task/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Needed },
     Ref { at: "/sql_task/query/query_id", to: &["query"], by: By::Id, gone: Gone::Keep },
     Ref { at: "/sql_task/alert/alert_id", to: &["alert"], by: By::Id, gone: Gone::Keep },
     Ref {
@@ -106,11 +106,11 @@ const TASK_REFS: &[Ref] = &[
     Ref { at: "/sql_task/file/path", to: &["file", "notebook"], by: By::Path, gone: Gone::Keep },
     Ref { at: "/alert_task/alert_id", to: &["alert"], by: By::Id, gone: Gone::Keep },
     Ref { at: "/alert_task/workspace_path", to: &["workspace_object", "file"], by: By::Path, gone: Gone::Keep },
-    Ref { at: "/alert_task/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Keep },
+    Ref { at: "/alert_task/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Needed },
     Ref { at: "/alert_task/subscribers/*/destination_id", to: &["notification_destination"], by: By::Id, gone: Gone::DropParent },
     Ref { at: "/alert_task/subscribers/*/user_name", to: &["user"], by: By::Key, gone: Gone::Silent },
     Ref { at: "/dashboard_task/dashboard_id", to: &["dashboard"], by: By::Id, gone: Gone::Keep },
-    Ref { at: "/dashboard_task/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Keep },
+    Ref { at: "/dashboard_task/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Needed },
     Ref {
         at: "/dashboard_task/subscription/subscribers/*/destination_id",
         to: &["notification_destination"],
@@ -118,10 +118,10 @@ const TASK_REFS: &[Ref] = &[
         gone: Gone::DropParent,
     },
     Ref { at: "/dashboard_task/subscription/subscribers/*/user_name", to: &["user"], by: By::Key, gone: Gone::Silent },
-    Ref { at: "/dbt_task/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Keep },
+    Ref { at: "/dbt_task/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Needed },
     Ref { at: "/dbt_task/project_directory", to: &["directory", "repo"], by: By::Path, gone: Gone::Keep },
     Ref { at: "/dbt_task/profiles_directory", to: &["directory", "repo"], by: By::Path, gone: Gone::Keep },
-    Ref { at: "/power_bi_task/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Keep },
+    Ref { at: "/power_bi_task/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Needed },
     Ref { at: "/gen_ai_compute_task/training_script_path", to: &["file", "volume_file"], by: By::Path, gone: Gone::Keep },
     Ref { at: "/gen_ai_compute_task/code_source_tar_path", to: &["file", "volume_file"], by: By::Path, gone: Gone::Keep },
     Ref { at: "/gen_ai_compute_task/requirements_yaml_path", to: &["file", "volume_file"], by: By::Path, gone: Gone::Keep },
@@ -185,7 +185,7 @@ const JOB_REFS: &[Ref] = &[
 
 const STARTER_REFS: &[Ref] = &[
     Ref { at: "/sql_condition/sql_query_id", to: &["query"], by: By::Id, gone: Gone::Keep },
-    Ref { at: "/sql_condition/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Keep },
+    Ref { at: "/sql_condition/warehouse_id", to: WAREHOUSE, by: By::Id, gone: Gone::Needed },
     Ref { at: "/file_arrival/url", to: &[], by: By::Path, gone: Gone::Silent },
 ];
 

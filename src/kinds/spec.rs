@@ -376,6 +376,8 @@ pub enum By {
 pub enum Gone {
     /// Sends it as it is, and reports it.
     Keep,
+    /// Does not send the object at all, and reports it: every workspace refuses one that names what is not there.
+    Needed,
     /// Leaves the field out, and reports it.
     Drop,
     /// Leaves out what holds the field (an entry of a list, an object), and reports it.

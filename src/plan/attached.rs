@@ -49,7 +49,10 @@ impl Planner<'_> {
         let missing = || skip(format!("{}:{id} is not in the bundle", kind.name));
         let index = self.bundle.by_id(kind.name, id).ok_or_else(missing)?;
         match &self.fates[index] {
-            Fate::Never(reason) => Err(skip(format!("needs {}:{id}: {reason}", kind.name))),
+            Fate::Never(_) => {
+                let name = label(self.bundle.objects[index]);
+                Err(skip(format!("needs {name}, which is not restored")))
+            }
             Fate::There(there, How::Mapped) => Err(Box::new(Action::Unchanged { target: Some(there.clone()) })),
             Fate::There(there, _) => Ok(Place { kind, index, there: Some(there.clone()) }),
             Fate::Coming => Ok(Place { kind, index, there: None }),

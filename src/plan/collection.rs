@@ -148,6 +148,11 @@ impl Planner<'_> {
             }
             return draft;
         }
+        if let Some(reason) = self.would_be_refused(index) {
+            self.tell_never(object, &reason);
+            draft.step.action = Action::Skip { reason };
+            return draft;
+        }
         drop_fixed(object.kind(), &mut body);
         if self.same_workspace && super::refs::text(&there.id) == object.id() {
             // Where it was restored from, if it was: replacing would forget that.

@@ -7,6 +7,7 @@
 mod attached;
 mod collection;
 mod drift;
+mod held;
 mod homes;
 mod index;
 mod matching;
@@ -78,6 +79,8 @@ pub struct Inventory {
     pub unavailable: Vec<String>,
     /// What it has and what could not be read: kind, and id or `*`.
     pub unread: Vec<(String, String)>,
+    /// How the caller signs in, in words, if that is certainly not with Microsoft Entra ID.
+    pub without_entra: Option<String>,
 }
 
 /// Choices that a person makes.

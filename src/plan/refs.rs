@@ -48,7 +48,7 @@ pub(super) struct Dead {
 }
 
 /// Where a reference leads.
-enum Lead {
+pub(super) enum Lead {
     /// It is no reference.
     Nobody,
     /// A path: these objects come first if they come; the text that stands there, if another; the home that may be named
@@ -110,7 +110,7 @@ impl Planner<'_> {
                 match reference.gone {
                     Gone::Drop => removed.push(place.to_owned()),
                     Gone::DropParent => removed.extend(place.rsplit_once('/').map(|(parent, _)| parent.to_owned())),
-                    Gone::Keep | Gone::Silent => {}
+                    Gone::Keep | Gone::Needed | Gone::Silent => {}
                 }
                 if reference.gone != Gone::Silent {
                     resolved.dead.push(Dead {
@@ -148,7 +148,7 @@ impl Planner<'_> {
 
     fn link(&self, place: &str, reference: &Ref, index: usize, resolved: &mut Resolved) {
         let unmet = match reference.gone {
-            Gone::Keep => Unmet::Stop,
+            Gone::Keep | Gone::Needed => Unmet::Stop,
             Gone::Silent => Unmet::Keep,
             Gone::Drop => Unmet::Drop,
             Gone::DropParent => Unmet::DropParent,
@@ -159,7 +159,7 @@ impl Planner<'_> {
         resolved.links.push(Link { at: place.to_owned(), to, key, unmet });
     }
 
-    fn lead(&self, reference: &Ref, value: &Value) -> Lead {
+    pub(super) fn lead(&self, reference: &Ref, value: &Value) -> Lead {
         let name = text(value);
         if name.is_empty() {
             return Lead::Nobody;
@@ -188,6 +188,7 @@ impl Planner<'_> {
             if let Some(there) = self.outside(kind, name, by_key) {
                 return Lead::Is(fill(value, &there, by_key));
             }
+            why = why.or_else(|| self.many_of_that_name(kind, name));
         }
         Lead::Gone(why)
     }
@@ -220,6 +221,13 @@ impl Planner<'_> {
             [one] => Some(found(one)),
             _ => None,
         }
+    }
+
+    /// Which of several is meant is for a person to say.
+    fn many_of_that_name(&self, kind: &'static Kind, id: &str) -> Option<String> {
+        let recorded = self.bundle.recorded(kind.name, id)?;
+        let many = self.present.by_key(kind, &recorded.key).len();
+        (many > 1).then(|| format!("the target has {many} {} of the name \"{}\"", kind.title, recorded.key))
     }
 
     fn lead_to_path(&self, reference: &Ref, text: &str) -> Lead {

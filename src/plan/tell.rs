@@ -61,6 +61,7 @@ impl Planner<'_> {
             };
             let done = match dead.gone {
                 Gone::Keep | Gone::Silent => "sent as it is, which the workspace may refuse",
+                Gone::Needed => "it is not sent",
                 Gone::Drop => "left out",
                 Gone::DropParent => "left out with what holds it",
             };

@@ -321,7 +321,7 @@ fn inventory(workspace: &Workspace, identity: &Identity, gathered: Gathered) -> 
         user: identity.user_name.clone(),
         is_admin: identity.is_admin,
     };
-    Inventory { target, objects, unavailable, unread }
+    Inventory { target, objects, unavailable, unread, without_entra: workspace.without_entra() }
 }
 
 /// All that a survey finds, in memory; bytes are known by their digests.

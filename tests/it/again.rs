@@ -36,10 +36,9 @@ fn notebook(path: &str, text: &str) -> Value {
     json!({ "path": path, "format": "SOURCE", "language": "PYTHON", "overwrite": true, "content": content })
 }
 
-/// What a plan writes, less what the sample holds that no import can bring.
+/// What a plan writes.
 fn writes(plan: &Plan) -> Vec<String> {
-    let hopeless = |key: &str| key.ends_with("on a cluster that is gone") || key == "kv-northwind";
-    let writing = plan.steps.iter().filter(|step| step.action.writes() && !hopeless(&step.key));
+    let writing = plan.steps.iter().filter(|step| step.action.writes());
     let mut writes: Vec<_> = writing.map(|step| format!("{} {} {}", step.action.name(), step.source.kind, step.key)).collect();
     writes.sort();
     writes

@@ -178,7 +178,7 @@ fn references_follow_recorded_names_and_maps() {
 }
 
 #[test]
-fn an_ambiguous_name_is_a_dead_reference() {
+fn an_ambiguous_name_is_nobodys_guess() {
     let settings = json!({"name": "n", "tasks": [{"task_key": "a", "sql_task": {"warehouse_id": "w1"}}]});
     let warehouse = |id: &str| object("warehouse", id, json!({"name": "shared"}));
     let case = Case {
@@ -188,7 +188,7 @@ fn an_ambiguous_name_is_a_dead_reference() {
         ..Case::default()
     };
     let plan = case.plan();
-    assert_eq!(plan.body_of("job", "1")["tasks"][0]["sql_task"]["warehouse_id"], "w1", "kept, and told");
+    assert!(plan.why_not("job", "1").contains("the target has 2 SQL warehouses of the name \"shared\""));
     assert!(plan.says("\"w1\"") && matches!(plan.of("warehouse", "w1").action, Action::Skip { .. }));
 }
 
@@ -471,4 +471,42 @@ fn an_id_in_free_text_is_told() {
     }
     .plan();
     assert!(plan.says("/parameters/0/default holds \"0101-000000-abcd1234\""), "{:#?}", plan.todos);
+}
+
+#[test]
+fn what_a_workspace_would_refuse_is_not_sent() {
+    let on = |id: &str, task: Value| job(id, json!({"name": id, "tasks": [task]}));
+    let case = |target_workspace| Case {
+        bundle: vec![
+            on("1", json!({"task_key": "a", "existing_cluster_id": "gone"})),
+            on("2", json!({"task_key": "a", "run_job_task": {"job_id": 1}})),
+            on("3", json!({"task_key": "a", "notebook_task": {"notebook_path": "/Shared/gone"}})),
+            hanging("permissions", "/jobs/1", ("job", "1"), acl(&[("user_name", ME, "CAN_VIEW")])),
+        ],
+        target_workspace,
+        ..Case::default()
+    };
+    let plan = case("").plan();
+    assert!(
+        plan.why_not("job", "1").starts_with("refers to cluster \"gone\", which is neither in the target nor restored with it")
+    );
+    assert!(plan.why_not("job", "2").starts_with("refers to job \"1\", which is not restored (refers to cluster"));
+    assert!(plan.why_not("permissions", "/jobs/1").starts_with("needs job:1, which is not restored"));
+    assert!(matches!(plan.of("job", "3").action, Action::Create { .. }), "notebooks are not looked for at create");
+    assert!(matches!(case("100").plan().of("job", "1").action, Action::Create { .. }), "there, the id may be good");
+}
+
+#[test]
+fn an_update_to_what_would_be_refused_is_not_sent() {
+    let settings = |tasks: Value, more: i64| json!({"name": "n", "timeout_seconds": more, "tasks": tasks});
+    let mut there = job("9", settings(json!([{"task_key": "a", "existing_cluster_id": "good"}]), 0));
+    there.body = crate::object::Body::Json(
+        json!({"job_id": 9, "settings": {"name": "n", "tags": {"lifeboat_source": "100/1"}, "tasks": [{"task_key": "a", "existing_cluster_id": "good"}]}}),
+    );
+    let case = Case {
+        bundle: vec![job("1", settings(json!([{"task_key": "a", "existing_cluster_id": "gone"}]), 7))],
+        target: vec![there],
+        ..Case::default()
+    };
+    assert!(case.plan().why_not("job", "1").contains("\"gone\""));
 }

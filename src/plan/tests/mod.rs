@@ -77,6 +77,7 @@ pub(super) struct Case {
     pub options: Options,
     pub unavailable: Vec<String>,
     pub unread: Vec<(String, String)>,
+    pub without_entra: Option<String>,
     pub target_workspace: &'static str,
 }
 
@@ -103,6 +104,7 @@ impl Case {
             objects: self.target.clone(),
             unavailable: self.unavailable.clone(),
             unread: self.unread.clone(),
+            without_entra: self.without_entra.clone(),
         };
         let source = Source { workspace_id: "100".into(), host: "https://source".into(), digest: "d".into() };
         let plan = make(&objects, &self.recorded, &inventory, &maps, &source, &self.options);
@@ -136,6 +138,13 @@ impl Plan {
 
     pub(super) fn body_of(&self, kind: &str, id: &str) -> Value {
         body(self.of(kind, id))
+    }
+
+    pub(super) fn why_not(&self, kind: &str, id: &str) -> &str {
+        match &self.of(kind, id).action {
+            Action::Skip { reason } => reason,
+            other => panic!("{other:?} is not skipped"),
+        }
     }
 
     pub(super) fn says(&self, words: &str) -> bool {

@@ -229,3 +229,21 @@ fn what_an_import_left_running_is_stopped_and_what_a_person_started_is_not() {
     };
     assert!(!itself.plan().of("cluster", "c1").settle, "the source's own cluster runs on");
 }
+
+#[test]
+fn a_key_vault_waits_for_a_sign_in_that_may_tie_it() {
+    let case = |without_entra: Option<&str>| Case {
+        bundle: vec![
+            object("secret_scope", "kv", json!({"name": "kv", "backend_type": "AZURE_KEYVAULT", "keyvault_metadata": {}})),
+            object("secret_scope", "own", json!({"name": "own"})),
+            hanging("secret_acl", "kv", ("secret_scope", "kv"), json!({"items": [{"principal": "users", "permission": "READ"}]})),
+        ],
+        without_entra: without_entra.map(str::to_owned),
+        ..Case::default()
+    };
+    let plan = case(Some("profile \"dr\" uses a personal access token")).plan();
+    assert!(plan.why_not("secret_scope", "kv").contains("needs a sign-in to Entra ID, and profile \"dr\" uses"));
+    assert!(plan.why_not("secret_acl", "kv").starts_with("needs secret_scope:kv"));
+    assert!(matches!(plan.of("secret_scope", "own").action, Action::Create { .. }));
+    assert!(matches!(case(None).plan().of("secret_scope", "kv").action, Action::Create { .. }), "nobody knows, so it is tried");
+}
