@@ -92,6 +92,11 @@ pub enum Action {
     },
     /// The right answer, late by so many milliseconds.
     Delay(u64),
+    /// The right answer without the listed things that hold this text: what was made a moment ago does not show yet.
+    Hide(String),
+    /// The workspace loses this field of what is sent, and says nothing: a pointer (RFC 6901) into the body, `*` for every
+    /// element of a list.
+    Lose(String),
 }
 
 /// How long a client is told to wait.
@@ -276,8 +281,17 @@ impl Due {
         if let Action::Delay(milliseconds) = self.action { Some(Duration::from_millis(milliseconds)) } else { None }
     }
 
+    /// Takes out of what is sent what gets lost on the way in.
+    pub(super) fn spoil_call(&self, call: &mut Call) {
+        let Action::Lose(at) = &self.action else { return };
+        let Ok(mut body) = serde_json::from_slice::<Value>(&call.body) else { return };
+        let segments: Vec<&str> = at.split('/').skip(1).collect();
+        lose(&mut body, &segments);
+        call.body = Bytes::from(body.to_string());
+    }
+
     pub(super) fn runs_handler(&self) -> bool {
-        self.after || matches!(self.action, Action::Delay(_) | Action::CutBody)
+        self.after || matches!(self.action, Action::Delay(_) | Action::CutBody | Action::Hide(_) | Action::Lose(_))
     }
 
     /// Turns the right answer, where there is one, into what the client sees.
@@ -297,7 +311,8 @@ impl Due {
             }
             Action::Empty => nothing().into_response(),
             Action::Json { status, body } => Reply::new(status, Content::Json(body)).into_response(),
-            Action::Delay(_) => reply.unwrap_or_else(nothing).into_response(),
+            Action::Delay(_) | Action::Lose(_) => reply.unwrap_or_else(nothing).into_response(),
+            Action::Hide(text) => hidden(reply.unwrap_or_else(nothing), &text).into_response(),
         }
     }
 }
@@ -346,6 +361,28 @@ fn shaped(status: u16, code: &str, message: &str, shape: ErrorShape) -> Reply {
     Reply::new(status, content)
 }
 
+/// Takes a field out; the last segment names it.
+fn lose(value: &mut Value, segments: &[&str]) {
+    match (segments, value) {
+        ([name], Value::Object(members)) => drop(members.shift_remove(&name.replace("~1", "/").replace("~0", "~"))),
+        (["*", rest @ ..], Value::Array(items)) => items.iter_mut().for_each(|item| lose(item, rest)),
+        ([name, rest @ ..], Value::Object(members)) => {
+            members.get_mut(&name.replace("~1", "/").replace("~0", "~")).into_iter().for_each(|member| lose(member, rest));
+        }
+        _ => {}
+    }
+}
+
+/// An answer whose lists lack what holds this text.
+fn hidden(mut reply: Reply, text: &str) -> Reply {
+    if let Content::Json(Value::Object(members)) | Content::Scim(Value::Object(members)) = &mut reply.content {
+        for items in members.values_mut().filter_map(Value::as_array_mut) {
+            items.retain(|item| !item.to_string().contains(text));
+        }
+    }
+    reply
+}
+
 /// Promises the whole body and breaks the connection in the middle of it.
 fn halved(response: Response<Body>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
@@ -373,6 +410,18 @@ mod tests {
         assert!(like("/api/*/jobs/*", "/api/2.1/jobs/get"));
         assert!(like("*", ""));
         assert!(!like("/api/*/jobs", "/api/2.1/jobs/get"));
+    }
+
+    #[test]
+    fn fields_get_lost_and_things_hide() {
+        let mut body = json!({"a": {"b/c": 1, "d": 2}, "list": [{"x": 1, "y": 2}, {"x": 3}]});
+        lose(&mut body, &["a", "b~1c"]);
+        lose(&mut body, &["list", "*", "x"]);
+        lose(&mut body, &["none", "y"]);
+        assert_eq!(body, json!({"a": {"d": 2}, "list": [{"y": 2}, {}]}));
+        let listing = Reply::new(200, Content::Json(json!({"jobs": [{"n": "old"}, {"n": "new"}], "has_more": false})));
+        let Content::Json(shown) = hidden(listing, "new").content else { panic!("JSON stays JSON") };
+        assert_eq!(shown, json!({"jobs": [{"n": "old"}], "has_more": false}));
     }
 
     #[test]

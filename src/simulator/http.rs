@@ -136,6 +136,7 @@ async fn faulty(hub: &Hub, call: &mut Call, due: Due, switch: &Switch) -> Respon
     if let Some(delay) = due.delay() {
         tokio::time::sleep(delay).await;
     }
+    due.spoil_call(call);
     let reply = if due.runs_handler() { Some(handled(hub, call)) } else { None };
     due.spoil(reply, switch)
 }
