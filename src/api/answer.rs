@@ -200,9 +200,22 @@ fn classify(request: &Request, status: u16, said: &Said) -> ErrorKind {
     if ["FEATURE_DISABLED", "No metastore assigned", "No API found for"].iter().any(|words| message.contains(words)) {
         return ErrorKind::Unavailable;
     }
+    if (400..500).contains(&status) && !matches!(status, 401 | 429) && is_limit(code, message) {
+        return ErrorKind::Quota;
+    }
     by_code(code, status)
         .or_else(|| (matches!(status, 400 | 409) && message.contains("already exists")).then_some(ErrorKind::AlreadyExists))
         .unwrap_or_else(|| by_status(status))
+}
+
+/// Limits on how many things there may be are often told in words alone.
+fn is_limit(code: &str, message: &str) -> bool {
+    let vague = matches!(code, "" | "INVALID_PARAMETER_VALUE" | "INVALID_STATE" | "BAD_REQUEST" | "PERMISSION_DENIED");
+    let message = message.to_lowercase();
+    let quota = message.contains("quota") && ["exceed", "reached", "exhausted"].iter().any(|word| message.contains(word));
+    let most = ["reached the maximum number", "exceeds the maximum number", "exceeded the maximum number", "maximum number of"];
+    let full = message.contains("limit") && message.contains("reached");
+    vague && (quota || full || most.iter().any(|words| message.contains(words)))
 }
 
 fn by_code(code: &str, status: u16) -> Option<ErrorKind> {
@@ -330,6 +343,12 @@ mod tests {
             (400, "QUOTA_EXCEEDED", "", ErrorKind::Quota),
             (400, "RESOURCE_LIMIT_EXCEEDED", "", ErrorKind::Quota),
             (429, "RESOURCE_EXHAUSTED", "", ErrorKind::Throttled),
+            (400, "RESOURCE_EXHAUSTED", "", ErrorKind::Quota),
+            (429, "QUOTA_EXCEEDED", "The quota for the number of jobs has been reached.", ErrorKind::Quota),
+            (400, "INVALID_PARAMETER_VALUE", "You have reached the maximum number of instance pools (100).", ErrorKind::Quota),
+            (403, "PERMISSION_DENIED", "The workspace quota of clusters is exceeded", ErrorKind::Quota),
+            (400, "", "The limit of 1000 job tags was reached", ErrorKind::Quota),
+            (400, "INVALID_PARAMETER_VALUE", "max_concurrent_runs must not exceed 1000", ErrorKind::Invalid),
             (403, "FEATURE_DISABLED", "", ErrorKind::Unavailable),
             (404, "ENDPOINT_NOT_FOUND", "No API found for 'GET /x'", ErrorKind::Unavailable),
             (500, "INTERNAL_ERROR", "com.x: FEATURE_DISABLED: off", ErrorKind::Unavailable),

@@ -50,6 +50,10 @@ impl Failure {
     /// Whether it is a trouble that may pass, be it sensible to repeat the call or not.
     fn is_passing(&self) -> bool {
         let error = &self.error;
+        // A limit on how many things there may be does not pass while one waits, whatever its status.
+        if error.kind == ErrorKind::Quota {
+            return false;
+        }
         error.status == Some(429)
             || matches!(error.kind, ErrorKind::Server | ErrorKind::Network | ErrorKind::Throttled)
             || transient(error).is_some()
@@ -259,6 +263,14 @@ mod tests {
             let failure = failure(status, message, after);
             assert_eq!((failure.may_repeat(&never), failure.may_repeat(&safe)), (once, twice), "{status} {message}");
         }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_quota() {
+        let mut full = failure(429, "The quota for the number of jobs has been reached.", Some(1));
+        assert!(full.may_repeat(&Request::get("job", "/x")));
+        full.error.kind = ErrorKind::Quota;
+        assert!(!full.may_repeat(&Request::get("job", "/x")));
     }
 
     #[test]
