@@ -93,6 +93,9 @@ impl Planner<'_> {
             .as_ref()
             .and_then(|there| self.present.attached(object.kind().name, place.kind, &super::refs::text(&there.id)));
         let actual = there.map(comparable).unwrap_or_default();
+        if object.kind().name == "permissions" {
+            self.keep_caller(place.index, place.there.is_some().then_some(&actual), &mut resolved);
+        }
         let differences = if replaces {
             equal(object.kind(), &resolved.body, &actual)
         } else {
@@ -148,12 +151,7 @@ impl Planner<'_> {
             return;
         }
         remove_entries(resolved, &owns);
-        let caller = &self.inventory.target.user;
-        let who = if kinds::by_name("service_principal").is_some_and(|kind| looks_like_application(kind, caller)) {
-            "service_principal_name"
-        } else {
-            "user_name"
-        };
+        let (who, caller) = self.caller();
         let same = |entry: &Value| entry.get(who).and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(caller));
         remove_entries(resolved, &same);
         let list = resolved.body.entry("access_control_list").or_insert_with(|| json!([]));
@@ -165,13 +163,8 @@ impl Planner<'_> {
     }
 }
 
-/// Application ids are UUIDs, user names are not.
-fn looks_like_application(_: &Kind, name: &str) -> bool {
-    name.len() == 36 && name.split('-').map(str::len).eq([8, 4, 4, 4, 12])
-}
-
 /// Takes entries out of the list, and their links with them; the other links move up.
-fn remove_entries(resolved: &mut Resolved, gone: &dyn Fn(&Value) -> bool) {
+pub(super) fn remove_entries(resolved: &mut Resolved, gone: &dyn Fn(&Value) -> bool) {
     let Some(list) = resolved.body.get_mut("access_control_list").and_then(Value::as_array_mut) else { return };
     let places: Vec<Option<usize>> = list
         .iter()
@@ -193,7 +186,7 @@ fn remove_entries(resolved: &mut Resolved, gone: &dyn Fn(&Value) -> bool) {
 }
 
 /// What adding must add: entries that the target does not have. Others stay.
-fn lacking(kind: &'static Kind, wanted: &Map<String, Value>, actual: &Map<String, Value>) -> Vec<Difference> {
+pub(super) fn lacking(kind: &'static Kind, wanted: &Map<String, Value>, actual: &Map<String, Value>) -> Vec<Difference> {
     let mut found = Vec::new();
     for (field, list) in wanted {
         let entry = |entry: &Value| canonical(&folded(kind, entry));

@@ -5,6 +5,7 @@
 //! earlier restore, or its natural key, in this order; steps are in an order in which they can be carried out.
 
 mod attached;
+mod caller;
 mod collection;
 mod drift;
 mod held;

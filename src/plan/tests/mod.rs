@@ -3,6 +3,7 @@
 mod identity;
 mod jobs;
 mod others;
+mod rights;
 mod switch;
 mod tree;
 
@@ -79,6 +80,7 @@ pub(super) struct Case {
     pub unread: Vec<(String, String)>,
     pub without_entra: Option<String>,
     pub target_workspace: &'static str,
+    pub no_admin: bool,
 }
 
 impl Case {
@@ -98,7 +100,7 @@ impl Case {
         let objects =
             RuleSet::parse(self.rules).expect("rules are good").with_maps(&maps).apply(&self.bundle, &Code::default()).objects;
         let workspace_id = if self.target_workspace.is_empty() { "200" } else { self.target_workspace }.to_owned();
-        let target = Target { host: "https://target".into(), workspace_id, user: ME.into(), is_admin: true };
+        let target = Target { host: "https://target".into(), workspace_id, user: ME.into(), is_admin: !self.no_admin };
         let inventory = Inventory {
             target,
             objects: self.target.clone(),
