@@ -25,7 +25,8 @@
 //! | [`audit`] | questions about a bundle, never the network |
 //! | [`rules`] | sanitizing: which changes make an object safe to restore |
 //! | [`plan`] | bundle and inventory to a plan: pure |
-//! | [`import`] | carries out a plan, nothing else |
+//! | [`import`] | carries out a plan, and reads back what it wrote |
+//! | [`leaks`] | what of the source still stands in what is written |
 //! | [`restore`] | the road of a restore: bundle, inventory, plan |
 //! | [`journal`] | what was intended and what came of it |
 //! | [`simulator`] | an embedded workspace that speaks the REST API |
@@ -49,6 +50,7 @@ pub mod export;
 pub mod import;
 pub mod journal;
 pub mod kinds;
+pub mod leaks;
 pub mod object;
 pub mod plan;
 pub mod pointer;

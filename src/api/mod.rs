@@ -108,6 +108,11 @@ impl Workspace {
         &self.inner.host
     }
 
+    /// The first pause before something is tried again.
+    pub fn pause(&self) -> Duration {
+        self.inner.options.pause
+    }
+
     /// Sends JSON, gives JSON; `null` for a success without a body.
     pub async fn call(&self, request: &Request) -> Result<Value, ApiError> {
         self.call_with_headers(request).await.map(|(value, _)| value)

@@ -108,6 +108,7 @@ impl Export {
             only: None,
             max_file: self.max_file.saturating_mul(1 << 20),
             workers: self.connect.workers(),
+            ..Scope::default()
         };
         let packing = bundle::Options { level: self.level, ..bundle::Options::default() };
         let packing = self.threads.map_or(packing.clone(), |threads| bundle::Options { threads: threads.into(), ..packing });

@@ -30,7 +30,7 @@ impl Hands<'_> {
             }
             Write::Never { todo } => return Err(Trouble::Plan((*todo).to_owned())),
         }
-        Ok(Done::of(state_of(&ready.step.action)))
+        Ok(Done { hangs_on: Some(parent), ..Done::of(state_of(&ready.step.action)) })
     }
 
     /// Kind of the parent, and the id that this API wants: for what has a path, the number behind it.

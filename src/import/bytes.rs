@@ -6,6 +6,7 @@ use super::tree::at;
 use super::{Hands, Ready, Trouble};
 use crate::api::{ApiError, ErrorKind, Method, Request, Upload, encode_path};
 use crate::kinds::Tree;
+use crate::leaks::Leak;
 use crate::plan::Action;
 use crate::spool::Blob;
 use base64::Engine;
@@ -19,6 +20,9 @@ const BLOCK: u64 = 1 << 20;
 /// The most that an import through JSON takes: 10 MiB (core reference §2).
 const LARGEST_JSON: u64 = 10 << 20;
 
+/// No text that a person wrote is longer.
+const LARGEST_TEXT: u64 = 10 << 20;
+
 /// How often a file of DBFS is begun again.
 const TRIES: u32 = 3;
 
@@ -31,7 +35,15 @@ impl Hands<'_> {
             _ => self.workspace_import(ready, &blob, overwrite).await?,
         };
         let state = if overwrite { State::Updated } else { State::Created };
-        Ok(Done::there(state, at(&ready.path, object_id.as_ref())))
+        let leaks = self.leaks_in(ready, &blob).map_err(|error| disk(ready, error))?;
+        let sent = Some((blob.len(), *blob.sha256()));
+        Ok(Done { sent, leaks, ..Done::there(state, at(&ready.path, object_id.as_ref())) })
+    }
+
+    /// What of the source stands in the bytes that were sent, where they may be a text that somebody wrote.
+    fn leaks_in(&self, ready: &Ready<'_>, blob: &Blob) -> std::io::Result<Vec<Leak>> {
+        let Some(marks) = self.marks.filter(|_| blob.len() <= LARGEST_TEXT) else { return Ok(Vec::new()) };
+        Ok(marks.in_code(&ready.step.source, &ready.step.key, &blob.bytes()?))
     }
 
     /// `workspace/import`, with the format and language that make it what it was (core reference §2, Import).

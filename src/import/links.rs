@@ -18,19 +18,11 @@ pub(super) struct Filled {
 impl Known {
     /// What the plan knows.
     pub(super) fn of(plan: &Plan) -> Self {
-        let there = |step: &Step| match &step.action {
-            Action::Update { target, .. }
-            | Action::Switch { target, .. }
-            | Action::Adopt { target }
-            | Action::Mark { target } => Some(target.clone()),
-            Action::Unchanged { target } | Action::Complete { target, .. } => target.clone(),
-            _ => None,
-        };
         let parent = |step: &Step| match (&step.action, &step.parent) {
             (Action::Attach { parent: Some(there), .. }, Some(parent)) => Some((parent.clone(), there.clone())),
             _ => None,
         };
-        let own = plan.steps.iter().filter_map(|step| Some((step.source.clone(), there(step)?)));
+        let own = plan.steps.iter().filter_map(|step| Some((step.source.clone(), step.action.target()?.clone())));
         let mut known: HashMap<SourceId, Found> = plan.steps.iter().filter_map(parent).collect();
         known.extend(own);
         Self(known)

@@ -2,34 +2,39 @@
 //!
 //! Promises: one failed step stops no other, only what needs it; a create is never repeated blindly (after an answer that
 //! was lost, the workspace is looked at first); what was made is switched off before anything else happens to it; every
-//! object ends in exactly one state, in a [`Receipt`]; intents and outcomes are in the journal before and after each write.
+//! object ends in exactly one state, in a [`Receipt`]; intents and outcomes are in the journal before and after each write;
+//! what was written is read back until the workspace shows it, and nothing else is.
 
 mod attached;
 mod bytes;
 mod collection;
 mod contents;
+mod leaks;
 mod links;
 mod queue;
+mod readback;
 mod receipt;
 mod send;
 mod tree;
 
 pub use contents::{BundleContents, ContentError, Contents};
-pub use receipt::{Item, Receipt, State};
+pub use receipt::{Item, Receipt, State, Verified};
 
 use crate::api::{ApiError, ErrorKind, Workspace};
 use crate::event::{Event, Observer};
 use crate::journal::{Journal, Line};
 use crate::kinds::{self, Kind, Shape};
-use crate::plan::{Action, Found, Plan, Step, Todos, What, name_of};
+use crate::leaks::Marks;
+use crate::plan::{Action, Found, Plan, Step, Todos, What};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use links::Known;
 use queue::Queue;
 use receipt::Done;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// Steps under way at once, over all kinds; the transport has gates of its own.
 const WORKERS: usize = 16;
@@ -51,9 +56,21 @@ pub enum ImportError {
     /// The journal cannot be written, and without it nothing is.
     #[error("cannot write the journal")]
     Journal(#[source] std::io::Error),
+    /// Somebody asked to stop.
+    #[error("the import was asked to stop")]
+    Stopped,
 }
 
-/// Carries out a plan.
+/// What an import does beside its plan.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// What the source is known by, to be looked for in what is written.
+    pub marks: Option<&'a Marks>,
+    /// Ends the import in order when it is cancelled: nothing more is begun, and what is under way is dropped.
+    pub stop: Option<&'a CancellationToken>,
+}
+
+/// Carries out a plan, and reads back what it wrote.
 ///
 /// Errors: the target is not the plan's, does not let us in, or the journal cannot be written; whatever goes wrong with an
 /// object is in the receipt.
@@ -64,21 +81,31 @@ pub async fn run(
     journal: &mut Journal,
     observer: &Arc<dyn Observer>,
 ) -> Result<Receipt, ImportError> {
+    let (receipt, end) = run_with(plan, contents, workspace, journal, observer, Options::default()).await?;
+    end.map_or(Ok(receipt), Err)
+}
+
+/// As [`run`], with what else there is to do. An import that began and did not come to its end has a receipt all the same, as
+/// far as it came, and the reason beside it.
+///
+/// Errors: nothing was begun.
+pub async fn run_with(
+    plan: &Plan,
+    contents: &dyn Contents,
+    workspace: &Workspace,
+    journal: &mut Journal,
+    observer: &Arc<dyn Observer>,
+    options: Options<'_>,
+) -> Result<(Receipt, Option<ImportError>), ImportError> {
     let actual = workspace.identity().await?.workspace_id.unwrap_or_default();
     if actual != plan.target.workspace_id {
         return Err(ImportError::WrongTarget { planned: plan.target.workspace_id.clone(), actual });
     }
     observer.event(&Event::Stage("apply"));
     let before = workspace.requests();
-    let mut import = Import::new(plan, Hands { workspace, contents }, journal, observer);
-    import.work((0..plan.steps.len()).collect()).await?;
-    // A limit may have been raised, or room made, while the rest went on: once more, and no oftener.
-    let again = import.short_of_quota();
-    if !again.is_empty() {
-        import.work(again).await?;
-    }
-    import.journal.sync().map_err(ImportError::Journal)?;
-    Ok(import.receipt(&before))
+    let mut import = Import::new(plan, Hands { workspace, contents, marks: options.marks }, journal, observer, options);
+    let end = import.all().await.err();
+    Ok((import.receipt(&before, end.as_ref()), end))
 }
 
 /// What every step works with.
@@ -86,6 +113,7 @@ pub async fn run(
 struct Hands<'a> {
     workspace: &'a Workspace,
     contents: &'a dyn Contents,
+    marks: Option<&'a Marks>,
 }
 
 struct Import<'a> {
@@ -96,6 +124,9 @@ struct Import<'a> {
     known: Known,
     done: Vec<Option<Done>>,
     todos: Todos,
+    options: Options<'a>,
+    /// What the target showed of each step that wrote something.
+    verified: BTreeMap<usize, Verified>,
     /// Why nothing is begun any more: the workspace stopped letting us in.
     locked_out: Option<String>,
 }
@@ -116,10 +147,38 @@ struct Ready<'a> {
 }
 
 impl<'a> Import<'a> {
-    fn new(plan: &'a Plan, hands: Hands<'a>, journal: &'a mut Journal, observer: &'a Arc<dyn Observer>) -> Self {
+    fn new(
+        plan: &'a Plan,
+        hands: Hands<'a>,
+        journal: &'a mut Journal,
+        observer: &'a Arc<dyn Observer>,
+        options: Options<'a>,
+    ) -> Self {
         let done = plan.steps.iter().map(|_| None).collect();
-        let known = Known::of(plan);
-        Self { plan, hands, journal, observer, known, done, todos: Todos::with(&plan.todos), locked_out: None }
+        let (known, todos, verified) = (Known::of(plan), Todos::with(&plan.todos), BTreeMap::new());
+        Self { plan, hands, journal, observer, known, done, todos, options, verified, locked_out: None }
+    }
+
+    /// Everything, unless somebody asks to stop.
+    async fn all(&mut self) -> Result<(), ImportError> {
+        let Some(stop) = self.options.stop else { return self.every_stage().await };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(ImportError::Stopped),
+            done = self.every_stage() => done,
+        }
+    }
+
+    async fn every_stage(&mut self) -> Result<(), ImportError> {
+        self.work((0..self.plan.steps.len()).collect()).await?;
+        // A limit may have been raised, or room made, while the rest went on: once more, and no oftener.
+        let again = self.short_of_quota();
+        if !again.is_empty() {
+            self.work(again).await?;
+        }
+        self.journal.sync().map_err(ImportError::Journal)?;
+        self.read_back().await;
+        Ok(())
     }
 
     /// Carries out these steps, as many at once as may be.
@@ -204,19 +263,20 @@ impl<'a> Import<'a> {
         }
     }
 
-    /// What it needs did not come to be.
+    /// What it needs did not come to be: the first cause is told, however far off it is.
     fn held_back(&self, step: &Step) -> Option<Done> {
         if let Some(reason) = &self.locked_out {
             return Some(Done::skipped(reason.clone()));
         }
-        let missing = |need: &usize| {
-            let done = self.done[*need].as_ref().filter(|done| !done.state.is_there())?;
-            Some((&self.plan.steps[*need], done))
-        };
+        let missing = |need: &usize| Some((*need, self.done[*need].as_ref().filter(|done| !done.state.is_there())?));
         let (need, done) = step.needs.iter().find_map(missing)?;
-        let reason = format!("needs {}:{}, which is {}", need.source.kind, need.key, done.state.name());
-        let waits = done.state == State::Pending;
-        Some(if waits { Done { quota: done.quota, ..Done::pending(reason) } } else { Done::skipped(reason) })
+        let root = done.root.unwrap_or(need);
+        let name = |index: usize| format!("{}:{}", self.plan.steps[index].source.kind, self.plan.steps[index].key);
+        let state = self.done[root].as_ref().unwrap_or(done).state.name();
+        let way = if root == need { String::new() } else { format!(" (by way of {})", name(need)) };
+        let reason = format!("needs {}, which is {state}{way}", name(root));
+        let held = if done.state == State::Pending { Done::pending(reason) } else { Done::skipped(reason) };
+        Some(Done { quota: done.quota, root: Some(root), ..held })
     }
 
     fn settle(&mut self, index: usize, done: Done) -> Result<(), ImportError> {
@@ -233,9 +293,6 @@ impl<'a> Import<'a> {
             self.locked_out = Some("the workspace does not let us in any more".into());
         }
         if let Some(kind) = kinds::by_name(&step.source.kind) {
-            for (what, text) in &done.todos {
-                self.todos.add(*what, text.clone(), name_of(kind, &step.key, &step.source.id));
-            }
             let (object, reason) = (step.key.clone(), done.reason.clone());
             self.observer.event(&Event::Settled { kind: kind.name, object, state: done.state.name(), reason });
         }
@@ -316,7 +373,8 @@ fn api_trouble(error: &ApiError, ready: &Ready<'_>) -> Done {
     };
     let attached_later = ready.kind.name == "cluster_libraries" || ready.kind.name == "cluster";
     match error.kind {
-        ErrorKind::Quota => {
+        // Too many requests for longer than a call's patience lasts is a limit as well.
+        ErrorKind::Quota | ErrorKind::Throttled => {
             let todo = (What::Quota, "raise the limit or make room, then import again".to_owned());
             Done { quota: true, todos: vec![todo], ..Done::pending(reason) }
         }

@@ -343,7 +343,7 @@ fn missing_marks(object: &Sanitized, collection: &Collection, there: Option<&Obj
 }
 
 /// Elements that are wanted and not there.
-fn missing_items(wanted: Option<&Value>, actual: Option<&Value>) -> Vec<Value> {
+pub(super) fn missing_items(wanted: Option<&Value>, actual: Option<&Value>) -> Vec<Value> {
     let items = |list: Option<&Value>| list.and_then(Value::as_array).cloned().unwrap_or_default();
     let there: BTreeSet<String> = items(actual).iter().map(canonical).collect();
     items(wanted).into_iter().filter(|item| !there.contains(&canonical(item))).collect()

@@ -41,11 +41,6 @@ impl<'a> Bundle<'a> {
         self.by_key.get(&(kind.name, fold(kind, key))).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the source had an object of this id.
-    pub(super) fn knows(&self, kind: &'static str, id: &str) -> bool {
-        self.by_id(kind, id).is_some() || self.recorded(kind, id).is_some()
-    }
-
     pub(super) fn recorded(&self, kind: &'static str, id: &str) -> Option<&'a Object> {
         self.recorded_by_id.get(&(kind, id.to_owned())).map(|index| self.recorded[*index])
     }

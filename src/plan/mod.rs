@@ -11,6 +11,7 @@ mod drift;
 mod held;
 mod homes;
 mod index;
+mod lacks;
 mod matching;
 mod notes;
 mod order;
@@ -28,6 +29,7 @@ pub use crate::rules::{Change, Difference, Maps, MapsError};
 pub(crate) use crate::rules::{place::carry, remove_exactly};
 pub(crate) use collection::name_of;
 pub use drift::{Drift, drift};
+pub(crate) use lacks::lacks;
 pub(crate) use notes::Todos;
 pub use notes::{Todo, What};
 pub(crate) use refs::fill_link;
@@ -346,6 +348,17 @@ impl Action {
                 | Self::Content { .. }
                 | Self::Mark { .. }
         )
+    }
+
+    /// The object of the target that it is about, if that was there before.
+    pub fn target(&self) -> Option<&Found> {
+        match self {
+            Self::Update { target, .. } | Self::Switch { target, .. } | Self::Adopt { target } | Self::Mark { target } => {
+                Some(target)
+            }
+            Self::Unchanged { target } | Self::Complete { target, .. } => target.as_ref(),
+            _ => None,
+        }
     }
 
     /// The word for a report: `create`, `update`, `unchanged`, …

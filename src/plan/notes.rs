@@ -38,6 +38,8 @@ pub enum What {
     NotRestored,
     /// Raise a limit, or wait.
     Quota,
+    /// Something of the source stands in what is written.
+    Leak,
 }
 
 /// Todos under way.
@@ -50,6 +52,12 @@ impl Todos {
     /// Adds an object to the line of this text.
     pub(crate) fn add(&mut self, what: What, text: impl Into<String>, object: impl Into<String>) {
         self.lines.entry((what, text.into())).or_default().insert(object.into());
+    }
+
+    /// Puts these lines in the place of all of their sort: text and object.
+    pub(crate) fn replace(&mut self, what: What, lines: impl Iterator<Item = (String, String)>) {
+        self.lines.retain(|(other, _), _| *other != what);
+        lines.for_each(|(text, object)| self.add(what, text, object));
     }
 
     /// All lines, sorted.

@@ -1,4 +1,4 @@
-//! What a person has to know before a plan is carried out: references that lead nowhere, secrets to set, ids in free text.
+//! What a person has to know before a plan is carried out: references that lead nowhere, secrets to set.
 
 use super::collection::{fixed_fields, label};
 use super::matching::{Fate, is_principal};
@@ -10,10 +10,6 @@ use crate::rules::{Rules, Sanitized, sanitize};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::fmt::Write;
-
-/// Kinds whose ids people write into texts.
-const HAVE_IDS: &[&str] =
-    &["cluster", "instance_pool", "cluster_policy", "job", "warehouse", "pipeline", "query", "alert", "dashboard"];
 
 impl Planner<'_> {
     pub(super) fn tell_never(&mut self, object: &Sanitized, reason: &str) {
@@ -74,7 +70,6 @@ impl Planner<'_> {
             );
             self.todos.add(what, text, label(object));
         }
-        self.tell_leaks(object, resolved);
         self.tell_elsewhere(object, resolved);
         for secret in &resolved.secrets {
             let text = format!("the secret {secret} is named, and neither the bundle nor the target has it");
@@ -96,25 +91,6 @@ impl Planner<'_> {
                 format!("see that the target has the {thing} \"{name}\", which is not in a bundle, or map it (`{section}:`)")
             };
             self.todos.add(What::Look, text, label(object));
-        }
-    }
-
-    /// Free text, and fields that the table does not know, may still name things by the ids of the source.
-    fn tell_leaks(&mut self, object: &Sanitized, resolved: &Resolved) {
-        if self.same_workspace || is_principal(object.kind()) {
-            return;
-        }
-        let mut leaks = Vec::new();
-        texts(&Value::Object(resolved.body.clone()), &mut String::new(), &mut |at, text| {
-            let linked = resolved.links.iter().any(|link| link.at == at) || resolved.dead.iter().any(|dead| dead.value == text);
-            let named = HAVE_IDS.iter().find(|kind| self.bundle.knows(kind, text));
-            if let Some(kind) = named.filter(|kind| !linked && text.len() > 7 && self.present.by_id(kind, text).is_none()) {
-                leaks
-                    .push(format!("{at} holds \"{text}\", the id of a {kind} at the source: change it by hand if it means that"));
-            }
-        });
-        for leak in leaks {
-            self.todos.add(What::DeadReference, leak, label(object));
         }
     }
 

@@ -172,7 +172,7 @@ fn same_content(object: &Sanitized, target: &Object) -> bool {
 }
 
 /// An address with and without `.git` is one (core reference §13.1).
-fn git_address(url: Option<&Value>) -> String {
+pub(super) fn git_address(url: Option<&Value>) -> String {
     let url = url.and_then(Value::as_str).unwrap_or_default().trim_end_matches('/');
     url.strip_suffix(".git").unwrap_or(url).to_lowercase()
 }

@@ -4,6 +4,9 @@
 //! [`crate::import`]'s business.
 
 mod check;
+mod marks;
+
+pub use marks::marks;
 
 use crate::api::{ApiError, Identity, Workspace};
 use crate::bundle::{MemberLine, ReadError, Reader};
@@ -228,6 +231,9 @@ pub async fn plan(
         Goal::Restore => plan::make(&sanitized, recorded, &inventory, maps, &source, &choices),
         goal => plan::switch(goal == Goal::Activate, &sanitized, recorded, &inventory, maps, &source, &choices),
     };
+    if plan.writes() > 0 {
+        marks::tell(&marks::of(reader, &contents, rules.maps(), &plan), &mut plan);
+    }
     plan.steps.extend(contents.unfit.into_iter().map(unfit_step).chain(left_out.into_iter().map(unwanted)));
     Ok(plan)
 }

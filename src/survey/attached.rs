@@ -130,7 +130,7 @@ fn hangs_on(attached: &Attached, kind: &Kind) -> bool {
 }
 
 /// Permissions are named by type and id, as the API names them; the rest by the parent's id.
-fn attached_id(kind: &Kind, parent: &Parent) -> String {
+pub(super) fn attached_id(kind: &Kind, parent: &Parent) -> String {
     match (&kind.shape, parent.kind.permissions) {
         (Shape::Attached(attached), Some(object_type)) if attached.to.is_empty() => format!("{object_type}/{}", parent.api_id),
         _ => parent.id.clone(),

@@ -56,7 +56,7 @@ impl Survey {
     }
 
     /// The ids that each second listing marks.
-    async fn marked(&self, kind: &'static Kind) -> Result<Vec<(&'static str, HashSet<String>)>, ApiError> {
+    pub(super) async fn marked(&self, kind: &'static Kind) -> Result<Vec<(&'static str, HashSet<String>)>, ApiError> {
         let Shape::Collection(collection) = &kind.shape else { return Ok(Vec::new()) };
         let mut marked = Vec::new();
         for mark in collection.marks {
@@ -138,7 +138,7 @@ impl Survey {
     }
 
     pub(super) fn asks_for_attached(&self, kind: &Kind) -> bool {
-        self.scope.selection.wants_attached(kind.name)
+        self.scope.attached && self.scope.selection.wants_attached(kind.name)
     }
 }
 

@@ -11,8 +11,11 @@ mod collection;
 mod crew;
 mod files;
 mod redact;
+mod sought;
 mod template;
 mod tree;
+
+pub use sought::{Sought, seek};
 
 use crate::api::{ApiError, ErrorKind, Workspace};
 use crate::event::{Event, Observer};
@@ -35,13 +38,15 @@ pub struct Scope {
     pub only: Option<Wanted>,
     /// Size in bytes above which a file of DBFS or a volume is not read, but reported.
     pub max_file: u64,
+    /// Whether what hangs on an object (permissions, libraries) is read with it.
+    pub attached: bool,
     /// How many tasks are under way at once.
     pub workers: usize,
 }
 
 impl Default for Scope {
     fn default() -> Self {
-        Self { selection: Selection::default(), only: None, max_file: 1 << 30, workers: 16 }
+        Self { selection: Selection::default(), only: None, max_file: 1 << 30, attached: true, workers: 16 }
     }
 }
 
@@ -101,15 +106,7 @@ pub async fn read(
     observer: &Arc<dyn Observer>,
     sink: Sender<Found>,
 ) -> Result<BTreeMap<&'static str, u64>, ApiError> {
-    let survey = Survey {
-        workspace: workspace.clone(),
-        scope: scope.clone(),
-        spool: spool.clone(),
-        observer: observer.clone(),
-        sink,
-        crew: Crew::default(),
-        shared: Mutex::default(),
-    };
+    let survey = Survey::new(workspace, scope, spool, observer, sink);
     survey.begin().await;
     survey.crew.work(scope.workers, |task| survey.run(task)).await?;
     survey.begin_referred().await;
@@ -177,6 +174,18 @@ struct Parent {
 }
 
 impl Survey {
+    fn new(workspace: &Workspace, scope: &Scope, spool: &Spool, observer: &Arc<dyn Observer>, sink: Sender<Found>) -> Self {
+        Self {
+            workspace: workspace.clone(),
+            scope: scope.clone(),
+            spool: spool.clone(),
+            observer: observer.clone(),
+            sink,
+            crew: Crew::default(),
+            shared: Mutex::default(),
+        }
+    }
+
     fn locked<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
         act(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
     }

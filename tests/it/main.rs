@@ -3,6 +3,7 @@
 mod activate;
 mod again;
 mod api;
+mod apply;
 mod audit;
 mod bad_bundle;
 mod bad_server;

@@ -463,17 +463,6 @@ fn what_could_not_be_read_may_be_the_very_job() {
 }
 
 #[test]
-fn an_id_in_free_text_is_told() {
-    let settings = json!({"name": "n", "parameters": [{"name": "cluster", "default": "0101-000000-abcd1234"}]});
-    let plan = Case {
-        bundle: vec![cluster("0101-000000-abcd1234", json!({"cluster_name": "c", "num_workers": 1})), job("1", settings)],
-        ..Case::default()
-    }
-    .plan();
-    assert!(plan.says("/parameters/0/default holds \"0101-000000-abcd1234\""), "{:#?}", plan.todos);
-}
-
-#[test]
 fn what_a_workspace_would_refuse_is_not_sent() {
     let on = |id: &str, task: Value| job(id, json!({"name": id, "tasks": [task]}));
     let case = |target_workspace| Case {
