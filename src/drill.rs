@@ -13,13 +13,15 @@ use crate::journal::Journal;
 use crate::kinds::Shape;
 use crate::object::{Object, Selection};
 use crate::plan::{self, Plan};
+use crate::receipt::{self, End, Facts, Keeper, Named};
 use crate::restore::{self, Contents, RestoreError};
+use crate::rules;
 use crate::simulator::{self, Seed, Server, SimulatorError};
 use crate::spool::Spool;
 use crate::survey::Scope;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// Waited before each answer.
     pub latency: Duration,
+    /// Folder that keeps the sealed record of the import, and its page.
+    pub evidence: Option<PathBuf>,
 }
 
 /// What a drill saw.
@@ -55,12 +59,15 @@ pub struct Report {
     pub again: Vec<String>,
     /// Requests of export and import.
     pub requests: (u64, u64),
+    /// Where the record of the import is kept.
+    pub evidence: Option<PathBuf>,
 }
 
 impl Report {
     /// Whether the restore is what the source was, inert, and a second one would change nothing.
     pub fn is_good(&self) -> bool {
-        self.findings.is_empty() && self.comparison.is_equal() && self.again.is_empty() && self.receipt.count(State::Failed) == 0
+        let as_meant = self.receipt.count(State::Failed) == 0 && self.receipt.unverified().next().is_none();
+        self.findings.is_empty() && self.comparison.is_equal() && self.again.is_empty() && as_meant
     }
 }
 
@@ -100,7 +107,8 @@ pub enum DrillError {
 
 /// Holds the drill.
 pub async fn run(options: &Options, observer: Arc<dyn Observer>) -> Result<Report, DrillError> {
-    let mut clock = Clock { observer: observer.clone(), stages: Vec::new(), since: Instant::now(), name: "start" };
+    let began = jiff::Timestamp::now();
+    let mut clock = Clock { observer: observer.clone(), began, stages: Vec::new(), since: Instant::now(), name: "start" };
     let source = start(options, options.seed.clone(), "1000000000000001").await?;
     let target = start(options, prepared_for(options)?, "2000000000000002").await?;
     let outcome = rehearse(options, &observer, &mut clock, &source, &target).await;
@@ -139,7 +147,7 @@ async fn rehearse(
     clock.stage("import again");
     let again = restore::plan(&reader, &to, &choices(), observer).await?;
     clock.end();
-    Ok(Report {
+    let mut report = Report {
         stages: std::mem::take(&mut clock.stages),
         bytes: reader.size(),
         bundle: path,
@@ -148,7 +156,31 @@ async fn rehearse(
         again: writes_of(&again, &receipt),
         receipt,
         requests: (requests, written),
-    })
+        evidence: None,
+    };
+    if let Some(folder) = &options.evidence {
+        report.evidence = Some(evidence(folder, &plan, &report, clock.began)?);
+    }
+    Ok(report)
+}
+
+/// Keeps the record of the import, with what the drill found.
+fn evidence(folder: &Path, plan: &Plan, report: &Report, began: jiff::Timestamp) -> std::io::Result<PathBuf> {
+    let standby = rules::BUILT_IN.iter().find(|(name, _)| *name == "standby").map_or("", |(_, text)| text);
+    let stages = report.stages.clone();
+    let rules = Named::new("standby", standby);
+    let facts = Facts { command: "drill", plan, rules, map: None, began, stages, journal: None };
+    let mut record = receipt::record(&facts, &End::Over(&report.receipt));
+    record["drill"] = serde_json::json!({
+        "good": report.is_good(),
+        "accounts": report.comparison.accounts,
+        "differences": report.comparison.differences,
+        "again": report.again,
+        "damage": report.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
+    let keeper = Keeper::begin(folder, &plan.target.workspace_id, &plan.source.digest, began)?;
+    keeper.page(&record)?;
+    keeper.record(&record)
 }
 
 /// Bundles of any workspace may be rehearsed, also one with the id of the embedded target.
@@ -227,7 +259,10 @@ async fn survey(workspace: &Workspace, observer: &Arc<dyn Observer>) -> Result<V
 
 async fn carry_out(plan: &Plan, reader: &Reader, to: &Workspace, observer: &Arc<dyn Observer>) -> Result<Receipt, DrillError> {
     let bytes = BundleContents::new(reader, Spool::in_temp()?);
-    Ok(import::run(plan, &bytes, to, &mut Journal::none(), observer).await?)
+    let marks = restore::marks(reader, &choices(), plan)?;
+    let options = import::Options { marks: Some(&marks), ..import::Options::default() };
+    let (receipt, end) = import::run_with(plan, &bytes, to, &mut Journal::none(), observer, options).await?;
+    end.map_or(Ok(receipt), |error| Err(error.into()))
 }
 
 /// What a second import would write, but for what the first could not: that is tried again.
@@ -239,6 +274,7 @@ fn writes_of(plan: &Plan, receipt: &Receipt) -> Vec<String> {
 
 /// Tells the stages apart.
 struct Clock {
+    began: jiff::Timestamp,
     observer: Arc<dyn Observer>,
     stages: Vec<(&'static str, Duration)>,
     since: Instant,

@@ -149,7 +149,7 @@ fn read(path: &Path, target: &str, source: &str) -> io::Result<Vec<Line>> {
 }
 
 /// Makes a folder that only its owner may look into; one that is there stays as it is.
-fn private_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -180,7 +180,7 @@ fn file_name(target: &str, bundle: &str) -> String {
 }
 
 /// Workspace ids are digits; whatever else an answer holds must not become a path.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let name: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     if name.is_empty() { "unknown".to_owned() } else { name }
 }

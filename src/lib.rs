@@ -27,6 +27,7 @@
 //! | [`plan`] | bundle and inventory to a plan: pure |
 //! | [`import`] | carries out a plan, and reads back what it wrote |
 //! | [`leaks`] | what of the source still stands in what is written |
+//! | [`mod@receipt`] | the sealed record of an import, and its page for people |
 //! | [`restore`] | the road of a restore: bundle, inventory, plan |
 //! | [`journal`] | what was intended and what came of it |
 //! | [`simulator`] | an embedded workspace that speaks the REST API |
@@ -54,6 +55,7 @@ pub mod leaks;
 pub mod object;
 pub mod plan;
 pub mod pointer;
+pub mod receipt;
 pub mod restore;
 pub mod rules;
 pub mod simulator;

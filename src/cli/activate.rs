@@ -55,6 +55,7 @@ fn turn(difference: &Difference) -> String {
 fn tell(ui: &mut Ui, receipt: &Receipt, _: bool) -> anyhow::Result<()> {
     receipt::trouble(ui, receipt)?;
     receipt::todos(ui, &receipt.todos)?;
+    receipt::seen(ui, receipt)?;
     let (done, others) = (receipt.count(State::Updated), receipt.count(State::Unchanged));
     Ok(ui.line(format!("switched: {done}; as they were: {others}"))?)
 }

@@ -5,7 +5,7 @@ use super::bundle::{Bundle, DAMAGED, LIMITED};
 use super::connect::Connect;
 use super::export::Select;
 use super::private::Private;
-use super::signals::interruptible;
+use super::signals::{asked_to_stop, interruptible};
 use super::{Outcome, Refusal, block_on, receipt, rules};
 use crate::ui::{self, Progress, Ui, words};
 use anyhow::Context;
@@ -13,13 +13,16 @@ use clap::Args;
 use lifeboat::api::Workspace;
 use lifeboat::bundle::{Fault, OpenError, Reader};
 use lifeboat::event::Observer;
-use lifeboat::import::{self, BundleContents, Receipt};
+use lifeboat::import::{self, BundleContents, ImportError, Receipt};
 use lifeboat::journal::{Journal, Turn};
 use lifeboat::plan::{Plan, drift};
-use lifeboat::restore::{self, RestoreError};
+use lifeboat::receipt::{self as records, Clock, End, Facts, Keeper, Named};
+use lifeboat::restore::{self, Goal, RestoreError};
 use lifeboat::spool::Spool;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 const NOTHING_DONE: &str = "interrupted; nothing was applied";
 const HALF_DONE: &str = "interrupted in the middle; run the same again, and it goes on where it stopped";
@@ -89,7 +92,10 @@ impl Apply {
         words: &Words,
         progress: &Arc<Progress>,
     ) -> anyhow::Result<Outcome> {
-        let observer: Arc<dyn Observer> = progress.clone();
+        let began = jiff::Timestamp::now();
+        let rules = rules::sources(&self.rules, self.map.as_deref())?;
+        let clock = Clock::before(progress.clone());
+        let observer: Arc<dyn Observer> = clock.clone();
         let workspace = self.connect.workspace(observer.clone()).await?;
         let _turn = if self.plan_only { None } else { Some(self.turn(&workspace).await?) };
         let report = self.report.as_deref().map(Private::create).transpose()?;
@@ -112,9 +118,12 @@ impl Apply {
         // What is asked about is seen first.
         ui.flush()?;
         self.agree(&plan).await?;
-        let receipt = self.apply(&plan, reader, options, &workspace, &observer).await?;
+        let run =
+            Run { plan: &plan, reader, options, workspace: &workspace, observer: &observer, clock: &clock, began, rules: &rules };
+        let done = self.apply(&run).await;
         progress.end();
-        Ok(if tell(ui, &receipt, options.rules.may_run(), report, words)? == Outcome::Done { asked } else { Outcome::Incomplete })
+        let done = done?;
+        Ok(if tell(ui, &done, options.rules.may_run(), report, words)? == Outcome::Done { asked } else { Outcome::Incomplete })
     }
 
     /// Nobody else may change the target between the plan and its end.
@@ -170,21 +179,107 @@ impl Apply {
         }
     }
 
-    async fn apply(
-        &self,
-        plan: &Plan,
-        reader: &Reader,
-        options: &restore::Options,
-        workspace: &Workspace,
-        observer: &Arc<dyn Observer>,
-    ) -> anyhow::Result<Receipt> {
+    /// Applies the plan, and keeps a record of it that is there before anything is written.
+    async fn apply(&self, run: &Run<'_>) -> anyhow::Result<Done> {
         let folder = self.state_folder()?;
-        let (source, target) = (&plan.source, &plan.target);
+        let (source, target) = (&run.plan.source, &run.plan.target);
         let mut journal = Journal::open(&folder, &target.workspace_id, &source.workspace_id, &source.digest)
             .with_context(|| format!("cannot open the journal in {}", folder.display()))?;
-        let bytes = BundleContents::new(reader, Spool::in_temp()?).editing(restore::editor(reader, options));
-        Ok(interruptible(HALF_DONE, import::run(plan, &bytes, workspace, &mut journal, observer)).await??)
+        let (rules, map) = run.rules;
+        let kept = journal.path().to_owned();
+        let facts = || Facts {
+            command: command(run.options.goal),
+            plan: run.plan,
+            rules: rules.clone(),
+            map: map.clone(),
+            began: run.began,
+            stages: run.clock.stages(),
+            journal: Some(&kept),
+        };
+        let records = folder.join("receipts");
+        let unkept = || format!("cannot keep a receipt in {}", records.display());
+        let keeper = Keeper::begin(&records, &target.workspace_id, &source.digest, run.began).with_context(unkept)?;
+        keeper.record(&records::record(&facts(), &End::UnderWay)).with_context(unkept)?;
+        let outcome = run.carry_out(&mut journal).await;
+        let record = records::record(&facts(), &end(&outcome));
+        let path = keeper.record(&record).and_then(|path| keeper.page(&record).map(|_| path)).with_context(unkept);
+        match outcome {
+            Ok((receipt, None)) => Ok(Done { receipt, path: path? }),
+            Ok((_, Some(ImportError::Stopped))) => anyhow::bail!("{HALF_DONE}; how far it came is in {}", path?.display()),
+            Ok((_, Some(error))) | Err(error) => Err(error.into()),
+        }
     }
+}
+
+/// What came of an import, and where its record is kept.
+#[derive(Serialize)]
+struct Done {
+    #[serde(flatten)]
+    receipt: Receipt,
+    #[serde(rename = "record")]
+    path: PathBuf,
+}
+
+/// What applying needs to know.
+struct Run<'a> {
+    plan: &'a Plan,
+    reader: &'a Reader,
+    options: &'a restore::Options,
+    workspace: &'a Workspace,
+    observer: &'a Arc<dyn Observer>,
+    clock: &'a Clock,
+    began: jiff::Timestamp,
+    /// The texts of rules and map file.
+    rules: &'a (Named, Option<Named>),
+}
+
+/// A receipt, with the reason if the import broke off; or the reason why nothing began.
+type Applied = Result<(Receipt, Option<ImportError>), ImportError>;
+
+impl Run<'_> {
+    /// Carries the plan out, until a person asks to stop.
+    async fn carry_out(&self, journal: &mut Journal) -> Applied {
+        let local = |error: std::io::Error| ImportError::Journal(error);
+        let spool = Spool::in_temp().map_err(local)?;
+        let bytes = BundleContents::new(self.reader, spool).editing(restore::editor(self.reader, self.options));
+        // Switches name nothing; and what cannot be looked for is no reason to leave the rest.
+        let looks = self.options.goal == Goal::Restore && self.plan.writes() > 0;
+        let marks = looks.then(|| restore::marks(self.reader, self.options, self.plan).ok()).flatten();
+        let stop = CancellationToken::new();
+        let options = import::Options { marks: marks.as_ref(), stop: Some(&stop) };
+        let running = import::run_with(self.plan, &bytes, self.workspace, journal, self.observer, options);
+        tokio::pin!(running);
+        tokio::select! {
+            done = &mut running => done,
+            signal = asked_to_stop() => {
+                signal.map_err(local)?;
+                stop.cancel();
+                running.await
+            }
+        }
+    }
+}
+
+fn command(goal: Goal) -> &'static str {
+    match goal {
+        Goal::Restore => "import",
+        Goal::Activate => "activate",
+        Goal::Deactivate => "deactivate",
+    }
+}
+
+/// The end of an import, as its record tells it.
+fn end(outcome: &Applied) -> End<'_> {
+    match outcome {
+        Ok((receipt, None)) => End::Over(receipt),
+        Ok((receipt, Some(error))) => End::Broken(Some(receipt), reason(error)),
+        Err(error) => End::Broken(None, reason(error)),
+    }
+}
+
+fn reason(error: &ImportError) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Asks on a thread of its own: a person who presses Ctrl-C instead of answering must not wait.
@@ -195,12 +290,14 @@ async fn asked(question: String) -> anyhow::Result<Option<bool>> {
 }
 
 /// The report comes last: should it fail, people have seen what was done.
-fn tell(ui: &mut Ui, receipt: &Receipt, may_run: bool, report: Option<Private>, words: &Words) -> anyhow::Result<Outcome> {
-    ui.value(receipt)?;
+fn tell(ui: &mut Ui, done: &Done, may_run: bool, report: Option<Private>, words: &Words) -> anyhow::Result<Outcome> {
+    let Done { receipt, path } = done;
+    ui.value(done)?;
     (words.receipt)(ui, receipt, may_run)?;
+    ui.line(format!("receipt: {}", path.display()))?;
     ui.flush()?;
     if let Some(report) = report {
-        report.write(&serde_json::to_string_pretty(receipt)?)?;
+        report.write(&serde_json::to_string_pretty(done)?)?;
     }
     Ok(if receipt.is_complete() { Outcome::Done } else { Outcome::Incomplete })
 }

@@ -32,6 +32,9 @@ pub struct Drill {
     /// Keep the bundle of the drill in this folder
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Keep the sealed receipt of the drill in this folder: JSON, and a page for people
+    #[arg(long, value_name = "DIR")]
+    evidence: Option<PathBuf>,
 }
 
 impl Drill {
@@ -44,7 +47,7 @@ impl Drill {
         let temporary = tempfile::tempdir()?;
         let folder = self.keep.unwrap_or_else(|| temporary.path().to_owned());
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        let options = Options { seed: self.seed, bundle: self.bundle, folder, latency: self.latency };
+        let options = Options { seed: self.seed, bundle: self.bundle, folder, latency: self.latency, evidence: self.evidence };
         let report = block_on(async { Ok(interruptible("interrupted", drill::run(&options, progress.clone())).await??) });
         progress.end();
         let report = report?;
@@ -68,10 +71,14 @@ fn tell(ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
         ui.line(format!("a second import would {write}"))?;
     }
     receipt::todos(ui, &report.receipt.todos)?;
+    receipt::seen(ui, &report.receipt)?;
     let stages: Vec<String> = report.stages.iter().map(|(stage, time)| format!("{stage} {:.2} s", time.as_secs_f64())).collect();
     ui.line(stages.join(" · "))?;
     let (read, written) = report.requests;
     ui.line(format!("bundle of {}, {read} requests to the source, {written} to the target", words::size(report.bytes)))?;
+    if let Some(evidence) = &report.evidence {
+        ui.line(format!("receipt: {}", evidence.display()))?;
+    }
     Ok(ui.line(if report.is_good() {
         "equal but for ids, inertness and the stamp; a second import changes nothing"
     } else {
@@ -105,6 +112,7 @@ fn to_json(report: &Report) -> Value {
         "comparison": report.comparison,
         "receipt": report.receipt,
         "again": report.again,
+        "evidence": report.evidence,
         "requests": { "source": report.requests.0, "target": report.requests.1 },
     })
 }

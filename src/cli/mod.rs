@@ -13,6 +13,7 @@ mod list;
 mod private;
 mod receipt;
 mod rules;
+mod sealed;
 mod show;
 mod signals;
 mod simulate;
@@ -108,6 +109,9 @@ enum Command {
     /// Unpack objects into a folder
     #[command(after_help = EXIT_CODES)]
     Extract(extract::Extract),
+    /// The sealed records of imports
+    #[command(after_help = EXIT_CODES)]
+    Receipt(sealed::Receipt),
     /// Rehearse a restore on embedded workspaces, timed and compared
     #[command(after_help = EXIT_CODES)]
     Drill(drill::Drill),
@@ -139,6 +143,7 @@ impl Cli {
             Command::List(command) => command.run(&mut ui),
             Command::Show(command) => command.run(&mut ui),
             Command::Extract(command) => command.run(&mut ui),
+            Command::Receipt(command) => command.run(&mut ui),
             Command::Drill(command) => command.run(&mut ui, quiet),
             Command::Simulate(command) => command.run(&mut ui),
             Command::Kinds(command) => command.run(&mut ui),

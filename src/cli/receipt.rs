@@ -1,12 +1,15 @@
 //! What came of an import, in words.
 
 use crate::ui::{Ui, words};
-use lifeboat::import::{Receipt, State};
-use lifeboat::plan::Todo;
+use lifeboat::import::{Receipt, State, Verified};
+use lifeboat::plan::{Difference, Todo, What};
 use std::collections::BTreeMap;
 
 /// So many objects of one line are named; JSON has all.
 const NAMED: usize = 5;
+
+/// So many objects that are not as meant are told, and so many marks of the source; JSON has all.
+const SHOWN: usize = 12;
 
 /// The report: per kind, then what went wrong, then what is left for people.
 pub fn show(ui: &mut Ui, receipt: &Receipt, may_run: bool) -> anyhow::Result<()> {
@@ -26,11 +29,53 @@ pub fn show(ui: &mut Ui, receipt: &Receipt, may_run: bool) -> anyhow::Result<()>
             words::count(inert as u64, "object")
         ))?;
     }
+    seen(ui, receipt)?;
     ui.line(format!("{} sent", words::count(receipt.requests.values().sum(), "request")))?;
     let part = if receipt.is_complete() { "" } else { " in part" };
     let state = if may_run { "as the rules say, some of it active" } else { "inert" };
     let see = if receipt.is_complete() { "" } else { ": see above" };
     Ok(ui.line(format!("restored{part}, {state}{see}"))?)
+}
+
+/// What the target showed of what was written.
+pub fn seen(ui: &mut Ui, receipt: &Receipt) -> anyhow::Result<()> {
+    let odd: Vec<_> = receipt.unverified().collect();
+    for (item, verified) in odd.iter().take(SHOWN) {
+        ui.line(format!("NOT AS MEANT {} {}: {}", item.source.kind, item.key, shown(verified)))?;
+    }
+    if odd.len() > SHOWN {
+        ui.line(format!("NOT AS MEANT and {} more: `--report FILE` has all", odd.len() - SHOWN))?;
+    }
+    let (all, yes) = (receipt.verified() + odd.len(), receipt.verified());
+    if all > 0 {
+        ui.line(format!("read back: {yes} of {} show as they were meant", words::count(all as u64, "written object")))?;
+    }
+    if !receipt.leaks.is_empty() {
+        let objects: std::collections::BTreeSet<_> = receipt.leaks.iter().map(|leak| &leak.object).collect();
+        let objects = words::count(objects.len() as u64, "written object");
+        ui.line(format!("left of the source: {} in {objects}, see above", words::count(receipt.leaks.len() as u64, "mark")))?;
+    }
+    Ok(())
+}
+
+fn shown(verified: &Verified) -> String {
+    match verified {
+        Verified::Yes => "as meant".to_owned(),
+        Verified::Differs(found) => {
+            let more = found.len().saturating_sub(3);
+            let told = found.iter().take(3).map(difference).collect::<Vec<_>>().join(", ");
+            if more > 0 { format!("{told} and {more} more") } else { told }
+        }
+        Verified::Absent => "it does not show".to_owned(),
+        Verified::Unread(reason) => format!("it could not be read back: {reason}"),
+    }
+}
+
+fn difference(one: &Difference) -> String {
+    let short = |value: &Option<serde_json::Value>| {
+        value.as_ref().map_or("nothing".to_owned(), |value| value.to_string().chars().take(80).collect())
+    };
+    format!("{} is {}, meant was {}", one.at, short(&one.have), short(&one.want))
 }
 
 /// What is not there, or not whole, and why.
@@ -58,12 +103,17 @@ pub fn todos(ui: &mut Ui, todos: &[Todo]) -> anyhow::Result<()> {
         return Ok(());
     }
     ui.line("left for you:")?;
-    for todo in todos {
+    let leaks = todos.iter().filter(|todo| todo.what == What::Leak);
+    let more = leaks.clone().count().saturating_sub(SHOWN);
+    for todo in todos.iter().filter(|todo| todo.what != What::Leak).chain(leaks.take(SHOWN)) {
         ui.line(format!("  - {}", todo.text))?;
         let names: Vec<&str> = todo.objects.iter().map(String::as_str).collect();
         if !names.is_empty() {
             ui.line(format!("      {}", some(&names)))?;
         }
+    }
+    if more > 0 {
+        ui.line(format!("  - and {more} more things of the source in what is written: JSON has all"))?;
     }
     Ok(())
 }

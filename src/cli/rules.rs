@@ -6,6 +6,7 @@ use crate::ui::{Ui, words};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use lifeboat::plan::{Change, Maps};
+use lifeboat::receipt::Named;
 use lifeboat::restore::{self, Contents};
 use lifeboat::rules::{Act, Applied, BUILT_IN, RuleSet, Rules as InForce, Sanitized};
 use serde_json::{Value, json};
@@ -69,6 +70,13 @@ pub fn rules(name: &str) -> anyhow::Result<RuleSet> {
         return Ok(set);
     }
     RuleSet::parse(&written(name)?).with_context(|| format!("in {name}"))
+}
+
+/// A rule set, and a map file besides, as receipts name them.
+pub fn sources(name: &str, map: Option<&Path>) -> anyhow::Result<(Named, Option<Named>)> {
+    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+    let map = map.map(|path| Ok::<_, anyhow::Error>(Named::new(&path.display().to_string(), &read(path)?))).transpose()?;
+    Ok((Named::new(name, &written(name)?), map))
 }
 
 /// A rule set as it is written.

@@ -231,7 +231,7 @@ pub async fn plan(
         Goal::Restore => plan::make(&sanitized, recorded, &inventory, maps, &source, &choices),
         goal => plan::switch(goal == Goal::Activate, &sanitized, recorded, &inventory, maps, &source, &choices),
     };
-    if plan.writes() > 0 {
+    if options.goal == Goal::Restore && plan.writes() > 0 {
         marks::tell(&marks::of(reader, &contents, rules.maps(), &plan), &mut plan);
     }
     plan.steps.extend(contents.unfit.into_iter().map(unfit_step).chain(left_out.into_iter().map(unwanted)));

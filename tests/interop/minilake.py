@@ -48,6 +48,11 @@ INERT = [
     Expected("job", "/trigger/pause_status", "a restored trigger is paused", lambda old, new: new == "PAUSED"),
     Expected("instance_pool", "/min_idle_instances", "a restored pool keeps no idle instances", lambda old, new: not new),
     Expected("global_init_script", "/enabled", "a restored script is disabled", lambda old, new: old is True and not new),
+] + [
+    # Here nobody is an admin.
+    Expected(f"permissions of {kind}", f"/user:{CALLER}", "a caller who is no admin keeps what lets it manage its restore",
+             lambda old, new: (old, new) == (None, "CAN_MANAGE"))
+    for kind in ("cluster", "instance_pool")
 ]
 
 # What minilake makes of a restore.

@@ -20,6 +20,7 @@ mod layers;
 mod lies;
 mod process;
 mod readme;
+mod receipts;
 mod rules;
 mod scale;
 mod simulator;

@@ -161,8 +161,8 @@ async fn an_import_may_be_killed_at_any_write_and_goes_on() {
     let more: Vec<_> = found.iter().filter(|(name, _)| !expected.contains_key(*name)).collect();
     assert!(differ.is_empty() && more.is_empty(), "differ: {differ:#?}, too many: {more:#?}");
     private(&target.path("state"), 0o700);
-    for entry in std::fs::read_dir(target.path("state")).unwrap() {
-        private(&entry.unwrap().path(), 0o600);
+    for entry in walkdir::WalkDir::new(target.path("state")).min_depth(1).into_iter().map(Result::unwrap) {
+        private(entry.path(), if entry.file_type().is_dir() { 0o700 } else { 0o600 });
     }
 }
 

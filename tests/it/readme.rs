@@ -93,6 +93,9 @@ fn plain(printed: &str, server: &Server) -> String {
     let size = regex::Regex::new(r"[0-9.]+ [KM]iB stored").unwrap();
     let requests = regex::Regex::new(r"(?m)^[0-9]+ requests sent\n").unwrap();
     let took = regex::Regex::new(r"\(1 try, [0-9.]+ s\)").unwrap();
+    let receipt = regex::Regex::new(r"(?m)^receipt: .*$").unwrap();
+    let kept = "receipt: ~/.local/state/lifeboat/receipts/2000000000000002-20260822T031500Z-c5b569a4.json";
+    let printed = receipt.replace_all(printed, kept);
     let text = printed.replace(&server.url(), "https://adb-1000000000000001.1.azuredatabricks.net");
     let text = digest.replace_all(&text, "c5b569a4…");
     let text = size.replace_all(&text, "… stored");
