@@ -127,6 +127,8 @@ struct Import<'a> {
     options: Options<'a>,
     /// What the target showed of each step that wrote something.
     verified: BTreeMap<usize, Verified>,
+    /// What the workspace turned out not to offer: documents of this kind, on objects of that one.
+    unavailable: BTreeSet<(&'a str, &'a str)>,
     /// Why nothing is begun any more: the workspace stopped letting us in.
     locked_out: Option<String>,
 }
@@ -156,7 +158,8 @@ impl<'a> Import<'a> {
     ) -> Self {
         let done = plan.steps.iter().map(|_| None).collect();
         let (known, todos, verified) = (Known::of(plan), Todos::with(&plan.todos), BTreeMap::new());
-        Self { plan, hands, journal, observer, known, done, todos, options, verified, locked_out: None }
+        let unavailable = BTreeSet::new();
+        Self { plan, hands, journal, observer, known, done, todos, options, verified, unavailable, locked_out: None }
     }
 
     /// Everything, unless somebody asks to stop.
@@ -268,6 +271,9 @@ impl<'a> Import<'a> {
         if let Some(reason) = &self.locked_out {
             return Some(Done::skipped(reason.clone()));
         }
+        if attachment(step).is_some_and(|pair| self.unavailable.contains(&pair)) {
+            return Some(not_offered(step));
+        }
         let missing = |need: &usize| Some((*need, self.done[*need].as_ref().filter(|done| !done.state.is_there())?));
         let (need, done) = step.needs.iter().find_map(missing)?;
         let root = done.root.unwrap_or(need);
@@ -288,6 +294,9 @@ impl<'a> Import<'a> {
             let id = done.target.as_ref().map(|target| links::text(&target.id));
             let (object, state) = (step.source.clone(), done.state.name().to_owned());
             self.journal.write(&Line::Outcome { object, state, id }).map_err(ImportError::Journal)?;
+        }
+        if done.unavailable {
+            self.unavailable.extend(attachment(step));
         }
         if done.locked_out {
             self.locked_out = Some("the workspace does not let us in any more".into());
@@ -366,6 +375,19 @@ impl Trouble {
     }
 }
 
+/// The kind of a document that hangs on another object, and the kind of that one.
+fn attachment(step: &Step) -> Option<(&str, &str)> {
+    Some((step.source.kind.as_str(), step.parent.as_ref()?.kind.as_str()))
+}
+
+/// Nothing is wrong with the object: a workspace of this tier has no such thing.
+fn not_offered(step: &Step) -> Done {
+    let title = |name: &str| kinds::by_name(name).map_or_else(|| name.to_owned(), |kind| kind.title.to_owned());
+    let (kind, on) = attachment(step).unwrap_or_default();
+    let reason = format!("the target does not offer {} of {}", title(kind), title(on));
+    Done { todos: vec![(What::NotRestored, reason.clone())], unavailable: true, ..Done::skipped(reason) }
+}
+
 fn api_trouble(error: &ApiError, ready: &Ready<'_>) -> Done {
     let reason = match error.hint() {
         Some(hint) => format!("{error}; {hint}"),
@@ -382,6 +404,7 @@ fn api_trouble(error: &ApiError, ready: &Ready<'_>) -> Done {
             let dead = ready.step.dead.join(", ");
             Done::pending(format!("refers to {dead}, which was gone at the source or is not in the target: {reason}"))
         }
+        ErrorKind::Unavailable if attachment(ready.step).is_some() => not_offered(ready.step),
         ErrorKind::Conflict if attached_later => Done::pending(reason),
         ErrorKind::Unauthenticated | ErrorKind::Login => Done { locked_out: true, ..Done::failed(reason) },
         _ => Done::failed(reason),

@@ -127,6 +127,8 @@ pub(super) struct Done {
     pub todos: Vec<(What, String)>,
     /// A limit was reached: worth another try at the end.
     pub quota: bool,
+    /// The workspace does not offer this for objects of that kind.
+    pub unavailable: bool,
     /// The workspace stopped letting us in.
     pub locked_out: bool,
     /// The step without which this one could not be, however far off.
@@ -148,6 +150,7 @@ impl Done {
             notes: Vec::new(),
             todos: Vec::new(),
             quota: false,
+            unavailable: false,
             locked_out: false,
             root: None,
             sent: None,

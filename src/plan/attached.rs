@@ -29,6 +29,10 @@ impl Planner<'_> {
             Ok(place) => place,
             Err(action) => return Draft::new(object, index, *action),
         };
+        if let Some(reason) = self.not_offered(object.kind(), place.kind) {
+            self.todos.add(What::NotRestored, reason.clone(), label(object));
+            return Draft::new(object, index, Action::Skip { reason });
+        }
         let mut draft = match &attached.write {
             Write::Never { todo } => self.draft_by_hand(index, &place, todo),
             Write::Whole { call, .. } => self.draft_whole(index, &place, call.method == "PUT"),
@@ -57,6 +61,13 @@ impl Planner<'_> {
             Fate::There(there, _) => Ok(Place { kind, index, there: Some(there.clone()) }),
             Fate::Coming => Ok(Place { kind, index, there: None }),
         }
+    }
+
+    /// Why the target takes no document of this kind for its objects of that one, if it told so.
+    fn not_offered(&self, kind: &Kind, on: &Kind) -> Option<String> {
+        let name = super::unavailable(kind.name, on.permissions.unwrap_or(on.name));
+        let missing = self.inventory.unavailable.contains(&name);
+        missing.then(|| format!("the target does not offer {} of {}", kind.title, on.title))
     }
 
     /// The value of a secret: never in a bundle; the vault's own, or a person's to set.

@@ -78,12 +78,18 @@ pub struct Inventory {
     pub target: Target,
     /// Its objects.
     pub objects: Vec<Object>,
-    /// Kinds that it does not offer.
+    /// What it does not offer, as [`unavailable`] names it.
     pub unavailable: Vec<String>,
     /// What it has and what could not be read: kind, and id or `*`.
     pub unread: Vec<(String, String)>,
     /// How the caller signs in, in words, if that is certainly not with Microsoft Entra ID.
     pub without_entra: Option<String>,
+}
+
+/// How an [`Inventory`] names a kind that a workspace does not offer, or offers for all but one type of object: a workspace
+/// may have permissions for folders and none for clusters.
+pub fn unavailable(kind: &str, of_type: &str) -> String {
+    if of_type.is_empty() { kind.to_owned() } else { format!("{kind}/{of_type}") }
 }
 
 /// Choices that a person makes.

@@ -335,7 +335,7 @@ fn inventory(workspace: &Workspace, identity: &Identity, gathered: Gathered) -> 
 pub struct Gathered {
     /// The objects.
     pub objects: Vec<Object>,
-    /// Kinds that the workspace does not offer.
+    /// What the workspace does not offer, as [`plan::unavailable`] names it.
     pub unavailable: Vec<String>,
     /// What is there and could not be read: kind, and id or `*`.
     pub unread: Vec<(String, String)>,
@@ -351,8 +351,8 @@ pub async fn gather(workspace: &Workspace, scope: &Scope, observer: &Arc<dyn Obs
         while let Some(one) = found.recv().await {
             match one {
                 Found::Object(object) => gathered.objects.push(without_bytes(*object)),
-                Found::Gap(gap) if gap.state == GapState::Unavailable && gap.path == "*" => {
-                    gathered.unavailable.push(gap.kind.to_owned());
+                Found::Gap(gap) if gap.state == GapState::Unavailable && gap.path.ends_with('*') => {
+                    gathered.unavailable.push(plan::unavailable(gap.kind, gap.path.trim_end_matches(['*', '/'])));
                 }
                 Found::Gap(gap) if gap.state == GapState::Missing => {
                     observer.event(&Event::Warning(format!(
