@@ -90,7 +90,7 @@ pub enum Action {
         /// The body.
         body: Value,
     },
-    /// The right answer, late by so many milliseconds.
+    /// The right answer, late by so many milliseconds; the work is done at once only where the fault comes after it.
     Delay(u64),
     /// The right answer without the listed things that hold this text: what was made a moment ago does not show yet.
     Hide(String),
@@ -288,6 +288,11 @@ impl Due {
         let segments: Vec<&str> = at.split('/').skip(1).collect();
         lose(&mut body, &segments);
         call.body = Bytes::from(body.to_string());
+    }
+
+    /// Whether the workspace does its work before anything else, even before a delay.
+    pub(super) fn runs_handler_first(&self) -> bool {
+        self.after
     }
 
     pub(super) fn runs_handler(&self) -> bool {

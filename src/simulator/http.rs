@@ -133,11 +133,12 @@ async fn serve(State(hub): State<Arc<Hub>>, ConnectInfo(switch): ConnectInfo<Swi
 }
 
 async fn faulty(hub: &Hub, call: &mut Call, due: Due, switch: &Switch) -> Response<Body> {
+    due.spoil_call(call);
+    let early = due.runs_handler_first().then(|| handled(hub, call));
     if let Some(delay) = due.delay() {
         tokio::time::sleep(delay).await;
     }
-    due.spoil_call(call);
-    let reply = if due.runs_handler() { Some(handled(hub, call)) } else { None };
+    let reply = early.or_else(|| due.runs_handler().then(|| handled(hub, call)));
     due.spoil(reply, switch)
 }
 

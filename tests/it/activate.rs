@@ -10,7 +10,7 @@ use lifeboat::simulator::{Seed, Server};
 use std::collections::BTreeSet;
 
 /// Every place in a workspace that starts or bills something: kind, name, pointer.
-async fn active(server: &Server) -> BTreeSet<(String, String, String)> {
+pub(super) async fn active(server: &Server) -> BTreeSet<(String, String, String)> {
     let mut active = BTreeSet::new();
     for object in everything(server).await {
         for change in sanitize(&Rules::standby(), &object).changes() {

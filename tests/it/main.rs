@@ -18,6 +18,7 @@ mod import;
 mod kills;
 mod layers;
 mod lies;
+mod peers;
 mod process;
 mod readme;
 mod receipts;
