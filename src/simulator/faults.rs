@@ -8,8 +8,10 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use xxhash_rust::xxh64::xxh64;
 
 /// The faults of one workspace. The first fault that fits a call and is due strikes.
 #[derive(Debug, Default)]
@@ -22,6 +24,8 @@ struct Planned {
     fault: Fault,
     seen: u64,
     struck: u64,
+    /// How often each call came, by its hash; only where chance decides.
+    came: HashMap<u64, u64>,
 }
 
 /// One fault: what it strikes and how. In JSON, as `POST /_simulator/faults` takes it, only `action` is required.
@@ -42,6 +46,12 @@ pub struct Fault {
     /// How many calls are struck from then on; 0 means all.
     #[serde(default = "one")]
     pub times: u64,
+    /// Strikes only so many in a hundred of those calls, as `draw` decides; 100 means all.
+    #[serde(default = "hundred")]
+    pub percent: u64,
+    /// The number from which it follows which calls are struck: the same call is struck at the same of its tries.
+    #[serde(default)]
+    pub draw: u64,
     /// Whether the workspace does its work before the fault strikes.
     #[serde(default)]
     pub after: bool,
@@ -140,6 +150,10 @@ fn one() -> u64 {
     1
 }
 
+fn hundred() -> u64 {
+    100
+}
+
 impl Faults {
     /// Begins a fault for calls like `POST /api/2.2/jobs/create`; `*` stands for any method, and inside the path for anything.
     pub fn on(&self, call: &str) -> FaultBuilder<'_> {
@@ -150,6 +164,8 @@ impl Faults {
             containing: None,
             nth: 1,
             times: 1,
+            percent: 100,
+            draw: 0,
             after: false,
             action: Action::Empty,
         };
@@ -158,7 +174,7 @@ impl Faults {
 
     /// Adds a fault.
     pub fn add(&self, fault: Fault) {
-        self.planned().push(Planned { fault, seen: 0, struck: 0 });
+        self.planned().push(Planned { fault, seen: 0, struck: 0, came: HashMap::new() });
     }
 
     /// Forgets all faults.
@@ -179,6 +195,9 @@ impl Faults {
     pub(super) fn due(&self, call: &Call) -> Option<Due> {
         let mut due = None;
         for planned in self.planned().iter_mut().filter(|planned| planned.fault.fits(call)) {
+            if !planned.is_drawn(call) {
+                continue;
+            }
             planned.seen += 1;
             let Fault { nth, times, .. } = planned.fault;
             if due.is_none() && planned.seen >= nth && (times == 0 || planned.seen - nth < times) {
@@ -188,6 +207,25 @@ impl Faults {
         }
         due
     }
+}
+
+impl Planned {
+    /// Whether chance lets a call be struck.
+    fn is_drawn(&mut self, call: &Call) -> bool {
+        let Fault { percent, draw, .. } = self.fault;
+        if percent >= 100 {
+            return true;
+        }
+        let hash = hash(call);
+        let came = self.came.entry(hash).or_default();
+        *came += 1;
+        xxh64(&[hash.to_le_bytes(), came.to_le_bytes()].concat(), draw) % 100 < percent
+    }
+}
+
+fn hash(call: &Call) -> u64 {
+    let text = format!("{} {} {:?}", call.method, call.path, call.query);
+    xxh64(&call.body, xxh64(text.as_bytes(), 0))
 }
 
 impl Fault {
@@ -233,6 +271,12 @@ impl FaultBuilder<'_> {
     /// Strikes only calls that hold this text: in the query, as `key=value` without encoding, or in the body.
     pub fn containing(mut self, text: &str) -> Self {
         self.fault.containing = Some(text.to_owned());
+        self
+    }
+
+    /// Strikes all the time, but only so many in a hundred calls; which, follows from a number.
+    pub fn percent(mut self, percent: u64, draw: u64) -> Self {
+        (self.fault.percent, self.fault.draw, self.fault.times) = (percent, draw, 0);
         self
     }
 
@@ -429,10 +473,8 @@ mod tests {
         assert_eq!(shown, json!({"jobs": [{"n": "old"}], "has_more": false}));
     }
 
-    #[test]
-    fn strikes_the_second_and_third_call_only() {
-        let faults = Faults::default();
-        let call = |method: &str| Call {
+    fn call(method: &str) -> Call {
+        Call {
             method: method.into(),
             path: "/ab".into(),
             query: vec![("path".into(), "/x y".into())],
@@ -440,7 +482,24 @@ mod tests {
             body: Bytes::new(),
             form: Vec::new(),
             caller: String::new(),
+        }
+    }
+
+    #[test]
+    fn chance_strikes_its_share_and_the_same_calls_again() {
+        let struck = |draw| {
+            let faults = Faults::default();
+            faults.on("*").percent(10, draw).status(503);
+            (0..1000).map(|_| faults.due(&call("GET")).is_some()).collect::<Vec<_>>()
         };
+        let count = struck(1).iter().filter(|struck| **struck).count();
+        assert!((60..140).contains(&count), "{count}");
+        assert!(struck(1) == struck(1) && struck(1) != struck(2));
+    }
+
+    #[test]
+    fn strikes_the_second_and_third_call_only() {
+        let faults = Faults::default();
         faults.on("GET /a*").containing("path=/x y").nth(2).times(2).status(503);
         let struck: Vec<_> = (0..5).map(|_| faults.due(&call("GET")).is_some()).collect();
         assert_eq!(struck, [false, true, true, false, false]);

@@ -19,14 +19,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What an import that nobody disturbed leaves behind, and how many requests it needs.
-struct Calm {
-    source: Vec<Object>,
-    left: Left,
+pub(super) struct Calm {
+    pub(super) source: Vec<Object>,
+    pub(super) left: Left,
     requests: u64,
 }
 
 /// A target as far as two imports must leave the same: names with their numbers, differences from the source, what is active.
-struct Left {
+pub(super) struct Left {
     names: BTreeMap<&'static str, BTreeMap<String, u64>>,
     differences: Vec<(String, String)>,
     active: Vec<String>,
@@ -34,7 +34,7 @@ struct Left {
 
 impl Left {
     /// What is not as after an import that nobody disturbed.
-    fn faults(&self, calm: &Self) -> Vec<String> {
+    pub(super) fn faults(&self, calm: &Self) -> Vec<String> {
         let names = calm.names.keys().filter(|kind| self.names[*kind] != calm.names[*kind]);
         let names = names.map(|kind| format!("{kind}: {:?} for {:?}", self.names[kind], calm.names[kind]));
         let more = self.differences.iter().filter(|one| !calm.differences.contains(one)).map(|one| format!("{one:?}"));
@@ -42,7 +42,7 @@ impl Left {
     }
 }
 
-async fn left(source: &[Object], target: &Server) -> Left {
+pub(super) async fn left(source: &[Object], target: &Server) -> Left {
     // A second look, since what is stopped takes a moment.
     everything(target).await;
     let objects = everything(target).await;
@@ -67,7 +67,7 @@ fn is_active(object: &Object) -> bool {
     active || document.to_string().contains("UNPAUSED")
 }
 
-async fn calm(bundled: &Bundled) -> Calm {
+pub(super) async fn calm(bundled: &Bundled) -> Calm {
     let source = everything(&start(Seed::Sample, SOURCE).await).await;
     let target = start(Seed::Prepared, TARGET).await;
     let planned = prepare(bundled, &target, &options()).await;
@@ -86,6 +86,8 @@ fn silence(target: &Server, nth: u64, done: bool) {
         containing: None,
         nth,
         times,
+        percent: 100,
+        draw: 0,
         after,
         action,
     };
@@ -186,6 +188,8 @@ async fn a_bad_line_doubles_nothing_and_the_next_import_mends_what_it_broke() {
             containing: None,
             nth: 2 + 5 * number,
             times: 1,
+            percent: 100,
+            draw: 0,
             after,
             action,
         });

@@ -25,5 +25,6 @@ mod receipts;
 mod rules;
 mod scale;
 mod simulator;
+mod storm;
 mod survey;
 mod writer;
