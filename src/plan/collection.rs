@@ -134,7 +134,7 @@ impl Planner<'_> {
                 .note("a default policy without overrides");
         }
         let mut body = as_active_as(&resolved.body, resolved.off.iter().chain(&resolved.stopped), actual);
-        let differences = equal(object.kind(), &body, actual);
+        let differences = self.differences(object.kind(), &body, actual);
         let (fixed, open): (Vec<Difference>, Vec<Difference>) = differences.into_iter().partition(|one| one.fixed);
         let mut draft = Draft::new(object, index, Action::Unchanged { target: Some(there.clone()) });
         // Not what a person switched on here, knowing who runs it.

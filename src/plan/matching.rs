@@ -5,7 +5,7 @@ use super::notes::What;
 use super::{Found, Planner, paths};
 use crate::kinds::{self, Collection, Kind, Shape, Tree, Update};
 use crate::object::Object;
-use crate::rules::{Sanitized, comparable, equal};
+use crate::rules::{Sanitized, comparable};
 use serde_json::{Value, json};
 
 /// What becomes of an object of the bundle.
@@ -195,7 +195,7 @@ impl Planner<'_> {
         let wanted = self.resolve(index);
         let actual = comparable(there);
         let body = super::collection::as_active_as(&wanted.body, wanted.off.iter().chain(&wanted.stopped), &actual);
-        wanted.links.is_empty() && equal(object.kind(), &body, &actual).is_empty()
+        wanted.links.is_empty() && self.differences(object.kind(), &body, &actual).is_empty()
     }
 
     fn match_tree(&self, object: &Sanitized, tree: Tree) -> Fate {

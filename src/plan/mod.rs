@@ -8,6 +8,7 @@ mod attached;
 mod caller;
 mod collection;
 mod drift;
+mod governed;
 mod held;
 mod homes;
 mod index;

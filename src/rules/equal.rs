@@ -24,8 +24,23 @@ pub struct Difference {
     pub fixed: bool,
 }
 
-/// Where an existing object differs from what is wanted; both are bodies as [`super::project`] makes them.
+/// Where an existing object differs from what is wanted; both are bodies as [`super::project`] makes them. Whatever a cluster
+/// has that nobody asked for, its policy may have filled in.
 pub fn equal(kind: &'static Kind, wanted: &Map<String, Value>, actual: &Map<String, Value>) -> Vec<Difference> {
+    equal_under(kind, wanted, actual, &|_, _| true)
+}
+
+/// Whether one of these policies may have filled in an attribute such as `spark_conf.a.b`: ids as the two bodies say, and
+/// the name as a definition writes it.
+pub(crate) type Fills<'a> = dyn Fn([&str; 2], &str) -> bool + 'a;
+
+/// The same, by somebody who knows the policies.
+pub(crate) fn equal_under(
+    kind: &'static Kind,
+    wanted: &Map<String, Value>,
+    actual: &Map<String, Value>,
+    fills: &Fills<'_>,
+) -> Vec<Difference> {
     let mut want = Value::Object(wanted.clone());
     let mut have = Value::Object(actual.clone());
     for side in [&mut want, &mut have] {
@@ -33,7 +48,8 @@ pub fn equal(kind: &'static Kind, wanted: &Map<String, Value>, actual: &Map<Stri
     }
     let defaults = drop_defaults(kind, &mut want, &mut have);
     let mut found = Vec::new();
-    compare(Some(&want), Some(&have), &mut At { path: String::new(), policy: false }, &defaults, &mut found);
+    let mut at = At { path: String::new(), policy: None, fills };
+    compare(Some(&want), Some(&have), &mut at, &defaults, &mut found);
     found.retain(|one| class_of(kind, &one.at) != Some(Class::WriteOnly));
     for one in &mut found {
         one.fixed = class_of(kind, &one.at) == Some(Class::FixedAtCreate);
@@ -166,17 +182,33 @@ fn drop_unasked(want: &Value, have: &mut Value, at: &str) {
 }
 
 /// Where a comparison stands.
-struct At {
+struct At<'a> {
     path: String,
-    /// Inside a cluster that a policy governs: the policy fills in what nobody asked for.
-    policy: bool,
+    /// Inside a cluster that a policy governs: where the cluster begins, and the policies that both sides name.
+    policy: Option<(usize, [String; 2])>,
+    fills: &'a Fills<'a>,
 }
 
-fn compare(want: Option<&Value>, have: Option<&Value>, at: &mut At, loud: &[String], found: &mut Vec<Difference>) {
+impl At<'_> {
+    /// Whether a policy may have filled in what stands here.
+    fn is_filled(&self) -> bool {
+        let Some((start, [want, have])) = &self.policy else { return false };
+        let attribute = self.path[*start..].split('/').skip(1).map(pointer::unescape).collect::<Vec<_>>().join(".");
+        (self.fills)([want, have], &attribute)
+    }
+
+    /// The policies of a cluster that begins here.
+    fn governed(&self, want: &Map<String, Value>, have: &Map<String, Value>) -> Option<(usize, [String; 2])> {
+        let id = |side: &Map<String, Value>| side.get("policy_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        (!id(want).is_empty()).then(|| (self.path.len(), [id(want), id(have)]))
+    }
+}
+
+fn compare(want: Option<&Value>, have: Option<&Value>, at: &mut At<'_>, loud: &[String], found: &mut Vec<Difference>) {
     match (want, have) {
         (Some(Value::Object(want)), Some(Value::Object(have))) => {
-            let outside = at.policy;
-            at.policy |= want.get("policy_id").is_some_and(|policy| !blank(policy));
+            let outside = at.policy.clone();
+            at.policy = at.governed(want, have).or_else(|| outside.clone());
             let more = have.keys().filter(|name| !want.contains_key(*name));
             for name in want.keys().chain(more) {
                 below(at, &pointer::escape(name), |at| compare(want.get(name), have.get(name), at, loud, found));
@@ -189,7 +221,12 @@ fn compare(want: Option<&Value>, have: Option<&Value>, at: &mut At, loud: &[Stri
             }
         }
         (Some(want), Some(have)) if want == have => {}
-        (None, Some(_)) if at.policy => {}
+        (None, Some(Value::Object(have))) if at.policy.is_some() => {
+            for (name, have) in have {
+                below(at, &pointer::escape(name), |at| compare(None, Some(have), at, loud, found));
+            }
+        }
+        (None, Some(_)) if at.is_filled() => {}
         _ if means_nothing(want, &at.path, loud) && means_nothing(have, &at.path, loud) => {}
         _ => found.push(Difference { at: at.path.clone(), want: want.cloned(), have: have.cloned(), fixed: false }),
     }
@@ -207,7 +244,7 @@ fn matches(pattern: &str, at: &str) -> bool {
     pattern.len() == at.len() && pattern.iter().zip(at).all(|(pattern, segment)| *pattern == "*" || *pattern == segment)
 }
 
-fn below(at: &mut At, segment: &str, then: impl FnOnce(&mut At)) {
+fn below(at: &mut At<'_>, segment: &str, then: impl FnOnce(&mut At<'_>)) {
     let length = at.path.len();
     at.path.push('/');
     at.path.push_str(segment);
@@ -270,6 +307,17 @@ mod tests {
             ["/spark_conf"]
         );
         assert_eq!(differ("cluster", &json!({"num_workers": 2, "policy_id": "p"}), &have), ["/num_workers"]);
+    }
+
+    #[test]
+    fn what_no_policy_filled_in_is_a_difference() {
+        let map = |value: Value| value.as_object().cloned().expect("an object");
+        let have =
+            json!({"num_workers": 1, "policy_id": "p", "custom_tags": {"cost": "1", "mine": "2"}, "spark_conf": {"a.b": "c"}});
+        let fills = |ids: [&str; 2], name: &str| ids == ["p", "p"] && ["custom_tags.cost", "spark_conf.a.b"].contains(&name);
+        let kind = by_name("cluster").expect("kind exists");
+        let found = equal_under(kind, &map(json!({"num_workers": 1, "policy_id": "p"})), &map(have), &fills);
+        assert_eq!(found.iter().map(|one| one.at.as_str()).collect::<Vec<_>>(), ["/custom_tags/mine"]);
     }
 
     #[test]

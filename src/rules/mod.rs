@@ -28,7 +28,7 @@ mod file_tests;
 pub use apply::{Applied, Code, LeftOut, Remark, Rewriter, Tally};
 
 pub use equal::{Difference, equal};
-pub(crate) use equal::{blank, canonical};
+pub(crate) use equal::{blank, canonical, equal_under};
 pub use maps::{Maps, MapsError};
 pub(crate) use project::remove_exactly;
 pub use project::{below_body, project};
