@@ -18,6 +18,7 @@ mod import;
 mod kills;
 mod layers;
 mod lies;
+mod meddled;
 mod peers;
 mod process;
 mod readme;
