@@ -12,10 +12,10 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// How often a create is tried when its answers get lost.
-const TRIES: u32 = 3;
+pub(super) const TRIES: u32 = 6;
 
 /// A workspace may need a moment until a listing shows what was made.
-const MOMENT: Duration = Duration::from_millis(300);
+pub(super) const MOMENT: Duration = Duration::from_millis(300);
 
 /// Members that one change of a group may carry.
 const MEMBERS_AT_ONCE: usize = 100;

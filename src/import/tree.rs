@@ -1,5 +1,6 @@
 //! Makes what has a path: folders, notebooks, files, Git folders.
 
+use super::collection::{MOMENT, TRIES};
 use super::links::text;
 use super::receipt::{Done, State};
 use super::send::is_ambiguous;
@@ -71,13 +72,19 @@ impl Hands<'_> {
         body.shift_remove("branch");
         body.insert("path".into(), json!(ready.path));
         let request = Request::post(ready.kind.name, "/api/2.0/repos", Value::Object(body));
-        match self.workspace.call(&request).await {
-            Ok(answer) => Ok(at(&ready.path, answer.get("id"))),
-            Err(error) if is_ambiguous(&error) => match self.status(ready, &ready.path).await? {
-                Some(status) => Ok(at(&ready.path, status.get("object_id"))),
-                None => Ok(at(&ready.path, self.workspace.call(&request).await?.get("id"))),
-            },
-            Err(error) => Err(error.into()),
+        let mut attempt = 1;
+        loop {
+            match self.workspace.call(&request).await {
+                Ok(answer) => return Ok(at(&ready.path, answer.get("id"))),
+                Err(error) if is_ambiguous(&error) && attempt < TRIES => {
+                    tokio::time::sleep(MOMENT * attempt).await;
+                    if let Some(status) = self.status(ready, &ready.path).await? {
+                        return Ok(at(&ready.path, status.get("object_id")));
+                    }
+                    attempt += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
