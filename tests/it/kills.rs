@@ -1,11 +1,12 @@
 //! An import dies at any request, before or after the workspace did what was asked, and is run again: with the journal of
 //! the first, or from another machine that knows nothing of it. In the end all is as if nothing had happened, and inert.
 //!
-//! A few requests, always the same, unless `LIFEBOAT_SWEEP` says how many, spread evenly; `LIFEBOAT_SWEEP=all` takes every one
-//! in all four ways.
+//! A few requests, always the same, spread evenly, unless [`crate::sweep`] asks for more: `each` kills at every request, and
+//! `all` at every request in all four ways.
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 use crate::import::{Bundled, SOURCE, TARGET, apply, bundle_of, connect, everything, ids, options, prepare, silent, start};
+use crate::sweep;
 use lifeboat::bundle::Reader;
 use lifeboat::compare;
 use lifeboat::import::{self, BundleContents};
@@ -16,6 +17,7 @@ use lifeboat::spool::Spool;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What an import that nobody disturbed leaves behind, and how many requests it needs.
@@ -95,10 +97,10 @@ fn silence(target: &Server, nth: u64, done: bool) {
     target.faults().add(fault(nth + 1, 0, false, Action::Delay(3_600_000)));
 }
 
-async fn die_at(bundled: &Bundled, target: &Server, nth: u64, done: bool, state: &Path) {
+async fn die_at(bundled: &Bundled, target: &Server, point: Point, state: &Path) {
     let planned = prepare(bundled, target, &options()).await;
     let mut journal = Journal::open(state, TARGET, SOURCE, &planned.source.digest).unwrap();
-    silence(target, nth, done);
+    silence(target, point.request, point.done);
     let (workspace, bundle) = (connect(target), bundled.path.clone());
     let running = tokio::spawn(async move {
         let reader = Reader::open(&bundle).unwrap();
@@ -114,11 +116,11 @@ async fn die_at(bundled: &Bundled, target: &Server, nth: u64, done: bool, state:
 }
 
 /// What is wrong after an import that died at this request, and the one that went on.
-async fn dies_and_goes_on(calm: &Calm, bundled: &Bundled, nth: u64, done: bool, remember: bool) -> Vec<String> {
+async fn dies_and_goes_on(calm: &Calm, bundled: &Bundled, point: Point) -> Vec<String> {
     let target = start(Seed::Prepared, TARGET).await;
     let state = tempfile::tempdir().unwrap();
-    die_at(bundled, &target, nth, done, state.path()).await;
-    let journals: Option<PathBuf> = remember.then(|| state.path().to_owned());
+    die_at(bundled, &target, point, state.path()).await;
+    let journals: Option<PathBuf> = point.journal.then(|| state.path().to_owned());
     let options = lifeboat::restore::Options { journals, ..options() };
     let planned = prepare(bundled, &target, &options).await;
     let receipt = apply(bundled, &planned, &target, &mut Journal::none()).await;
@@ -130,34 +132,35 @@ async fn dies_and_goes_on(calm: &Calm, bundled: &Bundled, nth: u64, done: bool, 
     faults
 }
 
-/// Request, done or not, with the journal or without: a few of each, or as the environment says.
-fn points(requests: u64) -> Vec<(u64, bool, bool)> {
+/// A request, whether it is still done, and whether the journal is there afterwards.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    request: u64,
+    done: bool,
+    journal: bool,
+}
+
+/// A few of each way, or as is asked.
+fn points(requests: u64) -> Vec<Point> {
     let ways = [(true, true), (true, false), (false, true), (false, false)];
-    let all = (1..=requests).flat_map(|nth| ways.map(|(done, remember)| (nth, done, remember)));
-    match std::env::var("LIFEBOAT_SWEEP").as_deref() {
-        Ok("all") => all.collect(),
-        wanted => {
-            let wanted = wanted.unwrap_or_default().parse().unwrap_or(8).clamp(1, requests);
-            (0..wanted)
-                .zip(ways.into_iter().cycle())
-                .map(|(at, (done, remember))| (1 + at * requests / wanted, done, remember))
-                .collect()
-        }
+    let point = |request, (done, journal)| Point { request, done, journal };
+    if sweep::asked() == "all" {
+        return (1..=requests).flat_map(|request| ways.map(|way| point(request, way))).collect();
     }
+    let wanted = sweep::count(8, requests);
+    (0..wanted).zip(ways.into_iter().cycle()).map(|(at, way)| point(1 + at * requests / wanted, way)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_dies_at_any_request_goes_on_and_leaves_nothing_running() {
-    let bundled = bundle_of(Seed::Sample).await;
-    let calm = calm(&bundled).await;
+    let bundled = Arc::new(bundle_of(Seed::Sample).await);
+    let calm = Arc::new(calm(&bundled).await);
     assert!(calm.left.active.is_empty(), "{:?}", calm.left.active);
-    let mut wrong = Vec::new();
-    for (nth, done, remember) in points(calm.requests) {
-        let faults = dies_and_goes_on(&calm, &bundled, nth, done, remember).await;
-        let case = format!("request {nth} of {}, done: {done}, journal: {remember}", calm.requests);
-        wrong.extend((!faults.is_empty()).then(|| format!("{case}: {faults:#?}")));
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    sweep::run(points(calm.requests), |point| {
+        let (calm, bundled) = (calm.clone(), bundled.clone());
+        async move { dies_and_goes_on(&calm, &bundled, point).await }
+    })
+    .await;
 }
 
 /// What becomes of a request on a bad line: done and the answer lost, or turned away with a word about when to come again.

@@ -28,4 +28,5 @@ mod scale;
 mod simulator;
 mod storm;
 mod survey;
+mod sweep;
 mod writer;

@@ -2,12 +2,14 @@
 //! object and field by field, and carrying it out makes all equal again.
 //!
 //! What is deleted and what is changed follows from a number. What the plan must say follows from what the workspace shows
-//! before and after, not from what the planner thinks. Two numbers, unless `LIFEBOAT_SWEEP` says how many; `all` takes fifty.
+//! before and after, not from what the planner thinks. Two numbers, unless [`crate::sweep`] asks for more: of fifty.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 mod hands;
 
 use crate::import::{Bundled, SOURCE, TARGET, apply, bundle_of, everything, options, prepare, start};
 use crate::kills::{Calm, calm, left};
+use crate::sweep;
 use hands::Hands;
 use lifeboat::import::{Item, Receipt, State};
 use lifeboat::journal::Journal;
@@ -18,6 +20,7 @@ use lifeboat::restore;
 use lifeboat::simulator::{Seed, Server};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use xxhash_rust::xxh64::xxh64;
 
 /// Numbers that follow from a number.
@@ -364,16 +367,11 @@ async fn round(calm: &Calm, bundled: &Bundled, seed: u64) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_for_a_target_that_people_changed_is_right_field_by_field() {
-    let rounds = match std::env::var("LIFEBOAT_SWEEP").as_deref() {
-        Ok("all") => 50,
-        wanted => wanted.unwrap_or_default().parse().unwrap_or(2),
-    };
-    let bundled = bundle_of(Seed::Sample).await;
-    let calm = calm(&bundled).await;
-    let mut wrong = Vec::new();
-    for seed in 0..rounds {
-        let found = round(&calm, &bundled, seed).await;
-        wrong.extend((!found.is_empty()).then(|| format!("seed {seed}: {}", found.join("\n"))));
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let bundled = Arc::new(bundle_of(Seed::Sample).await);
+    let calm = Arc::new(calm(&bundled).await);
+    sweep::run(0..sweep::count(2, 50), |seed| {
+        let (calm, bundled) = (calm.clone(), bundled.clone());
+        async move { round(&calm, &bundled, seed).await }
+    })
+    .await;
 }

@@ -1,4 +1,5 @@
 //! What other tools for the same task did wrong on an import, each defect with a test of its name.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 mod identity;
 mod limits;
@@ -121,7 +122,7 @@ fn job(name: &str) -> Value {
     json!({ "name": name, "tasks": [task("main")] })
 }
 
-fn with(mut body: Value, more: Value) -> Value {
+fn with(mut body: Value, more: &Value) -> Value {
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body
 }

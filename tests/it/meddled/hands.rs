@@ -1,4 +1,5 @@
 //! What people do in a workspace by hand: they delete things, and change a field here and there.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 use super::{Dice, grants};
 use crate::import::connect;

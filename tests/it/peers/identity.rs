@@ -1,4 +1,5 @@
 //! What is the same object as what: after lost answers, kills, under names that repeat, from two sources.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 use super::*;
 use lifeboat::bundle::Reader;

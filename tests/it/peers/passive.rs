@@ -1,4 +1,5 @@
 //! What starts by itself, who owns it, and how much of it arrives.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 use super::*;
 use crate::activate::active;
@@ -19,7 +20,7 @@ async fn a_job_of_250_tasks_was_cut_off_after_the_first_page() {
     let (mut found, mut pages, mut token) = (BTreeSet::new(), 0, String::new());
     loop {
         let query: [(&str, &str); 2] = [("job_id", &id), ("page_token", &token)];
-        let page = get(&pair.target, "/api/2.2/jobs/get", &query[..1 + usize::from(pages > 0)]).await;
+        let page = get(&pair.target, "/api/2.2/jobs/get", &query[..=usize::from(pages > 0)]).await;
         found.extend(page["settings"]["tasks"].as_array().unwrap().iter().map(|task| text(&task["task_key"])));
         pages += 1;
         match page["next_page_token"].as_str() {
@@ -35,14 +36,11 @@ fn starters(status: Option<&str>) -> Vec<(&'static str, Value)> {
     let status = status.map_or_else(|| json!({}), |status| json!({ "pause_status": status }));
     let url = "/Volumes/energy/raw/landing/";
     vec![
-        ("files", json!({ "trigger": with(json!({ "file_arrival": { "url": url } }), status.clone()) })),
-        (
-            "tables",
-            json!({ "trigger": with(json!({ "table_update": { "table_names": ["energy.raw.readings"] } }), status.clone()) }),
-        ),
-        ("periodic", json!({ "trigger": with(json!({ "periodic": { "interval": 1, "unit": "DAYS" } }), status.clone()) })),
+        ("files", json!({ "trigger": with(json!({ "file_arrival": { "url": url } }), &status) })),
+        ("tables", json!({ "trigger": with(json!({ "table_update": { "table_names": ["energy.raw.readings"] } }), &status) })),
+        ("periodic", json!({ "trigger": with(json!({ "periodic": { "interval": 1, "unit": "DAYS" } }), &status) })),
         ("stream", json!({ "continuous": status.clone() })),
-        ("cron", json!({ "schedule": with(json!({ "quartz_cron_expression": "0 0 2 * * ?", "timezone_id": "UTC" }), status) })),
+        ("cron", json!({ "schedule": with(json!({ "quartz_cron_expression": "0 0 2 * * ?", "timezone_id": "UTC" }), &status) })),
     ]
 }
 
@@ -58,7 +56,7 @@ async fn triggers_stayed_live_and_the_cutover_woke_what_had_been_asleep() {
     let pair = pair_of(live_pipeline(), Seed::Empty).await;
     for (state, status) in [("on", Some("UNPAUSED")), ("off", Some("PAUSED")), ("implied", None)] {
         for (name, starter) in starters(status) {
-            make_job(&pair.source, with(job(&format!("{name} {state}")), starter)).await;
+            make_job(&pair.source, with(job(&format!("{name} {state}")), &starter)).await;
         }
     }
     let receipt = pair.restore().await;

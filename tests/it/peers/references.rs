@@ -90,7 +90,7 @@ async fn a_secret_that_is_no_ascii_text_stopped_everything() {
     let pair = pair().await;
     post(&pair.source, "/api/2.0/secrets/scopes/create", json!({ "scope": "odd" })).await;
     for (key, value) in values() {
-        post(&pair.source, "/api/2.0/secrets/put", with(json!({ "scope": "odd", "key": key }), value)).await;
+        post(&pair.source, "/api/2.0/secrets/put", with(json!({ "scope": "odd", "key": key }), &value)).await;
     }
     let receipt = pair.restore().await;
     let waiting: Vec<&str> = receipt
@@ -103,7 +103,7 @@ async fn a_secret_that_is_no_ascii_text_stopped_everything() {
     let todo = receipt.todos.iter().find(|todo| todo.what == What::SecretValue).unwrap();
     assert_eq!(todo.objects.len(), 4, "and a person is told of each: {todo:?}");
     assert!(!serde_json::to_string(&receipt).unwrap().contains("CANARY"));
-    post(&pair.target, "/api/2.0/secrets/put", with(json!({ "scope": "odd", "key": "binary" }), values()[2].1.clone())).await;
+    post(&pair.target, "/api/2.0/secrets/put", with(json!({ "scope": "odd", "key": "binary" }), &values()[2].1)).await;
     let later = pair.restore().await;
     assert_eq!(
         (later.counts["secret"]["unchanged"], later.counts["secret"]["pending"]),
