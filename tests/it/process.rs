@@ -140,7 +140,7 @@ async fn an_import_may_be_killed_at_any_write_and_goes_on() {
     while killed < KILLS {
         let before = target.server.writes();
         let mut child = target.command(&arguments).spawn().unwrap();
-        let point = before + next(&mut state, 14);
+        let point = before + next(&mut state, 9);
         if !until(&mut child, || target.server.writes(), point).await {
             break;
         }
