@@ -119,7 +119,8 @@ mod tests {
 
     fn queue(steps: Vec<Step>) -> Queue {
         let all = (0..steps.len()).collect();
-        let plan = Plan { format: FORMAT, source: Source::default(), target: Target::default(), steps, todos: vec![] };
+        let plan =
+            Plan { format: FORMAT, source: Source::default(), target: Target::default(), steps, todos: vec![], dangling: vec![] };
         Queue::new(&plan, &all)
     }
 

@@ -37,6 +37,7 @@ pub(crate) use refs::fill_link;
 pub use switch::{has_switches, switch};
 pub use wanted::wanted;
 
+use crate::kinds::Gone;
 use crate::object::{Object, Selection, SourceId};
 use crate::rules::Sanitized;
 use index::{Bundle, Present};
@@ -133,6 +134,28 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What a person has to do, known before anything is written.
     pub todos: Vec<Todo>,
+    /// The references among the todos, one by one. Not saved.
+    #[serde(skip)]
+    pub dangling: Vec<Dangling>,
+}
+
+/// A reference that leads nowhere in the target, or a secret that nobody has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dangling {
+    /// Who refers.
+    pub source: SourceId,
+    /// The same as todos name it.
+    pub label: String,
+    /// Exact place below the body; nothing for what stands inside texts.
+    pub at: Option<String>,
+    /// Kinds that it may be.
+    pub to: Vec<&'static str>,
+    /// The id, name or path that stands there.
+    pub value: String,
+    /// What is done with it.
+    pub gone: Gone,
+    /// The sentence of the todo.
+    pub text: String,
 }
 
 /// One step: an object, or the second half of one.
@@ -454,6 +477,7 @@ struct Planner<'a> {
     /// What becomes of each object of the bundle, by its index.
     fates: Vec<Fate>,
     todos: Todos,
+    dangling: Vec<Dangling>,
 }
 
 impl<'a> Planner<'a> {
@@ -475,12 +499,13 @@ impl<'a> Planner<'a> {
             same_workspace: !source.workspace_id.is_empty() && source.workspace_id == inventory.target.workspace_id,
             fates: Vec::new(),
             todos: Todos::default(),
+            dangling: Vec::new(),
         }
     }
 
     fn plan(mut self, steps: Vec<Step>) -> Plan {
         let (source, target) = (self.source.clone(), self.inventory.target.clone());
-        Plan { format: FORMAT, source, target, steps, todos: self.todos.finish() }
+        Plan { format: FORMAT, source, target, steps, todos: self.todos.finish(), dangling: self.dangling }
     }
 }
 

@@ -4,7 +4,7 @@ use super::collection::{fixed_fields, label};
 use super::matching::{Fate, is_principal};
 use super::notes::What;
 use super::refs::{Resolved, STORAGE};
-use super::{Draft, Found, Planner};
+use super::{Dangling, Draft, Found, Planner};
 use crate::kinds::{Gone, Kind};
 use crate::rules::{Rules, Sanitized, sanitize};
 use serde_json::{Map, Value};
@@ -68,11 +68,14 @@ impl Planner<'_> {
                 dead.to.join(" or "),
                 dead.value
             );
+            self.dangling
+                .push(Dangling { at: Some(dead.at.clone()), ..dangling(object, dead.to, &dead.value, dead.gone, &text) });
             self.todos.add(what, text, label(object));
         }
         self.tell_elsewhere(object, resolved);
         for secret in &resolved.secrets {
             let text = format!("the secret {secret} is named, and neither the bundle nor the target has it");
+            self.dangling.push(dangling(object, &["secret"], secret, Gone::Keep, &text));
             self.todos.add(What::SecretValue, text, label(object));
         }
     }
@@ -125,6 +128,11 @@ impl Planner<'_> {
             self.todos.add(What::RedactedField, text, label(object));
         }
     }
+}
+
+fn dangling(object: &Sanitized, to: &[&'static str], value: &str, gone: Gone, text: &str) -> Dangling {
+    let (label, value, text) = (label(object), value.to_owned(), text.to_owned());
+    Dangling { source: object.source(), label, at: None, to: to.to_vec(), value, gone, text }
 }
 
 /// Every text in a value, with its pointer.

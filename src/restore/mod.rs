@@ -196,46 +196,99 @@ pub async fn plan(
     options: &Options,
     observer: &Arc<dyn Observer>,
 ) -> Result<Plan, RestoreError> {
-    let source = source_of(reader);
     let identity = workspace.identity().await?;
-    refuse_same(&source, &identity, workspace.host(), options)?;
+    refuse_same(&source_of(reader), &identity, workspace.host(), options)?;
+    let mut prepared = prepare(reader, options)?;
+    let problems = std::mem::take(&mut prepared.applied.problems);
+    if !problems.is_empty() {
+        return Err(RestoreError::Rules(problems));
+    }
+    if options.goal == Goal::Restore {
+        prepared.applied.warnings.iter().for_each(|warning| observer.event(&Event::Warning(warning.to_string())));
+    }
+    let met = prepared.meet(workspace, &identity, options, observer).await?;
+    observer.event(&Event::Stage("plan"));
+    let mut plan = prepared.decide(&met, options);
+    if options.goal == Goal::Restore && plan.writes() > 0 {
+        marks::tell(&marks::of(reader, &prepared.contents, prepared.rules.maps(), &plan), &mut plan);
+    }
+    Ok(plan)
+}
+
+/// A bundle under its rules: all of a restore in which no target has a say.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Where the bundle comes from.
+    pub source: Source,
+    /// What it holds.
+    pub contents: Contents,
+    /// What the rules make of it.
+    pub applied: Applied,
+    /// The rules, with all maps.
+    pub rules: RuleSet,
+}
+
+/// What a target has of all that a bundle would meet there.
+#[derive(Debug, Default)]
+pub struct Met {
+    /// Its objects.
+    pub inventory: Inventory,
+    /// What earlier imports into it made, from their journals.
+    pub known: BTreeMap<SourceId, String>,
+    /// How many objects of each kind its listings showed, whatever they are.
+    pub listed: BTreeMap<&'static str, u64>,
+}
+
+/// Reads a bundle and puts it under its rules.
+pub fn prepare(reader: &Reader, options: &Options) -> Result<Prepared, RestoreError> {
     let mut contents = contents(reader, &options.selection)?;
     if options.goal != Goal::Restore {
         contents.objects.retain(|object| plan::has_switches(object.kind));
         contents.unfit.clear();
     }
-    observer.event(&Event::Stage("inventory"));
     let rules = options.rules.clone().with_maps(&options.maps);
-    let Applied { objects: sanitized, left_out, warnings, problems, .. } = ruled(reader, &contents, &rules)?;
-    if !problems.is_empty() {
-        return Err(RestoreError::Rules(problems));
+    let applied = ruled(reader, &contents, &rules)?;
+    Ok(Prepared { source: source_of(reader), contents, applied, rules })
+}
+
+impl Prepared {
+    /// Reads of the target what the bundle would meet there. Writes nothing.
+    pub async fn meet(
+        &self,
+        workspace: &Workspace,
+        identity: &Identity,
+        options: &Options,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Met, RestoreError> {
+        observer.event(&Event::Stage("inventory"));
+        let known = known(options, identity.workspace_id.as_deref().unwrap_or_default(), &self.source)?;
+        let (recorded, maps) = (&self.contents.recorded, self.rules.maps());
+        let mut wanted = plan::wanted(&self.applied.objects, recorded, maps, &self.source.workspace_id);
+        for (object, id) in &known {
+            kinds::by_name(&object.kind).into_iter().for_each(|kind| wanted.add_id(kind, id));
+        }
+        let mut gathered = look(workspace, wanted, options, observer).await?;
+        let listed = std::mem::take(&mut gathered.listed);
+        Ok(Met { inventory: inventory(workspace, identity, gathered), known, listed })
     }
-    if options.goal == Goal::Restore {
-        warnings.iter().for_each(|warning| observer.event(&Event::Warning(warning.to_string())));
+
+    /// The plan for a target that holds this.
+    pub fn decide(&self, met: &Met, options: &Options) -> Plan {
+        let choices = plan::Options {
+            known: met.known.clone(),
+            stamp: options.plan.stamp && self.rules.stamp(),
+            selection: options.selection.clone(),
+            ..options.plan.clone()
+        };
+        let (sanitized, recorded, maps) = (&self.applied.objects, &self.contents.recorded, self.rules.maps());
+        let mut plan = match options.goal {
+            Goal::Restore => plan::make(sanitized, recorded, &met.inventory, maps, &self.source, &choices),
+            goal => plan::switch(goal == Goal::Activate, sanitized, recorded, &met.inventory, maps, &self.source, &choices),
+        };
+        let unfit = self.contents.unfit.iter().cloned().map(unfit_step);
+        plan.steps.extend(unfit.chain(self.applied.left_out.iter().cloned().map(unwanted)));
+        plan
     }
-    let known = known(options, identity.workspace_id.as_deref().unwrap_or_default(), &source)?;
-    let mut wanted = plan::wanted(&sanitized, &contents.recorded, rules.maps(), &source.workspace_id);
-    for (object, id) in &known {
-        kinds::by_name(&object.kind).into_iter().for_each(|kind| wanted.add_id(kind, id));
-    }
-    let inventory = inventory(workspace, &identity, look(workspace, wanted, options, observer).await?);
-    observer.event(&Event::Stage("plan"));
-    let choices = plan::Options {
-        known,
-        stamp: options.plan.stamp && rules.stamp(),
-        selection: options.selection.clone(),
-        ..options.plan.clone()
-    };
-    let (recorded, maps) = (&contents.recorded, rules.maps());
-    let mut plan = match options.goal {
-        Goal::Restore => plan::make(&sanitized, recorded, &inventory, maps, &source, &choices),
-        goal => plan::switch(goal == Goal::Activate, &sanitized, recorded, &inventory, maps, &source, &choices),
-    };
-    if options.goal == Goal::Restore && plan.writes() > 0 {
-        marks::tell(&marks::of(reader, &contents, rules.maps(), &plan), &mut plan);
-    }
-    plan.steps.extend(contents.unfit.into_iter().map(unfit_step).chain(left_out.into_iter().map(unwanted)));
-    Ok(plan)
 }
 
 /// The step of what makes no sense: it is accounted for as everything is.
@@ -320,7 +373,7 @@ async fn look(
 }
 
 fn inventory(workspace: &Workspace, identity: &Identity, gathered: Gathered) -> Inventory {
-    let Gathered { objects, unavailable, unread } = gathered;
+    let Gathered { objects, unavailable, unread, .. } = gathered;
     let target = Target {
         host: workspace.host().to_owned(),
         workspace_id: identity.workspace_id.clone().unwrap_or_default(),
@@ -339,6 +392,8 @@ pub struct Gathered {
     pub unavailable: Vec<String>,
     /// What is there and could not be read: kind, and id or `*`.
     pub unread: Vec<(String, String)>,
+    /// How many objects of each kind the listings showed.
+    pub listed: BTreeMap<&'static str, u64>,
 }
 
 /// A survey with all that it finds in memory.
@@ -366,8 +421,8 @@ pub async fn gather(workspace: &Workspace, scope: &Scope, observer: &Arc<dyn Obs
         }
         gathered
     };
-    let (listed, gathered) = tokio::join!(reading, gathering);
-    listed?;
+    let (listed, mut gathered) = tokio::join!(reading, gathering);
+    gathered.listed = listed?;
     Ok(gathered)
 }
 
