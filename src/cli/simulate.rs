@@ -4,7 +4,7 @@ use super::signals::asked_to_stop;
 use super::{Outcome, block_on};
 use crate::ui::{self, Ui};
 use clap::Args;
-use lifeboat::simulator::{Options, Seed, Server};
+use lifeboat::simulator::{Options, Region, Seed, Server};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +30,9 @@ pub struct Simulate {
     /// How many workspaces
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     workspaces: u16,
+    /// Put all but the first into another region: newer node types and runtimes only, fewer cores
+    #[arg(long)]
+    other_region: bool,
     /// Wait before each answer, as `20ms` or `1s`
     #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = duration)]
     latency: Duration,
@@ -84,6 +87,7 @@ impl Simulate {
             workspace_id: format!("{}", 1_000_000_000_000_001_u64 * (u64::from(index) + 1)),
             token: Some(self.token.clone()),
             latency: self.latency,
+            region: if self.other_region && index > 0 { Region::West } else { Region::North },
             folder,
             address,
             ..Options::default()

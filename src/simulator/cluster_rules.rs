@@ -43,28 +43,6 @@ pub(super) const SETTABLE: &[&str] = &[
     "workload_type",
 ];
 
-/// Machine types of this region, with cores and memory in MB.
-pub(super) const NODE_TYPES: &[(&str, i64, i64)] = &[
-    ("Standard_DS3_v2", 4, 14336),
-    ("Standard_DS4_v2", 8, 28672),
-    ("Standard_DS5_v2", 16, 57344),
-    ("Standard_D4ds_v5", 4, 16384),
-    ("Standard_E8ds_v5", 8, 65536),
-    ("Standard_F8s_v2", 8, 16384),
-    ("Standard_L8s_v3", 8, 65536),
-    ("Standard_NC6s_v3", 6, 114_688),
-];
-
-pub(super) const SPARK_VERSIONS: &[(&str, &str)] = &[
-    ("13.3.x-scala2.12", "13.3 LTS (includes Apache Spark 3.4.1, Scala 2.12)"),
-    ("14.3.x-scala2.12", "14.3 LTS (includes Apache Spark 3.5.0, Scala 2.12)"),
-    ("15.4.x-scala2.12", "15.4 LTS (includes Apache Spark 3.5.0, Scala 2.12)"),
-    ("15.4.x-cpu-ml-scala2.12", "15.4 LTS ML (includes Apache Spark 3.5.0, Scala 2.12)"),
-    ("16.4.x-scala2.12", "16.4 LTS (includes Apache Spark 3.5.2, Scala 2.12)"),
-    ("16.4.x-photon-scala2.12", "16.4 LTS Photon (includes Apache Spark 3.5.2, Scala 2.12)"),
-    ("17.3.x-scala2.13", "17.3 LTS (includes Apache Spark 4.0.0, Scala 2.13)"),
-];
-
 /// Keeps what may be set, lets the policy fill in, and refuses what cannot be.
 pub(super) fn checked(world: &World, body: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
     let mut spec = Map::new();
@@ -76,7 +54,7 @@ pub(super) fn checked(world: &World, body: &Map<String, Value>) -> Result<Map<St
     apply_policy(world, &mut spec)?;
     check_machines(world, &spec)?;
     check_size(&spec)?;
-    check_runtime(&spec)?;
+    check_runtime(world, &spec)?;
     Ok(spec)
 }
 
@@ -99,19 +77,12 @@ fn check_machines(world: &World, spec: &Map<String, Value>) -> Result<(), Proble
         return Err(Problem::invalid("Missing required field: node_type_id"));
     }
     for key in ["node_type_id", "driver_node_type_id"] {
-        if let Some(name) = spec.text(key).filter(|name| !known_node(name)) {
-            return Err(Problem::invalid(format!("Node type {name} is not supported. Supported node types: {}", names())));
+        if let Some(name) = spec.text(key).filter(|name| !world.region.has_machine(name)) {
+            let names = world.region.machine_names();
+            return Err(Problem::invalid(format!("Node type {name} is not supported. Supported node types: {names}")));
         }
     }
     Ok(())
-}
-
-pub(super) fn known_node(name: &str) -> bool {
-    NODE_TYPES.iter().any(|(known, ..)| *known == name)
-}
-
-fn names() -> String {
-    NODE_TYPES.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ")
 }
 
 fn check_size(spec: &Map<String, Value>) -> Result<(), Problem> {
@@ -127,9 +98,9 @@ fn check_size(spec: &Map<String, Value>) -> Result<(), Problem> {
     }
 }
 
-fn check_runtime(spec: &Map<String, Value>) -> Result<(), Problem> {
+fn check_runtime(world: &World, spec: &Map<String, Value>) -> Result<(), Problem> {
     let version = spec.text("spark_version").ok_or_else(|| Problem::invalid("Missing required field: spark_version"))?;
-    let known = SPARK_VERSIONS.iter().any(|(known, _)| *known == version);
+    let known = world.region.has_runtime(version);
     if !known && !version.starts_with("auto:") && !version.starts_with("custom:") {
         return Err(Problem::invalid(format!("Invalid spark version {version}.")));
     }
@@ -237,7 +208,7 @@ pub(super) fn with_defaults(world: &World, spec: &Map<String, Value>) -> Map<Str
     let mut or_else = |key: &str, value: Value| {
         full.entry(key.to_owned()).or_insert(value);
     };
-    let machine = json!("Standard_DS3_v2");
+    let machine = json!(world.region.usual_machine());
     if let Some(pool) = spec.text("instance_pool_id").and_then(|id| world.pools.get(id)) {
         or_else("driver_instance_pool_id", spec["instance_pool_id"].clone());
         or_else("driver_node_type_id", pool["node_type_id"].clone());

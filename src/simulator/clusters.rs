@@ -1,7 +1,8 @@
 //! `/api/2.1/clusters` and the older 2.0: making one starts it; states move on as one looks at them.
 
 use super::call::{Answer, Call, Fields, Problem, Reply};
-use super::cluster_rules::{self, NODE_TYPES, SPARK_VERSIONS};
+use super::cluster_rules;
+use super::region;
 use super::world::{Cluster, World, merge, page_of, page_reply};
 use serde_json::{Map, Value, json};
 
@@ -9,12 +10,7 @@ pub(super) fn answer(world: &mut World, call: &Call, version: &str, name: &str) 
     match (call.method.as_str(), name) {
         ("GET", "list") => list(world, call, version),
         ("GET", "get") => get(world, call),
-        ("GET", "list-node-types") => node_types(),
-        ("GET", "spark-versions") => {
-            let all: Vec<_> = SPARK_VERSIONS.iter().map(|(key, name)| json!({ "key": key, "name": name })).collect();
-            Reply::list("versions", all)
-        }
-        ("GET", "list-zones") => Reply::json(json!({ "zones": ["1", "2", "3"], "default_zone": "1" })),
+        ("GET", name) => region::answer(world.region, name).unwrap_or_else(|| Err(Problem::no_endpoint(call))),
         ("POST", name) => change(world, call, name),
         _ => Err(Problem::no_endpoint(call)),
     }
@@ -53,16 +49,6 @@ fn missing(id: &str) -> Problem {
 
 fn cluster<'a>(world: &'a mut World, id: &str) -> Result<&'a mut Cluster, Problem> {
     world.clusters.get_mut(id).ok_or_else(|| missing(id))
-}
-
-fn node_types() -> Answer {
-    let shown = |(name, cores, memory): &(&str, i64, i64)| {
-        json!({
-            "node_type_id": name, "instance_type_id": name, "description": name, "category": "General Purpose", "num_cores": cores,
-            "memory_mb": memory, "is_deprecated": false, "support_cluster_tags": true, "num_gpus": 0, "undocumented_order": 1,
-        })
-    };
-    Reply::list("node_types", NODE_TYPES.iter().map(shown).collect())
 }
 
 fn create(world: &mut World, call: &Call, body: &Map<String, Value>) -> Answer {

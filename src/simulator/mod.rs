@@ -13,6 +13,7 @@ mod body;
 mod call;
 mod cluster_rules;
 mod clusters;
+mod conf;
 mod content;
 mod dbfs;
 mod faults;
@@ -27,6 +28,7 @@ mod permissions;
 mod persist;
 mod policies;
 mod pools;
+mod region;
 mod repos;
 mod routes;
 mod sample;
@@ -87,6 +89,17 @@ pub enum Seed {
     },
 }
 
+/// Where a workspace lies: which machines and runtimes it offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Region {
+    /// All that the sample needs.
+    #[default]
+    North,
+    /// Newer machines and runtimes only, and fewer cores: what a secondary region looks like on the worst day.
+    West,
+}
+
 /// How a [`Server`] is to behave.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -106,6 +119,8 @@ pub struct Options {
     pub latency: Duration,
     /// Most entries that one page of a list shows, whatever the client asks for; 0 leaves each API its documented cap.
     pub page_cap: usize,
+    /// Where the workspace lies.
+    pub region: Region,
     /// Whether a service principal may be created with an application id of the client's choice, as those of Entra ID are;
     /// otherwise each gets a new one.
     pub keep_application_ids: bool,
@@ -126,6 +141,7 @@ impl Default for Options {
             caller: "operator@northwind.example".to_owned(),
             latency: Duration::ZERO,
             page_cap: 0,
+            region: Region::North,
             keep_application_ids: true,
             folder: None,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

@@ -1,7 +1,6 @@
 //! `/api/2.0/instance-pools` and `/api/2.0/instance-profiles`.
 
 use super::call::{Answer, Call, Fields, Problem, Reply};
-use super::cluster_rules::known_node;
 use super::world::{World, merge};
 use serde_json::{Map, Value, json};
 
@@ -90,7 +89,7 @@ fn create(world: &mut World, call: &Call) -> Answer {
     let body = call.json()?;
     check_name(world, body.need("instance_pool_name")?, None)?;
     let node = body.need("node_type_id")?;
-    if !known_node(node) {
+    if !world.region.has_machine(node) {
         return Err(Problem::invalid(format!("Node type {node} is not supported.")));
     }
     if body.contains_key("node_type_flexibility") && body.contains_key("enable_auto_alternate_node_types") {

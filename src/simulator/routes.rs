@@ -3,7 +3,7 @@
 use super::call::{Answer, Call, Problem};
 use super::world::World;
 use super::{
-    clusters, dbfs, jobs, libraries, permissions, policies, pools, repos, scim, scripts, secrets, shown, volumes, workspace,
+    clusters, conf, dbfs, jobs, libraries, permissions, policies, pools, repos, scim, scripts, secrets, shown, volumes, workspace,
 };
 
 pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
@@ -36,6 +36,7 @@ fn older(world: &mut World, call: &Call, parts: &[&str], path: &str) -> Answer {
         ["policy-families", rest @ ..] if rest.len() < 2 => policies::family(world, call, rest.first().copied()),
         ["global-init-scripts", rest @ ..] if rest.len() < 2 => scripts::answer(world, call, rest.first().copied()),
         ["secrets", rest @ ..] => secrets::answer(world, call, rest),
+        ["workspace-conf"] => conf::answer(world, call),
         ["permissions", rest @ ..] => permissions::answer(world, call, rest),
         ["repos", rest @ ..] if rest.len() < 2 => repos::answer(world, call, rest.first().copied()),
         ["git-credentials", rest @ ..] if rest.len() < 2 => repos::credentials(world, call, rest.first().copied()),

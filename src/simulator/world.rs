@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) admin: String,
     pub(super) page_cap: usize,
     pub(super) keep_application_ids: bool,
+    #[serde(skip)]
+    pub(super) region: super::Region,
     counter: u64,
     pub(super) clock: i64,
     pub(super) tree: Tree,
@@ -45,6 +47,8 @@ pub(super) struct World {
     pub(super) git_credentials: Vec<Value>,
     /// Direct grants by object, `/jobs/12`.
     pub(super) grants: BTreeMap<String, Vec<Grant>>,
+    /// Switches that were set.
+    pub(super) conf: BTreeMap<String, String>,
     /// What this workspace only shows: lists by their path under `/api/2.0/`.
     pub(super) shown: BTreeMap<String, Vec<Value>>,
 }
@@ -128,6 +132,7 @@ impl World {
         self.admin.clone_from(&options.caller);
         self.page_cap = options.page_cap;
         self.keep_application_ids = options.keep_application_ids;
+        self.region = options.region;
     }
 
     /// Makes sure that the caller exists and is an admin.
