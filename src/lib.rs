@@ -29,6 +29,7 @@
 //! | [`leaks`] | what of the source still stands in what is written |
 //! | [`mod@receipt`] | the sealed record of an import, and its page for people |
 //! | [`restore`] | the road of a restore: bundle, inventory, plan |
+//! | [`preflight`] | would this bundle restore here? findings before anything is written |
 //! | [`journal`] | what was intended and what came of it |
 //! | [`simulator`] | an embedded workspace that speaks the REST API |
 //! | [`compare`] | two workspaces, object by object: the check of a restore |
@@ -55,6 +56,7 @@ pub mod leaks;
 pub mod object;
 pub mod plan;
 pub mod pointer;
+pub mod preflight;
 pub mod receipt;
 pub mod restore;
 pub mod rules;

@@ -128,7 +128,7 @@ impl Apply {
 
     /// Nobody else may change the target between the plan and its end.
     async fn turn(&self, workspace: &Workspace) -> anyhow::Result<Turn> {
-        let folder = self.state_folder()?;
+        let folder = state_folder(self.state.as_deref())?;
         let identity = interruptible(NOTHING_DONE, workspace.identity()).await??;
         let target = identity.workspace_id.unwrap_or_else(|| workspace.host().to_owned());
         let turn = Turn::take(&folder, &target).with_context(|| format!("cannot lock the journal in {}", folder.display()))?;
@@ -144,18 +144,9 @@ impl Apply {
             rules: rules::rules(&self.rules)?,
             maps: rules::maps(self.map.as_deref())?,
             workers: self.connect.workers(),
-            journals: Some(self.state_folder()?),
+            journals: Some(state_folder(self.state.as_deref())?),
             ..restore::Options::default()
         })
-    }
-
-    fn state_folder(&self) -> anyhow::Result<PathBuf> {
-        if let Some(folder) = &self.state {
-            return Ok(folder.clone());
-        }
-        let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
-        Ok(base.context("cannot tell where to keep the journal: give a folder with `--state`")?.join("lifeboat"))
     }
 
     fn save(&self, plan: &Plan) -> anyhow::Result<()> {
@@ -181,7 +172,7 @@ impl Apply {
 
     /// Applies the plan, and keeps a record of it that is there before anything is written.
     async fn apply(&self, run: &Run<'_>) -> anyhow::Result<Done> {
-        let folder = self.state_folder()?;
+        let folder = state_folder(self.state.as_deref())?;
         let (source, target) = (&run.plan.source, &run.plan.target);
         let mut journal = Journal::open(&folder, &target.workspace_id, &source.workspace_id, &source.digest)
             .with_context(|| format!("cannot open the journal in {}", folder.display()))?;
@@ -280,6 +271,16 @@ fn end(outcome: &Applied) -> End<'_> {
 fn reason(error: &ImportError) -> String {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Where journals are kept.
+pub fn state_folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = given {
+        return Ok(folder.to_owned());
+    }
+    let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
+    Ok(base.context("cannot tell where to keep the journal: give a folder with `--state`")?.join("lifeboat"))
 }
 
 /// Asks on a thread of its own: a person who presses Ctrl-C instead of answering must not wait.

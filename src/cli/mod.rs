@@ -3,6 +3,7 @@
 mod activate;
 mod apply;
 mod bundle;
+mod check;
 mod connect;
 mod drill;
 mod export;
@@ -91,6 +92,9 @@ enum Command {
     /// Restore a bundle into a workspace: plan, then apply; everything arrives inert
     #[command(after_help = EXIT_CODES)]
     Import(Box<import::Import>),
+    /// Would a bundle restore here? What is missing, before anything is written
+    #[command(after_help = check::EXIT_CODES)]
+    Check(Box<check::Check>),
     /// Switch on what was active when the bundle was made, and a restore left inert
     #[command(after_help = EXIT_CODES)]
     Activate(Box<activate::Switch>),
@@ -137,6 +141,7 @@ impl Cli {
         let outcome = match self.command {
             Command::Export(command) => command.run(&mut ui, quiet),
             Command::Import(command) => command.run(&mut ui, quiet),
+            Command::Check(command) => command.run(&mut ui, quiet),
             Command::Activate(command) => command.run(Goal::Activate, &mut ui, quiet),
             Command::Deactivate(command) => command.run(Goal::Deactivate, &mut ui, quiet),
             Command::Verify(command) => command.run(&mut ui, quiet),

@@ -17,8 +17,14 @@ impl Private {
     /// Opens a file with mode 0600; what stands in it stays until [`Private::write`]. An older plan or report is replaced, anything
     /// else is not: a bundle whose name slipped in here would be lost.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
-        if holds_something_else(path) {
-            let what = format!("{} holds something that is no plan or report, and is not overwritten", path.display());
+        Self::create_over(path, "{")
+    }
+
+    /// The same for a file that begins with these words, and replaces only another one that does.
+    pub fn create_over(path: &Path, mark: &str) -> anyhow::Result<Self> {
+        if holds_something_else(path, mark) {
+            let what =
+                format!("{} holds something else than this program would write there, and is not overwritten", path.display());
             return Err(Refusal::new(what, "give another name").into());
         }
         Self::open(path).with_context(|| format!("cannot write {}", path.display()))
@@ -46,8 +52,9 @@ impl Private {
 }
 
 /// Whether a file with content stands there that does not begin as ours do.
-fn holds_something_else(path: &Path) -> bool {
-    let mut first = [0];
+fn holds_something_else(path: &Path, mark: &str) -> bool {
+    let mut first = Vec::new();
     // What cannot be read is left to the opening for writing, which says why.
-    path.is_file() && File::open(path).is_ok_and(|mut file| file.read(&mut first).is_ok_and(|n| n == 1 && first != *b"{"))
+    let mut read = |file: File| file.take(mark.len() as u64).read_to_end(&mut first).is_ok();
+    path.is_file() && File::open(path).is_ok_and(&mut read) && !first.is_empty() && first != mark.as_bytes()
 }

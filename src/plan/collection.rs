@@ -74,7 +74,7 @@ impl Planner<'_> {
     fn tell_namesakes(&mut self, object: &Sanitized, draft: &mut Draft) {
         if !object.kind().key.unique && !self.namesakes(object).is_empty() {
             let note = format!("a {} of that name exists that Lifeboat did not make", object.kind().name);
-            self.todos.add(What::Look, note.clone(), label(object));
+            self.todos.add(What::Ambiguous, note.clone(), label(object));
             draft.step.notes.push(note);
         }
     }

@@ -24,7 +24,7 @@ mod tree;
 mod wanted;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use crate::rules::{Change, Difference, Maps, MapsError};
 pub(crate) use crate::rules::{place::carry, remove_exactly};

@@ -185,7 +185,14 @@ mod tests {
     use crate::plan::{FORMAT, Source, Target};
 
     fn plan() -> Plan {
-        Plan { format: FORMAT, source: Source::default(), target: Target::default(), steps: vec![], todos: vec![] }
+        Plan {
+            format: FORMAT,
+            source: Source::default(),
+            target: Target::default(),
+            steps: vec![],
+            todos: vec![],
+            dangling: vec![],
+        }
     }
 
     #[test]

@@ -209,10 +209,17 @@ pub async fn plan(
     let met = prepared.meet(workspace, &identity, options, observer).await?;
     observer.event(&Event::Stage("plan"));
     let mut plan = prepared.decide(&met, options);
-    if options.goal == Goal::Restore && plan.writes() > 0 {
-        marks::tell(&marks::of(reader, &prepared.contents, prepared.rules.maps(), &plan), &mut plan);
+    if options.goal == Goal::Restore {
+        tell_leaks(reader, &prepared, &mut plan);
     }
     Ok(plan)
+}
+
+/// Adds to the todos of a plan what of the source it would write.
+pub fn tell_leaks(reader: &Reader, prepared: &Prepared, plan: &mut Plan) {
+    if plan.writes() > 0 {
+        marks::tell(&marks::of(reader, &prepared.contents, prepared.rules.maps(), plan), plan);
+    }
 }
 
 /// A bundle under its rules: all of a restore in which no target has a say.

@@ -64,6 +64,14 @@ impl Ui {
         if self.json { Ok(()) } else { writeln!(self.out, "{}", one_line(&text.to_string())) }
     }
 
+    /// One line for people, which at a terminal goes on below the given indent instead of breaking anywhere.
+    pub fn wrapped(&mut self, indent: &str, text: &str) -> io::Result<()> {
+        if !io::stdout().is_terminal() {
+            return self.line(text);
+        }
+        wrap(&one_line(text), usize::from(width()), indent).iter().try_for_each(|line| self.line(line))
+    }
+
     /// A text of many lines for people; nothing when a program reads.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
         if self.json { Ok(()) } else { writeln!(self.out, "{}", calm(text)) }
@@ -117,6 +125,23 @@ fn width() -> u16 {
     if io::stdout().is_terminal() { comfy_table::Table::new().width().unwrap_or(80).max(40) } else { 100 }
 }
 
+/// A line in pieces of at most so many columns, broken between words; a word that is longer stands as it is.
+fn wrap(text: &str, columns: usize, indent: &str) -> Vec<String> {
+    let first: String = text.chars().take_while(|c| *c == ' ').collect();
+    let (mut lines, mut line, mut empty) = (Vec::new(), first, true);
+    for word in text.split_whitespace() {
+        if !empty && line.chars().count() + 1 + word.chars().count() > columns {
+            lines.push(std::mem::replace(&mut line, indent.to_owned()));
+            empty = true;
+        }
+        line.push_str(if empty { "" } else { " " });
+        line.push_str(word);
+        empty = false;
+    }
+    lines.push(line);
+    lines
+}
+
 /// Text from a workspace without what would steer a terminal: names may hold anything.
 pub fn calm(text: &str) -> String {
     let steers = |c: char| {
@@ -155,7 +180,17 @@ pub fn note(text: impl Display) {
 
 #[cfg(test)]
 mod tests {
-    use super::{calm, one_line};
+    use super::{calm, one_line, wrap};
+
+    #[test]
+    fn long_lines_are_broken_between_words() {
+        let text = "    → map it: `node_type: {Standard_DS3_v2: Standard_D4ds_v5}` is the nearest that is offered in this region";
+        let lines = wrap(text, 80, "      ");
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.chars().count() <= 80), "{lines:?}");
+        assert!(lines[0].starts_with("    → map") && lines[1].starts_with("      "));
+        assert_eq!(lines.join(" ").split_whitespace().collect::<Vec<_>>(), text.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(wrap("abcdefghij k", 4, "  "), ["abcdefghij", "  k"], "a long word stands as it is");
+    }
 
     #[test]
     fn names_cannot_steer_a_terminal() {

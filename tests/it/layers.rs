@@ -42,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("object", &["kinds", "spool"]),
     ("plan", &["kinds", "object", "pointer", "rules", "spool"]),
     ("pointer", &[]),
+    ("preflight", &["api", "bundle", "event", "kinds", "object", "plan", "pointer", "restore", "rules"]),
     ("receipt", &["bundle", "event", "import", "journal", "plan", "rules"]),
     ("restore", &["api", "bundle", "event", "journal", "kinds", "leaks", "object", "plan", "rules", "spool", "survey"]),
     ("rules", &["kinds", "object", "pointer", "spool"]),

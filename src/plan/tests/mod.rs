@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 pub(super) const ME: &str = "restorer@x.com";
 
 /// An object as a survey gives it: id and key are read from the document where the kind says so.
-pub(super) fn object(kind: &str, id: &str, document: Value) -> Object {
+pub(crate) fn object(kind: &str, id: &str, document: Value) -> Object {
     let kind = kinds::by_name(kind).expect("kind exists");
     let key = document.pointer(kind.key.at).filter(|_| !kind.key.at.is_empty()).and_then(Value::as_str).unwrap_or(id).to_owned();
     let document = with_id(kind, id, document);
@@ -37,17 +37,17 @@ fn with_id(kind: &kinds::Kind, id: &str, mut document: Value) -> Value {
     document
 }
 
-pub(super) fn content(kind: &str, path: &str, bytes: &[u8], meta: &Value) -> Object {
+pub(crate) fn content(kind: &str, path: &str, bytes: &[u8], meta: &Value) -> Object {
     let sha256 = <sha2::Sha256 as sha2::Digest>::digest(bytes).into();
     let body = Body::Stored { len: bytes.len() as u64, sha256 };
     Object { body, ..folder(kind, path).with(meta) }
 }
 
-pub(super) fn folder(kind: &str, path: &str) -> Object {
+pub(crate) fn folder(kind: &str, path: &str) -> Object {
     object(kind, path, json!({ "path": path }))
 }
 
-pub(super) trait With {
+pub(crate) trait With {
     fn with(self, meta: &Value) -> Self;
 }
 
@@ -58,11 +58,11 @@ impl With for Object {
     }
 }
 
-pub(super) fn hanging(kind: &str, id: &str, on: (&str, &str), document: Value) -> Object {
+pub(crate) fn hanging(kind: &str, id: &str, on: (&str, &str), document: Value) -> Object {
     object(kind, id, document).with(&json!({"parent": {"kind": on.0, "id": on.1}}))
 }
 
-pub(super) fn acl(entries: &[(&str, &str, &str)]) -> Value {
+pub(crate) fn acl(entries: &[(&str, &str, &str)]) -> Value {
     let entry = |(who, name, level): &(&str, &str, &str)| json!({*who: name, "all_permissions": [{"permission_level": level, "inherited": false}]});
     json!({"access_control_list": entries.iter().map(entry).collect::<Vec<_>>()})
 }
