@@ -79,7 +79,8 @@ fn tell(facts: &Facts<'_>, one: &Sought<'_>, guess: Option<(&Person, String)>, f
             (Severity::Warning, (*reason).to_owned(), "assign or make them in the target, or map them", object.clone())
         }
         Why::Named(dangling) => {
-            let text = format!("{} \"{}\" is named, and {}", one.kinds.join(" or "), one.key, nowhere(facts));
+            let who = one.kinds.join(" or ").replace('_', " ");
+            let text = format!("{who} \"{}\" is named, and {}", one.key, nowhere(facts));
             let lost = if matches!(dangling.gone, Gone::Drop | Gone::DropParent) { "what names them is left out: " } else { "" };
             let hint = format!("{lost}make or assign them in the target, or map them");
             findings.add(Severity::Warning, Check::Principal, &text, &hint, Some(dangling.label.clone()));

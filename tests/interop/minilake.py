@@ -341,6 +341,10 @@ def journey(folder, url, client, before):
         lifeboat.run("verify", "--full", bundle)
         wipe(url, client)
         same = lifeboat.flag("import", "--allow-same")
+        looked = len(read_log(log))
+        checked = lifeboat.run("check", bundle, same, url=proxy, expect=(3, 4))
+        unknown = "could not check" in checked.stdout.decode()
+        check_wrote = writes(read_log(log)[looked:])
         lifeboat.run("import", bundle, "--yes", same, "--report", folder / "report.json", url=proxy, expect=(0, 3))
         after, sent = read(client), len(read_log(log))
         elsewhere = Lifeboat(folder / "second")  # another machine, with no memory of the first
@@ -350,6 +354,8 @@ def journey(folder, url, client, before):
     faults += [f"the second import changed {one}" for one in compare(after, again, same_ids=True)]
     faults += [f"cluster {one} is {state}" for one, state in after.states.items() if not state.startswith("TERMINAT")]
     faults += [f"the second import wrote: {one['method']} {one['path']}" for one in repeated]
+    faults += [f"the check wrote: {one['method']} {one['path']}" for one in check_wrote]
+    faults += [] if unknown else ["the check does not say what minilake does not answer"]
     if faults:
         raise Failure("\n  ".join([f"{len(faults)} faults", *faults]))
 

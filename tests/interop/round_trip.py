@@ -115,6 +115,8 @@ def journey(folder, source, target):
     with recording(source["url"], folder / "requests.export.jsonl") as proxy:
         first.run("export", "-o", bundle, url=proxy, token=source["token"], expect=(0, 3))
     first.run("verify", "--full", bundle, expect=(3,))
+    with recording(target["url"], folder / "requests.check.jsonl") as proxy:
+        first.run("check", bundle, url=proxy, token=target["token"], expect=(4,))
     with recording(target["url"], folder / "requests.import.jsonl") as proxy:
         report = folder / "report.json"
         first.run("import", bundle, "--yes", "--report", report, url=proxy, token=target["token"], expect=(0, 3))
@@ -124,6 +126,7 @@ def journey(folder, source, target):
     after = Reader(theirs).read()
     faults = judge(compare(before, after), ON_PURPOSE, "restored against sample")
     faults += [f"the source changed: {one}" for one in compare(before, Reader(ours).read(), same_ids=True)]
+    faults += [f"the check wrote: {one['method']} {one['path']}" for one in writes(read_log(folder / "requests.check.jsonl"))]
     return faults + inert_faults(after) + export_faults(folder) + again_faults(folder) + account_faults(bundle, before, ours)
 
 

@@ -141,7 +141,10 @@ def clusters():
     same(got.init_scripts[1].volumes.destination, "/Volumes/energy/ops/scripts/tune_kernel.sh")
     pool = next(iter(w.instance_pools.list())).instance_pool_id
     version = w.clusters.select_spark_version(long_term_support=True)
-    node = w.clusters.list_node_types().node_types[0].node_type_id
+    machines = w.clusters.list_node_types().node_types
+    node = machines[0].node_type_id
+    same({one.node_info.status for one in machines}, {None}, "node types that cannot be had")
+    same(w.clusters.list_zones().default_zone, "1")
     refused(InvalidParameterValue, w.clusters.create, spark_version=version, cluster_name="x", instance_pool_id=pool, node_type_id=node, num_workers=1)
     refused(InvalidParameterValue, w.clusters.create, spark_version=version, node_type_id=node, num_workers=1, policy_id="DEAD00000000BEEF")
     made = w.clusters.create(spark_version=version, cluster_name="witness", node_type_id=node, num_workers=0, autotermination_minutes=30).response
@@ -161,6 +164,14 @@ def clusters():
     w.clusters.unpin(made.cluster_id)
     w.clusters.permanent_delete(made.cluster_id)
     refused(DatabricksError, w.clusters.get, made.cluster_id)
+
+
+@check
+def switches():
+    same(w.workspace_conf.get_status("enableTokensConfig"), {"enableTokensConfig": None, "undocumented_note": {"since": "2026-06", "level": 3}})
+    w.workspace_conf.set_status({"enableTokensConfig": "true"})
+    same(w.workspace_conf.get_status("enableTokensConfig")["enableTokensConfig"], "true")
+    refused(BadRequest, w.workspace_conf.get_status, "enableMagic")
 
 
 @check

@@ -91,7 +91,9 @@ fn without_a_workspace_it_says_what_to_do() {
 #[test]
 fn every_command_tells_its_exit_codes() {
     let home = tempfile::tempdir().unwrap();
-    for command in ["export", "import", "activate", "deactivate", "verify", "list", "show", "extract", "drill", "simulate"] {
+    for command in
+        ["export", "import", "check", "activate", "deactivate", "verify", "list", "show", "extract", "drill", "simulate"]
+    {
         let output = program(home.path(), &[command, "--help"]).output().unwrap();
         code(&output, 0);
         assert!(String::from_utf8_lossy(&output.stdout).contains("5  refused"), "{command}");

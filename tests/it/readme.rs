@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
+use lifeboat::preflight::Check;
 use lifeboat::simulator::{Options, Seed, Server};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,6 +25,9 @@ async fn the_readme_shows_what_the_program_prints() {
     set(&mut readme, "import", &fenced("", &plain(after_the_table(&import), &target)));
     set(&mut readme, "report", &format!("```json\n{}\n```\n", one_item(&report)));
     set(&mut readme, "kinds", &kinds);
+    let row = |one: &Check| format!("| `{}` | {} |\n", one.name(), one.says());
+    let checks: String = Check::ALL.iter().map(row).collect();
+    set(&mut readme, "checks", &format!("| check | what is looked at |\n|---|---|\n{checks}"));
     source.stop().await;
     target.stop().await;
     if std::env::var_os("LIFEBOAT_BLESS").is_some() {

@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use lifeboat::simulator::{Action, ErrorShape, Options, RetryAfter, Seed, Server};
+use lifeboat::simulator::{Action, ErrorShape, Options, Region, RetryAfter, Seed, Server};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use std::sync::Once;
@@ -73,6 +73,43 @@ async fn a_first_day_knows_its_caller_and_its_folders() {
     assert_eq!(empty, json!({}));
     assert_eq!(guest.server.writes(), 0);
     assert_eq!(guest.server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_region_has_machines_and_runtimes_of_its_own() {
+    let north = Guest::of(Options::default()).await;
+    let west = Guest::of(Options { region: Region::West, ..Options::default() }).await;
+    let machines = |answer: &Value| ids(answer, "node_types", "node_type_id");
+    let path = "/api/2.1/clusters/list-node-types";
+    let (here, there) = (north.get(path).await, west.get(path).await);
+    assert!(machines(&here).contains(&"Standard_DS3_v2".into()) && !machines(&there).contains(&"Standard_DS3_v2".into()));
+    let shown = there["node_types"].as_array().unwrap().iter().find(|one| one["node_type_id"] == "Standard_F8s_v2").unwrap();
+    assert_eq!(shown["node_info"]["status"], json!(["NotAvailableInRegion"]), "shown, and not to be had");
+    assert!(!ids(&west.get("/api/2.1/clusters/spark-versions").await, "versions", "key").contains(&"13.3.x-scala2.12".into()));
+    assert_eq!(west.get("/api/2.1/clusters/list-zones").await["default_zone"], "1");
+    let cluster = |node: &str, version: &str| json!({"cluster_name": "a", "num_workers": 0, "node_type_id": node, "spark_version": version});
+    let create = "/api/2.1/clusters/create";
+    for (node, version) in [
+        ("Standard_DS3_v2", "15.4.x-scala2.12"),
+        ("Standard_F8s_v2", "15.4.x-scala2.12"),
+        ("Standard_D4ds_v5", "13.3.x-scala2.12"),
+    ] {
+        assert_eq!(west.refused(create, cluster(node, version)).await.1, "INVALID_PARAMETER_VALUE");
+    }
+    west.post(create, cluster("Standard_D4ds_v5", "15.4.x-scala2.12")).await;
+    north.post(create, cluster("Standard_DS3_v2", "13.3.x-scala2.12")).await;
+}
+
+#[tokio::test]
+async fn one_unknown_switch_fails_the_whole_call() {
+    let guest = Guest::of(Options::default()).await;
+    let (status, body) = guest.call(Method::GET, "/api/2.0/workspace-conf?keys=enableTokensConfig,enableMagic", None).await;
+    assert_eq!((status, body["message"].as_str()), (400, Some("Invalid keys: [\"enableMagic\"]")));
+    let path = "/api/2.0/workspace-conf";
+    assert_eq!(guest.get(&format!("{path}?keys=enableTokensConfig")).await["enableTokensConfig"], Value::Null);
+    let set = |value: Value| guest.call(Method::PATCH, path, Some(json!({"enableTokensConfig": value})));
+    assert_eq!((set(json!(false)).await.0, set(json!("false")).await.0), (400, 204), "values are texts");
+    assert_eq!(guest.get(&format!("{path}?keys=enableTokensConfig")).await["enableTokensConfig"], "false");
 }
 
 #[tokio::test]
