@@ -6,9 +6,12 @@
 
 use crate::object::SourceId;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Write};
+use std::hash::{BuildHasher, Hasher};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// A journal that is being written.
@@ -16,6 +19,43 @@ use std::path::{Path, PathBuf};
 pub struct Journal {
     file: Option<File>,
     path: PathBuf,
+    /// What earlier journals know, so that nothing is noted twice.
+    book: Book,
+}
+
+/// What imports from one source know of one target: objects of the bundle, and what they are there.
+pub type Book = BTreeMap<SourceId, Twin>;
+
+/// What stands in the target for an object of the source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Twin {
+    /// Its id there; a path for what has one.
+    pub to: String,
+    /// Its id in the bundle, if rules gave it another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// Whether an import made or changed it; what it only met is none of its own.
+    #[serde(default)]
+    pub ours: bool,
+    /// What an import, `activate` or `deactivate` switched off there, and none of them switched on since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub off: Vec<Off>,
+    /// When that was noted last, in milliseconds since 1970.
+    #[serde(default)]
+    pub at: u64,
+}
+
+/// A place that was switched off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Off {
+    /// Exact pointer below the body.
+    pub at: String,
+    /// What stood there before; absent where nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Value>,
+    /// What stands there now; absent where it was left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<Value>,
 }
 
 /// One line.
@@ -46,6 +86,28 @@ pub enum Line {
         state: String,
         /// The id in the target, where there is one now.
         id: Option<String>,
+        /// Its id in the bundle, if rules gave it another.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<String>,
+        /// What was switched off by this write.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        off: Vec<Off>,
+        /// What was switched on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        on: Vec<String>,
+        /// When, in milliseconds since 1970.
+        #[serde(default)]
+        at: u64,
+    },
+    /// The target has an object already, and it was left as it is.
+    Met {
+        /// Which object of the bundle it is.
+        object: SourceId,
+        /// Its id in the target.
+        id: String,
+        /// Its id in the bundle, if rules gave it another.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<String>,
     },
 }
 
@@ -55,6 +117,8 @@ pub enum Line {
 #[derive(Debug)]
 pub struct Turn {
     _file: File,
+    /// Whether this file system knows locks, so that nobody else can have the same turn.
+    pub alone: bool,
 }
 
 impl Turn {
@@ -63,10 +127,12 @@ impl Turn {
         private_folder(folder)?;
         let file = private_file(&folder.join(format!("{}.lock", plain(target))))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { _file: file, alone: true })),
             Err(TryLockError::WouldBlock) => Ok(None),
             // Some shared file systems know no locks: an import there is as safe as it was before there were any.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Some(Self { _file: file })),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                Ok(Some(Self { _file: file, alone: false }))
+            }
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
@@ -80,14 +146,15 @@ impl Journal {
         let path = folder.join(file_name(target, bundle));
         let mut file = private_file(&path)?;
         end_torn_line(&path, &mut file)?;
-        let mut journal = Self { file: Some(file), path };
+        let book = book(folder, target, source)?;
+        let mut journal = Self { file: Some(file), path, book };
         journal.write(&Line::Begin { source: source.into(), target: target.into(), bundle: bundle.into() })?;
         Ok(journal)
     }
 
     /// A journal that keeps nothing: for rehearsals, where the target is thrown away.
     pub fn none() -> Self {
-        Self { file: None, path: PathBuf::new() }
+        Self { file: None, path: PathBuf::new(), book: Book::new() }
     }
 
     /// Where it lies.
@@ -104,6 +171,14 @@ impl Journal {
         file.flush()
     }
 
+    /// Notes what an object of the bundle is in the target, unless an earlier journal says the same.
+    pub fn met(&mut self, object: &SourceId, origin: Option<&str>, id: &str) -> io::Result<()> {
+        if self.book.get(object).is_some_and(|twin| twin.to == id && twin.origin.as_deref() == origin) {
+            return Ok(());
+        }
+        self.write(&Line::Met { object: object.clone(), id: id.to_owned(), origin: origin.map(str::to_owned) })
+    }
+
     /// Puts everything on the disk for good.
     pub fn sync(&self) -> io::Result<()> {
         self.file.as_ref().map_or(Ok(()), File::sync_all)
@@ -113,6 +188,45 @@ impl Journal {
 /// What earlier imports from this source made in this target, whichever bundle it came from: source object and target id.
 /// Later journals win. Errors: what the file system says; a missing folder is an empty one.
 pub fn known(folder: &Path, target: &str, source: &str) -> io::Result<BTreeMap<SourceId, String>> {
+    let book = book(folder, target, source)?;
+    Ok(book.into_iter().filter(|(_, twin)| twin.ours).map(|(object, twin)| (object, twin.to)).collect())
+}
+
+/// All that the journals of this folder know of a target and a source. Errors: as [`known`].
+pub fn book(folder: &Path, target: &str, source: &str) -> io::Result<Book> {
+    let mut book = Book::new();
+    for path in files(folder, target)? {
+        read(&path, target, |from| from == source)?.into_iter().for_each(|(_, line)| note(&mut book, line));
+    }
+    Ok(book)
+}
+
+/// What was switched off in a target, whichever bundle it was done with, by kind and id there; the last word counts.
+/// Errors: as [`known`].
+pub fn switched_off(folder: &Path, target: &str) -> io::Result<Book> {
+    let mut books: BTreeMap<String, Book> = BTreeMap::new();
+    for path in files(folder, target)? {
+        for (source, line) in read(&path, target, |_| true)? {
+            note(books.entry(source).or_default(), line);
+        }
+    }
+    Ok(last_words(books.into_values()))
+}
+
+/// The last word on each object of the target, by its id there.
+pub fn last_words(books: impl Iterator<Item = Book>) -> Book {
+    let mut last = Book::new();
+    for (object, twin) in books.flatten().filter(|(_, twin)| twin.at > 0) {
+        let there = SourceId { kind: object.kind, id: twin.to.clone() };
+        if last.get(&there).is_none_or(|one| one.at <= twin.at) {
+            last.insert(there, twin);
+        }
+    }
+    last
+}
+
+/// Journals that are about this target, the oldest first.
+fn files(folder: &Path, target: &str) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let entry = entry?;
@@ -122,28 +236,54 @@ pub fn known(folder: &Path, target: &str, source: &str) -> io::Result<BTreeMap<S
         }
     }
     files.sort();
-    let mut known = BTreeMap::new();
-    for (_, path) in files {
-        for line in read(&path, target, source)? {
-            if let Line::Outcome { object, id: Some(id), .. } = line {
-                known.insert(object, id);
-            }
-        }
-    }
-    Ok(known)
+    Ok(files.into_iter().map(|(_, path)| path).collect())
 }
 
-/// The lines of a journal that is about this target and source; a torn line is left out.
-fn read(path: &Path, target: &str, source: &str) -> io::Result<Vec<Line>> {
-    let (mut lines, mut ours) = (Vec::new(), false);
+/// What a line adds to a book.
+fn note(book: &mut Book, line: Line) {
+    match line {
+        Line::Outcome { object, id: Some(id), origin, off, on, at, .. } => {
+            let twin = book.entry(object).or_default();
+            (twin.to, twin.origin, twin.ours, twin.at) = (id, origin, true, at.max(twin.at));
+            twin.off.retain(|one| !on.contains(&one.at) && !off.iter().any(|new| new.at == one.at));
+            twin.off.extend(off);
+        }
+        Line::Met { object, id, origin } => {
+            let twin = book.entry(object).or_default();
+            (twin.to, twin.origin) = (id, origin);
+        }
+        _ => {}
+    }
+}
+
+/// What tells this state folder from every other: made up once.
+pub fn folder_id(folder: &Path) -> io::Result<String> {
+    private_folder(folder)?;
+    let mut file = private_file(&folder.join("id"))?;
+    let mut text = String::new();
+    File::open(folder.join("id"))?.read_to_string(&mut text)?;
+    if text.is_empty() {
+        text = made_up();
+        file.write_all(text.as_bytes())?;
+    }
+    Ok(text)
+}
+
+/// A name that nobody had before: 32 hexadecimal digits.
+pub fn made_up() -> String {
+    let part = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", part(), part())
+}
+
+/// The lines of a journal that are about this target and such a source, each with the source; a torn line is left out.
+fn read(path: &Path, target: &str, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<(String, Line)>> {
+    let (mut lines, mut ours) = (Vec::new(), None);
     for text in BufReader::new(File::open(path)?).split(b'\n') {
         let Ok(line) = serde_json::from_slice::<Line>(&text?) else { continue };
-        if let Line::Begin { source: from, target: to, .. } = &line {
-            ours = from == source && to == target;
+        if let Line::Begin { source, target: to, .. } = &line {
+            ours = (wanted(source) && to == target).then(|| source.clone());
         }
-        if ours {
-            lines.push(line);
-        }
+        lines.extend(ours.clone().map(|source| (source, line)));
     }
     Ok(lines)
 }
@@ -194,7 +334,13 @@ mod tests {
     }
 
     fn outcome(id: &str, new: &str) -> Line {
-        Line::Outcome { object: object(id), state: "created".into(), id: Some(new.into()) }
+        switched(id, new, &[], &[], 1)
+    }
+
+    fn switched(id: &str, new: &str, off: &[&str], on: &[&str], at: u64) -> Line {
+        let off = off.iter().map(|place| Off { at: (*place).into(), was: None, now: Some("PAUSED".into()) }).collect();
+        let on = on.iter().map(|place| (*place).to_owned()).collect();
+        Line::Outcome { object: object(id), state: "created".into(), id: Some(new.into()), origin: None, off, on, at }
     }
 
     #[test]
@@ -208,6 +354,43 @@ mod tests {
         Journal::open(&state, "200", "other", "def").unwrap().write(&outcome("1", "99")).unwrap();
         Journal::open(&state, "300", "100", "abc").unwrap().write(&outcome("1", "55")).unwrap();
         assert_eq!(known(&state, "200", "100").unwrap(), BTreeMap::from([(object("1"), "77".to_owned())]));
+    }
+
+    #[test]
+    fn what_was_only_met_is_a_twin_and_none_of_our_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path(), "200", "100", "abc").unwrap();
+        journal.met(&object("1"), None, "77").unwrap();
+        let mut again = Journal::open(folder.path(), "200", "100", "abc").unwrap();
+        let length = fs::metadata(again.path()).unwrap().len();
+        again.met(&object("1"), None, "77").unwrap();
+        assert_eq!(fs::metadata(again.path()).unwrap().len(), length, "nothing is noted twice");
+        assert!(known(folder.path(), "200", "100").unwrap().is_empty());
+        assert_eq!(book(folder.path(), "200", "100").unwrap()[&object("1")].to, "77");
+    }
+
+    #[test]
+    fn the_last_word_on_what_is_off_counts_whoever_said_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut restored = Journal::open(folder.path(), "200", "100", "abc").unwrap();
+        restored.write(&switched("1", "77", &["/a", "/b"], &[], 1)).unwrap();
+        restored.write(&switched("1", "77", &[], &["/a"], 2)).unwrap();
+        let places = |at: &Path| {
+            let off = switched_off(at, "200").unwrap().remove(&object("77")).unwrap().off;
+            off.into_iter().map(|one| one.at).collect::<Vec<_>>()
+        };
+        assert_eq!(places(folder.path()), ["/b"]);
+        Journal::open(folder.path(), "200", "200", "def").unwrap().write(&switched("77", "77", &["/c"], &[], 3)).unwrap();
+        restored.write(&switched("2", "78", &[], &[], 4)).unwrap();
+        assert_eq!(places(folder.path()), ["/c"], "the later word, although the other file is the newer");
+    }
+
+    #[test]
+    fn a_state_folder_keeps_its_name() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let id = folder_id(one.path()).unwrap();
+        assert_eq!((folder_id(one.path()).unwrap(), id.len()), (id.clone(), 32));
+        assert_ne!(folder_id(other.path()).unwrap(), id);
     }
 
     #[test]

@@ -31,6 +31,7 @@
 //! | [`restore`] | the road of a restore: bundle, inventory, plan |
 //! | [`preflight`] | would this bundle restore here? findings before anything is written |
 //! | [`journal`] | what was intended and what came of it |
+//! | [`berth`] | what imports keep in a target: who may import now, and a copy of the id map |
 //! | [`simulator`] | an embedded workspace that speaks the REST API |
 //! | [`compare`] | two workspaces, object by object: the check of a restore |
 //! | [`drill`] | export, verify, import and compare, on embedded workspaces |
@@ -44,6 +45,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod berth;
 pub mod bundle;
 pub mod compare;
 pub mod drill;

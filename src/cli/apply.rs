@@ -4,6 +4,7 @@
 use super::bundle::{Bundle, DAMAGED, LIMITED};
 use super::connect::Connect;
 use super::export::Select;
+use super::moor::{Held, Moor};
 use super::private::Private;
 use super::signals::{asked_to_stop, interruptible};
 use super::{Outcome, Refusal, block_on, receipt, rules};
@@ -34,6 +35,7 @@ const SHOWN: usize = 20;
 
 /// What every command that changes a workspace takes.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Apply {
     #[command(flatten)]
     bundle: Bundle,
@@ -65,6 +67,9 @@ pub struct Apply {
     /// Folder for journals; without it `$XDG_STATE_HOME/lifeboat`, or ~/.local/state/lifeboat
     #[arg(long, value_name = "DIR", env = "LIFEBOAT_STATE")]
     state: Option<PathBuf>,
+    /// Count an import that is under way from another machine as dead, and take its lock over
+    #[arg(long, conflicts_with = "plan_only")]
+    break_lock: bool,
 }
 
 /// How a command tells of its plan and of what came of it.
@@ -97,7 +102,7 @@ impl Apply {
         let clock = Clock::before(progress.clone());
         let observer: Arc<dyn Observer> = clock.clone();
         let workspace = self.connect.workspace(observer.clone()).await?;
-        let _turn = if self.plan_only { None } else { Some(self.turn(&workspace).await?) };
+        let turn = if self.plan_only { None } else { Some(self.turn(&workspace, &observer).await?) };
         let report = self.report.as_deref().map(Private::create).transpose()?;
         let plan = interruptible(NOTHING_DONE, restore::plan(reader, &workspace, options, &observer)).await?.map_err(refused)?;
         progress.end();
@@ -111,30 +116,32 @@ impl Apply {
         if !self.yes {
             receipt::todos(ui, &plan.todos)?;
         }
-        if self.plan_only {
+        let Some((_turn, moor)) = turn else {
             ui.value(&plan)?;
             return Ok(Outcome::Done);
-        }
+        };
         // What is asked about is seen first.
         ui.flush()?;
         self.agree(&plan).await?;
         let run =
             Run { plan: &plan, reader, options, workspace: &workspace, observer: &observer, clock: &clock, began, rules: &rules };
-        let done = self.apply(&run).await;
+        let done = Box::pin(self.apply(&run, &moor)).await;
         progress.end();
         let done = done?;
         Ok(if tell(ui, &done, options.rules.may_run(), report, words)? == Outcome::Done { asked } else { Outcome::Incomplete })
     }
 
     /// Nobody else may change the target between the plan and its end.
-    async fn turn(&self, workspace: &Workspace) -> anyhow::Result<Turn> {
+    async fn turn(&self, workspace: &Workspace, observer: &Arc<dyn Observer>) -> anyhow::Result<(Turn, Moor)> {
         let folder = state_folder(self.state.as_deref())?;
         let identity = interruptible(NOTHING_DONE, workspace.identity()).await??;
         let target = identity.workspace_id.unwrap_or_else(|| workspace.host().to_owned());
         let turn = Turn::take(&folder, &target).with_context(|| format!("cannot lock the journal in {}", folder.display()))?;
         let busy =
             || Refusal::new("another import into this workspace is under way", "wait until it is over, then run this again");
-        Ok(turn.ok_or_else(busy)?)
+        let turn = turn.ok_or_else(busy)?;
+        let moor = Moor::look(workspace, &folder, &turn, identity.user_name, self.break_lock, observer).await?;
+        Ok((turn, moor))
     }
 
     /// What the flags say; the rest is the command's.
@@ -171,7 +178,7 @@ impl Apply {
     }
 
     /// Applies the plan, and keeps a record of it that is there before anything is written.
-    async fn apply(&self, run: &Run<'_>) -> anyhow::Result<Done> {
+    async fn apply(&self, run: &Run<'_>, moor: &Moor) -> anyhow::Result<Done> {
         let folder = state_folder(self.state.as_deref())?;
         let (source, target) = (&run.plan.source, &run.plan.target);
         let mut journal = Journal::open(&folder, &target.workspace_id, &source.workspace_id, &source.digest)
@@ -191,7 +198,16 @@ impl Apply {
         let unkept = || format!("cannot keep a receipt in {}", records.display());
         let keeper = Keeper::begin(&records, &target.workspace_id, &source.digest, run.began).with_context(unkept)?;
         keeper.record(&records::record(&facts(), &End::UnderWay)).with_context(unkept)?;
-        let outcome = run.carry_out(&mut journal).await;
+        let mut held = match moor.take(run.plan).await {
+            Ok(held) => held,
+            Err(refused) => {
+                let reason = refused.to_string();
+                keeper.record(&records::record(&facts(), &End::Broken(None, reason))).with_context(unkept)?;
+                return Err(refused);
+            }
+        };
+        let outcome = Box::pin(run.carry_out(&mut journal, moor, &mut held)).await;
+        moor.end(&held, run.plan).await;
         let record = records::record(&facts(), &end(&outcome));
         let path = keeper.record(&record).and_then(|path| keeper.page(&record).map(|_| path)).with_context(unkept);
         match outcome {
@@ -229,7 +245,7 @@ type Applied = Result<(Receipt, Option<ImportError>), ImportError>;
 
 impl Run<'_> {
     /// Carries the plan out, until a person asks to stop.
-    async fn carry_out(&self, journal: &mut Journal) -> Applied {
+    async fn carry_out(&self, journal: &mut Journal, moor: &Moor, held: &mut Held) -> Applied {
         let local = |error: std::io::Error| ImportError::Journal(error);
         let spool = Spool::in_temp().map_err(local)?;
         let bytes = BundleContents::new(self.reader, spool).editing(restore::editor(self.reader, self.options));
@@ -244,6 +260,10 @@ impl Run<'_> {
             done = &mut running => done,
             signal = asked_to_stop() => {
                 signal.map_err(local)?;
+                stop.cancel();
+                running.await
+            }
+            () = moor.keep_alive(held, self.plan) => {
                 stop.cancel();
                 running.await
             }

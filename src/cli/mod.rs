@@ -11,6 +11,7 @@ mod extract;
 mod import;
 mod kinds;
 mod list;
+mod moor;
 mod private;
 mod receipt;
 mod rules;

@@ -22,10 +22,10 @@ pub use receipt::{Item, Receipt, State, Verified};
 
 use crate::api::{ApiError, ErrorKind, Workspace};
 use crate::event::{Event, Observer};
-use crate::journal::{Journal, Line};
+use crate::journal::{Journal, Line, Off};
 use crate::kinds::{self, Kind, Shape};
 use crate::leaks::Marks;
-use crate::plan::{Action, Found, Plan, Step, Todos, What};
+use crate::plan::{Action, Change, Difference, Found, Plan, Step, Todos, What};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use links::Known;
@@ -290,11 +290,7 @@ impl<'a> Import<'a> {
         if let Some(target) = &done.target {
             self.known.learn(&step.source, target.clone());
         }
-        if step.action.writes() {
-            let id = done.target.as_ref().map(|target| links::text(&target.id));
-            let (object, state) = (step.source.clone(), done.state.name().to_owned());
-            self.journal.write(&Line::Outcome { object, state, id }).map_err(ImportError::Journal)?;
-        }
+        self.note(step, &done).map_err(ImportError::Journal)?;
         if done.unavailable {
             self.unavailable.extend(attachment(step));
         }
@@ -307,6 +303,22 @@ impl<'a> Import<'a> {
         }
         self.done[index] = Some(done);
         Ok(())
+    }
+
+    /// What came of a step, for later imports and for the way back.
+    fn note(&mut self, step: &Step, done: &Done) -> std::io::Result<()> {
+        let id = done.target.as_ref().map(|target| links::text(&target.id));
+        if step.action.writes() {
+            let (object, state, origin) = (step.source.clone(), done.state.name().to_owned(), step.origin.clone());
+            let (off, on) = if done.state.is_there() { switched(&step.action, &step.changes) } else { Default::default() };
+            let at = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
+            return self.journal.write(&Line::Outcome { object, state, id, origin, off, on, at });
+        }
+        let lasting = kinds::by_name(&step.source.kind).is_some_and(|kind| matches!(kind.shape, Shape::Collection(_)));
+        match id.filter(|_| lasting && done.state.is_there()) {
+            Some(id) => self.journal.met(&step.source, step.origin.as_deref(), &id),
+            None => Ok(()),
+        }
     }
 
     fn short_of_quota(&self) -> BTreeSet<usize> {
@@ -326,6 +338,24 @@ impl Hands<'_> {
         let mut done = done.unwrap_or_else(|trouble| trouble.done(ready));
         done.notes.splice(0..0, ready.notes.iter().cloned());
         done
+    }
+}
+
+/// What a write switches off, with what stood there, and the places that it switches on.
+fn switched(action: &Action, changes: &[Change]) -> (Vec<Off>, Vec<String>) {
+    match action {
+        Action::Create { body } | Action::Update { body, .. } => {
+            let body = Value::Object(body.clone());
+            let sent = |change: &&Change| change.activation && body.pointer(&change.at) == change.now.as_ref();
+            let off = |change: &Change| Off { at: change.at.clone(), was: change.was.clone(), now: change.now.clone() };
+            (changes.iter().filter(sent).map(off).collect(), Vec::new())
+        }
+        Action::Switch { on: true, differences, .. } => (Vec::new(), differences.iter().map(|one| one.at.clone()).collect()),
+        Action::Switch { on: false, differences, .. } => {
+            let off = |one: &Difference| Off { at: one.at.clone(), was: one.have.clone(), now: one.want.clone() };
+            (differences.iter().map(off).collect(), Vec::new())
+        }
+        _ => (Vec::new(), Vec::new()),
     }
 }
 

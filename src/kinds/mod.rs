@@ -60,6 +60,15 @@ pub fn by_name(name: &str) -> Option<&'static Kind> {
     ALL.iter().find(|kind| kind.name == name).copied()
 }
 
+/// The folder in which imports keep what is their own: no object of anybody's, neither to be read nor to be written to.
+pub const OWN_FOLDER: &str = "/Shared/.lifeboat";
+
+/// Whether a path is that folder, or lies in it.
+pub fn is_own(path: &str) -> bool {
+    let path = path.strip_prefix("/Workspace").unwrap_or(path);
+    path.strip_prefix(OWN_FOLDER).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// The kind that holds workspace objects of this `object_type` (a Git folder may say `DIRECTORY`: the caller looks first).
 pub fn by_object_type(object_type: &str) -> &'static Kind {
     let shows = |kind: &&&Kind| matches!(&kind.shape, Shape::Tree(tree) if tree.object_types().contains(&object_type));
@@ -76,6 +85,14 @@ mod tests {
         let names: BTreeSet<_> = all().iter().map(|kind| kind.name).collect();
         assert_eq!(names.len(), all().len());
         assert!(names.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+    }
+
+    #[test]
+    fn the_folder_of_imports_is_known_under_both_names() {
+        for path in ["/Shared/.lifeboat", "/Shared/.lifeboat/lock", "/Workspace/Shared/.lifeboat/lock"] {
+            assert!(is_own(path), "{path}");
+        }
+        assert!(!is_own("/Shared/.lifeboats") && !is_own("/Shared"));
     }
 
     #[test]

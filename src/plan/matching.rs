@@ -5,8 +5,8 @@ use super::notes::What;
 use super::{Found, Planner, paths};
 use crate::kinds::{self, Collection, Kind, Shape, Tree, Update};
 use crate::object::Object;
-use crate::rules::{Sanitized, comparable};
-use serde_json::{Value, json};
+use crate::rules::{Sanitized, comparable, equal};
+use serde_json::{Map, Value, json};
 
 /// What becomes of an object of the bundle.
 #[derive(Clone, Debug)]
@@ -135,10 +135,15 @@ impl Planner<'_> {
         Fate::Never(format!("ambiguous: {} objects of the target carry its mark", stamped.len()))
     }
 
-    /// What a journal of this machine says was made of an object, if it is still there.
+    /// What a journal of this machine says was made of an object, if it is still there; else what the target's own copy says.
     fn remembered(&self, object: &Sanitized) -> Option<&Object> {
-        let id = self.options.known.get(&object.source())?;
-        self.present.by_id(object.kind().name, id)
+        let (source, kind) = (object.source(), object.kind().name);
+        match self.options.known.get(&source) {
+            Some(id) => self.present.by_id(kind, id),
+            None => {
+                self.options.told.get(&source).and_then(|id| self.present.by_id(kind, id)).filter(|one| bears_out(object, one))
+            }
+        }
     }
 
     /// What a journal of this machine remembers counts last: another workspace may have used the same ids. An object that
@@ -201,6 +206,9 @@ impl Planner<'_> {
     fn match_tree(&self, object: &Sanitized, tree: Tree) -> Fate {
         let place = self.place(object.key());
         let path = place.as_str();
+        if kinds::is_own(path) && !matches!(tree, Tree::Dbfs | Tree::Volume) {
+            return Fate::Never("imports keep what is their own in this folder, and write nothing else there".into());
+        }
         if let Some(one) = self.present.by_id(object.kind().name, path) {
             return Fate::There(found(one), How::Key);
         }
@@ -248,6 +256,30 @@ impl Planner<'_> {
             coming || !self.present.by_key(kind, name).is_empty()
         })
     }
+}
+
+/// Whether what anybody may have written of an object can be believed: only of what looks like it. A person or group is
+/// never known by that, since rights hang on them; a program whose id is another one by what it is called.
+fn bears_out(object: &Sanitized, there: &Object) -> bool {
+    let name = |body: Option<&Value>| body.and_then(|body| body.get("displayName")).and_then(Value::as_str).map(str::to_owned);
+    if object.kind().name == "service_principal" {
+        let here = object.json().and_then(|body| body.get("displayName")).and_then(Value::as_str);
+        return here.is_some_and(|here| !here.is_empty() && name(there.document()).as_deref() == Some(here));
+    }
+    if is_principal(object.kind()) {
+        return false;
+    }
+    there.key == object.key() || object.json().is_some_and(|body| differs_in_name_only(object.kind(), body, &comparable(there)))
+}
+
+fn differs_in_name_only(kind: &'static Kind, wanted: &Map<String, Value>, actual: &Map<String, Value>) -> bool {
+    let field = kind.key.at.rsplit('/').next().unwrap_or_default();
+    let nameless = |body: &Map<String, Value>| body.iter().filter(|(name, _)| *name != field).map(pair).collect::<Map<_, _>>();
+    !field.is_empty() && equal(kind, &nameless(wanted), &nameless(actual)).is_empty()
+}
+
+fn pair((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
 }
 
 /// An id in the type that its kind has: job ids are integers (core reference §0.3).

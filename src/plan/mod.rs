@@ -105,6 +105,8 @@ pub struct Options {
     pub stamp: bool,
     /// What earlier imports of this workspace made, from their journals: used if the inventory still shows it.
     pub known: BTreeMap<SourceId, String>,
+    /// What the target's own copy of that says, which anybody may have written: used only where the object there bears it out.
+    pub told: BTreeMap<SourceId, String>,
     /// What was asked for: other objects serve to resolve references, and are not told of.
     pub selection: Selection,
 }
@@ -116,6 +118,7 @@ impl Default for Options {
             restore_admins: false,
             stamp: true,
             known: BTreeMap::new(),
+            told: BTreeMap::new(),
             selection: Selection::default(),
         }
     }

@@ -4,6 +4,7 @@
 //! [`crate::import`]'s business.
 
 mod check;
+mod ids;
 mod marks;
 
 pub use marks::marks;
@@ -11,7 +12,6 @@ pub use marks::marks;
 use crate::api::{ApiError, Identity, Workspace};
 use crate::bundle::{MemberLine, ReadError, Reader};
 use crate::event::{Event, Observer};
-use crate::journal;
 use crate::kinds::{self, Shape, Tree};
 use crate::object::{self, Body, Edit, Object, Selection, SourceId, Wanted};
 use crate::plan::{self, Action, Inventory, Maps, Plan, Source, Step, Target};
@@ -242,6 +242,8 @@ pub struct Met {
     pub inventory: Inventory,
     /// What earlier imports into it made, from their journals.
     pub known: BTreeMap<SourceId, String>,
+    /// What the copy of those journals says, which the target keeps and anybody may have written.
+    pub told: BTreeMap<SourceId, String>,
     /// How many objects of each kind its listings showed, whatever they are.
     pub listed: BTreeMap<&'static str, u64>,
 }
@@ -268,21 +270,23 @@ impl Prepared {
         observer: &Arc<dyn Observer>,
     ) -> Result<Met, RestoreError> {
         observer.event(&Event::Stage("inventory"));
-        let known = known(options, identity.workspace_id.as_deref().unwrap_or_default(), &self.source)?;
+        let target = identity.workspace_id.as_deref().unwrap_or_default();
+        let (known, told) = ids::known(options, workspace, target, &self.source.workspace_id, observer).await?;
         let (recorded, maps) = (&self.contents.recorded, self.rules.maps());
         let mut wanted = plan::wanted(&self.applied.objects, recorded, maps, &self.source.workspace_id);
-        for (object, id) in &known {
+        for (object, id) in known.iter().chain(&told) {
             kinds::by_name(&object.kind).into_iter().for_each(|kind| wanted.add_id(kind, id));
         }
         let mut gathered = look(workspace, wanted, options, observer).await?;
         let listed = std::mem::take(&mut gathered.listed);
-        Ok(Met { inventory: inventory(workspace, identity, gathered), known, listed })
+        Ok(Met { inventory: inventory(workspace, identity, gathered), known, told, listed })
     }
 
     /// The plan for a target that holds this.
     pub fn decide(&self, met: &Met, options: &Options) -> Plan {
         let choices = plan::Options {
             known: met.known.clone(),
+            told: met.told.clone(),
             stamp: options.plan.stamp && self.rules.stamp(),
             selection: options.selection.clone(),
             ..options.plan.clone()
@@ -338,11 +342,6 @@ pub fn editor<'a>(reader: &'a Reader, options: &Options) -> Box<Edit<'a>> {
         let new = rules.rewrite(&source.kind, &bytes()?, meta.get("format").and_then(Value::as_str));
         Ok(new.map(|new| new.bytes))
     })
-}
-
-fn known(options: &Options, target: &str, source: &Source) -> Result<BTreeMap<SourceId, String>, RestoreError> {
-    let Some(folder) = &options.journals else { return Ok(BTreeMap::new()) };
-    journal::known(folder, target, &source.workspace_id).map_err(RestoreError::Journal)
 }
 
 /// Where a bundle comes from.

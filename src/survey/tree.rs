@@ -57,6 +57,10 @@ impl Survey {
         if is_trash(&path) {
             return self.gap(kind, GapState::Excluded, &format!("{path}/**"), "a user's trash", None).await;
         }
+        if path == kinds::OWN_FOLDER {
+            self.leave_out_because(kind, &format!("{path}/**"), "what imports into this workspace keep there").await;
+            return;
+        }
         if is_folder(kind) {
             self.enter(kind, &path, info).await;
         } else if self.wants(kind, &path) {
@@ -106,8 +110,12 @@ impl Survey {
     }
 
     async fn leave_out(&self, kind: &'static Kind, path: &str) {
+        self.leave_out_because(kind, path, "not asked for").await;
+    }
+
+    async fn leave_out_because(&self, kind: &'static Kind, path: &str, reason: &str) {
         if self.scope.only.is_none() {
-            self.gap(kind, GapState::Excluded, path, "not asked for", None).await;
+            self.gap(kind, GapState::Excluded, path, reason, None).await;
         }
     }
 

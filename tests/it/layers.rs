@@ -9,6 +9,7 @@ use std::path::Path;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &["event", "spool", "tokens"]),
     ("audit", &["bundle", "event", "kinds", "object", "spool"]),
+    ("berth", &["api", "journal", "kinds", "object", "spool"]),
     ("bundle", &["event", "spool", "store"]),
     ("compare", &["kinds", "object", "pointer"]),
     (
@@ -34,7 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("event", &[]),
-    ("export", &["api", "bundle", "event", "kinds", "object", "pointer", "spool", "survey"]),
+    ("export", &["api", "bundle", "event", "kinds", "object", "spool", "survey"]),
     ("import", &["api", "bundle", "event", "journal", "kinds", "leaks", "object", "plan", "pointer", "spool", "survey"]),
     ("journal", &["object"]),
     ("kinds", &["pointer"]),
@@ -44,7 +45,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pointer", &[]),
     ("preflight", &["api", "bundle", "event", "kinds", "object", "plan", "pointer", "restore", "rules"]),
     ("receipt", &["bundle", "event", "import", "journal", "plan", "rules"]),
-    ("restore", &["api", "bundle", "event", "journal", "kinds", "leaks", "object", "plan", "rules", "spool", "survey"]),
+    (
+        "restore",
+        &[
+            "api", "berth", "bundle", "event", "journal", "kinds", "leaks", "object", "plan", "pointer", "rules", "spool",
+            "survey",
+        ],
+    ),
     ("rules", &["kinds", "object", "pointer", "spool"]),
     ("simulator", &[]),
     ("spool", &[]),

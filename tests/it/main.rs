@@ -7,6 +7,7 @@ mod apply;
 mod audit;
 mod bad_bundle;
 mod bad_server;
+mod berth;
 mod check;
 mod cli;
 mod damage;
