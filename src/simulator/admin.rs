@@ -1,4 +1,4 @@
-//! The simulator's own endpoints, for tests in other languages: `/_simulator/{health,faults,requests,reset}`.
+//! The simulator's own endpoints, for tests in other languages: `/_simulator/{health,faults,requests,activations,reset}`.
 
 use super::call::{Answer, Call, Problem, Reply};
 use super::faults::Fault;
@@ -20,6 +20,7 @@ pub(super) fn answer(hub: &Hub, call: &Call) -> Answer {
             *hub.log() = Log::default();
             Reply::done()
         }
+        ("GET", "activations") => Reply::json(json!({ "activations": hub.world().activity.log })),
         ("POST", "reset") => reset(hub),
         _ => Err(Problem::no_endpoint(call)),
     }

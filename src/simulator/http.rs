@@ -155,7 +155,12 @@ fn answer(hub: &Hub, call: &mut Call) -> Answer {
     if changes(call) {
         hub.dirty.store(true, Ordering::SeqCst);
     }
-    routes::answer(&mut hub.world(), call)
+    let mut world = hub.world();
+    let answer = routes::answer(&mut world, call);
+    if changes(call) {
+        world.watch(call);
+    }
+    answer
 }
 
 /// Who is calling: the user of a personal access token, or the principal to whom an OAuth token was given.

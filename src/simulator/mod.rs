@@ -6,8 +6,10 @@
 //! - Deterministic: the same calls on the same seed give the same ids and times, so that two exports can be compared.
 //! - Several workspaces live side by side in one process: each [`Server`] holds its own.
 //!
-//! Other languages steer it through `/_simulator/health`, `/_simulator/faults`, `/_simulator/requests` and `/_simulator/reset`.
+//! Other languages steer it through `/_simulator/health`, `/_simulator/faults`, `/_simulator/requests`,
+//! `/_simulator/activations` and `/_simulator/reset`.
 
+mod activity;
 mod admin;
 mod body;
 mod call;
@@ -46,6 +48,7 @@ mod workspace_import;
 mod world;
 mod zip;
 
+pub use activity::Activation;
 pub use faults::{Action, ErrorShape, Fault, FaultBuilder, Faults, RetryAfter};
 pub use http::Recorded;
 
@@ -225,6 +228,11 @@ impl Server {
     /// All calls so far, the oldest first, without those to `/_simulator`.
     pub fn requests(&self) -> Vec<Recorded> {
         self.hub.log().recorded.iter().cloned().collect()
+    }
+
+    /// What was switched on and off, the oldest first; what was active from the beginning comes first of all.
+    pub fn activations(&self) -> Vec<Activation> {
+        self.hub.world().activity.log.clone()
     }
 
     /// How many calls asked to change the workspace (neither GET nor HEAD), whatever came of them.

@@ -23,6 +23,7 @@ pub(super) fn begin(options: &Options) -> Result<World, SimulatorError> {
     let mut world: World = serde_json::from_slice(&text).map_err(unread)?;
     world.load_bodies(&folder.join("blobs")).map_err(failed)?;
     world.configure(options);
+    world.begin_activity();
     Ok(world)
 }
 
@@ -35,6 +36,7 @@ pub(super) fn seeded(options: &Options) -> Result<World, SimulatorError> {
         Seed::Furnished { lists, files } => sample::furnish(&mut world, lists, files)?,
         Seed::Generated { notebooks, folders, jobs, seed } => generated::fill(&mut world, *notebooks, *folders, *jobs, *seed),
     }
+    world.begin_activity();
     Ok(world)
 }
 

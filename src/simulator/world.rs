@@ -1,6 +1,7 @@
 //! All that one workspace holds, its clock and its numbers.
 
 use super::Options;
+use super::activity::Activity;
 use super::body::Body;
 use super::paths::Paths;
 use super::scim::{Kind, Principal};
@@ -51,6 +52,8 @@ pub(super) struct World {
     pub(super) conf: BTreeMap<String, String>,
     /// What this workspace only shows: lists by their path under `/api/2.0/`.
     pub(super) shown: BTreeMap<String, Vec<Value>>,
+    #[serde(skip)]
+    pub(super) activity: Activity,
 }
 
 /// A file or folder of DBFS or of a volume.
