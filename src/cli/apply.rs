@@ -67,6 +67,13 @@ pub struct Apply {
     /// Folder for journals; without it `$XDG_STATE_HOME/lifeboat`, or ~/.local/state/lifeboat
     #[arg(long, value_name = "DIR", env = "LIFEBOAT_STATE")]
     state: Option<PathBuf>,
+    /// The way back: the bundle is one of the workspace into which this target was restored, and what changed there comes home
+    #[arg(long)]
+    reverse: bool,
+    /// With `--reverse`: profile of the workspace that the bundle comes from, to be asked which object came from where if another
+    /// machine did the restore
+    #[arg(long, value_name = "NAME", requires = "reverse")]
+    ids_from: Option<String>,
     /// Count an import that is under way from another machine as dead, and take its lock over
     #[arg(long, conflicts_with = "plan_only")]
     break_lock: bool,
@@ -104,6 +111,8 @@ impl Apply {
         let workspace = self.connect.workspace(observer.clone()).await?;
         let turn = if self.plan_only { None } else { Some(self.turn(&workspace, &observer).await?) };
         let report = self.report.as_deref().map(Private::create).transpose()?;
+        let came_from = self.came_from(reader, &observer).await?;
+        let options = &restore::Options { reverse: self.reverse, came_from, ..options.clone() };
         let plan = interruptible(NOTHING_DONE, restore::plan(reader, &workspace, options, &observer)).await?.map_err(refused)?;
         progress.end();
         let plan = match &self.plan {
@@ -142,6 +151,19 @@ impl Apply {
         let turn = turn.ok_or_else(busy)?;
         let moor = Moor::look(workspace, &folder, &turn, identity.user_name, self.break_lock, observer).await?;
         Ok((turn, moor))
+    }
+
+    /// The workspace that the bundle comes from, to be asked for the id map.
+    async fn came_from(&self, reader: &Reader, observer: &Arc<dyn Observer>) -> anyhow::Result<Option<Workspace>> {
+        let Some(profile) = &self.ids_from else { return Ok(None) };
+        let workspace = self.connect.other(profile, observer.clone()).await?;
+        let identity = interruptible(NOTHING_DONE, workspace.identity()).await??;
+        let source = restore::source_of(reader).workspace_id;
+        if identity.workspace_id.as_deref() != Some(source.as_str()) {
+            let text = format!("the bundle comes from workspace {source}, and the profile \"{profile}\" is of another");
+            return Err(Refusal::new(text, "name the profile of the workspace that was exported").into());
+        }
+        Ok(Some(workspace))
     }
 
     /// What the flags say; the rest is the command's.
@@ -377,6 +399,19 @@ fn refused(error: RestoreError) -> anyhow::Error {
         RestoreError::SameWorkspace { .. } => {
             Refusal::new(error.to_string(), "give `--allow-same-workspace` to restore into the workspace that was backed up")
                 .into()
+        }
+        RestoreError::NotFromHere { .. } => {
+            let hint = "run this where the restore was run, or name the workspace of the bundle with `--ids-from PROFILE`; without \
+                        `--reverse` it is an import like any other";
+            Refusal::new(error.to_string(), hint).into()
+        }
+        RestoreError::StillActive { .. } => {
+            let hint = "nothing may run on both sides: `lifeboat deactivate` it first, with a bundle of the target";
+            Refusal::new(error.to_string(), hint).into()
+        }
+        RestoreError::NoWayBack => {
+            let hint = "leave `inside:` out of the rules: source code then comes back as it is in the bundle";
+            Refusal::new(error.to_string(), hint).into()
         }
         _ => error.into(),
     }

@@ -34,6 +34,12 @@ impl Connect {
         Ok(Workspace::connect(config, self.options(), observer).await?)
     }
 
+    /// Another workspace, by its profile alone.
+    pub async fn other(&self, profile: &str, observer: Arc<dyn Observer>) -> anyhow::Result<Workspace> {
+        let config = Config::resolve(Some(profile), &|_| None, std::env::home_dir().as_deref())?;
+        Ok(Workspace::connect(config, self.options(), observer).await?)
+    }
+
     /// How many tasks a survey keeps under way.
     pub fn workers(&self) -> usize {
         usize::from(self.max_in_flight)

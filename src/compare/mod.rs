@@ -16,7 +16,7 @@ use meaning::{GONE, meaning, wanted_libraries};
 use names::Names;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The account of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -67,7 +67,9 @@ impl Comparison {
 /// Compares every object of the source with its image in the target. `restorer` is who made the images: what a workspace
 /// gives the maker of an object by itself is no difference.
 pub fn compare(source: &[Object], target: &[Object], source_workspace: &str, restorer: &str) -> Comparison {
-    let (here, there) = (Names::of(source, source_workspace), Names::of(target, source_workspace));
+    let unmarked = target.iter().filter(|object| object.stamp().is_none()).map(|object| (object.kind.name, object.id.as_str()));
+    let here = Names::of(source, source_workspace, &unmarked.collect());
+    let there = Names::of(target, source_workspace, &HashSet::new());
     let images: HashMap<&str, &Object> = target.iter().filter_map(|object| Some((there.name(object)?, object))).collect();
     let mut comparison = Comparison::default();
     for object in source {

@@ -16,10 +16,11 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn of(objects: &[Object], source_workspace: &str) -> Self {
+    /// `origins` are objects of the other workspace from which one of this may have been restored: it is called after that.
+    pub(super) fn of(objects: &[Object], source_workspace: &str, origins: &HashSet<(&'static str, &str)>) -> Self {
         let mut by_id = HashMap::new();
         for object in objects.iter().filter(|object| !matches!(object.kind.shape, Shape::Attached(_))) {
-            by_id.insert((object.kind.name, object.id.clone()), own_name(object, source_workspace));
+            by_id.insert((object.kind.name, object.id.clone()), own_name(object, source_workspace, origins));
         }
         let attached: Vec<_> = objects.iter().filter_map(|object| Some((object, attached_name(object, &by_id)?))).collect();
         by_id.extend(attached.into_iter().map(|(object, name)| ((object.kind.name, object.id.clone()), name)));
@@ -58,12 +59,14 @@ impl Names {
 }
 
 /// Kinds without unique names go by their id at the source, which the stamp holds in the target.
-pub(super) fn own_name(object: &Object, source_workspace: &str) -> String {
+fn own_name(object: &Object, source_workspace: &str, origins: &HashSet<(&'static str, &str)>) -> String {
     let (kind, key) = (object.kind.name, home_folded(&fold(object.kind, &object.key)));
     if object.kind.key.unique || object.kind.stamp.is_none() {
         return format!("{kind}:{key}");
     }
     let stamp = object.stamp().and_then(|stamp| stamp.strip_prefix(source_workspace)?.strip_prefix('/'));
+    let origin = || object.stamp()?.rsplit_once('/').map(|(_, id)| id).filter(|id| origins.contains(&(kind, *id)));
+    let stamp = stamp.or_else(origin);
     format!("{kind}#{}", stamp.unwrap_or(&object.id))
 }
 

@@ -6,16 +6,16 @@ use super::notes::What;
 use super::refs::Resolved;
 use super::{Action, Draft, Found, Planner, paths};
 use crate::kinds::{self, Attached, Kind, Write};
-use crate::rules::{Difference, Sanitized, canonical, comparable, equal};
+use crate::rules::{Difference, Sanitized, canonical, equal};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// Where an attached document will hang.
-struct Place {
-    kind: &'static Kind,
+pub(super) struct Place {
+    pub kind: &'static Kind,
     index: usize,
     /// The object in the target, if it is there already.
-    there: Option<Found>,
+    pub there: Option<Found>,
 }
 
 impl Planner<'_> {
@@ -45,7 +45,7 @@ impl Planner<'_> {
         draft
     }
 
-    fn place_of(&self, object: &Sanitized) -> Result<Place, Box<Action>> {
+    pub(super) fn place_of(&self, object: &Sanitized) -> Result<Place, Box<Action>> {
         let skip = |reason: String| Box::new(Action::Skip { reason });
         let (kind, id) =
             crate::object::parent(object.meta()).ok_or_else(|| skip("the bundle does not say what it hangs on".into()))?;
@@ -87,23 +87,19 @@ impl Planner<'_> {
 
     fn draft_whole(&mut self, index: usize, place: &Place, replaces: bool) -> Draft {
         let object = self.bundle.objects[index];
-        let mut resolved = self.resolve(index);
+        let (mut resolved, note) = self.attached_body(index, place);
         let mut draft = Draft::new(object, index, Action::Unchanged { target: place.there.clone() });
-        if object.kind().name == "permissions" {
-            if let Some(note) = self.leave_to_workspace(place, &mut resolved) {
-                draft.step.notes.push(note);
-            }
-            self.settle_owner(object, place, &mut resolved);
-        }
-        self.tell_dead(object, &resolved);
-        if resolved.body.values().all(|list| list.as_array().is_none_or(Vec::is_empty)) {
-            return draft.note("nothing of its own");
-        }
+        draft.step.notes.extend(note);
         let there = place
             .there
             .as_ref()
             .and_then(|there| self.present.attached(object.kind().name, place.kind, &super::refs::text(&there.id)));
-        let actual = there.map(comparable).unwrap_or_default();
+        let actual = super::back::actual(there);
+        self.keep_unchanged(index, &mut resolved, &actual);
+        self.tell_dead(object, &resolved);
+        if resolved.body.values().all(|list| list.as_array().is_none_or(Vec::is_empty)) {
+            return draft.note("nothing of its own");
+        }
         if object.kind().name == "permissions" {
             self.keep_caller(place.index, place.there.is_some().then_some(&actual), &mut resolved);
         }
@@ -120,6 +116,18 @@ impl Planner<'_> {
         draft.step.links = resolved.links;
         (draft.needs, draft.after) = (resolved.needs, resolved.after);
         draft
+    }
+
+    /// The document as it will hang there, and what there is to say of it.
+    pub(super) fn attached_body(&mut self, index: usize, place: &Place) -> (Resolved, Option<String>) {
+        let object = self.bundle.objects[index];
+        let mut resolved = self.resolve(index);
+        if object.kind().name != "permissions" {
+            return (resolved, None);
+        }
+        let note = self.leave_to_workspace(place, &mut resolved);
+        self.settle_owner(object, place, &mut resolved);
+        (resolved, note)
     }
 
     /// `/Shared` and a person's right to the own home belong to the workspace (core reference §14, rule 5).

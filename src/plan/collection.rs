@@ -92,8 +92,9 @@ impl Planner<'_> {
             return Draft::new(object, index, Action::Unchanged { target: Some(there) });
         };
         let mut resolved = self.resolve(index);
-        self.tell_dead(object, &resolved);
         let actual = comparable(target);
+        self.keep_unchanged(index, &mut resolved, &actual);
+        self.tell_dead(object, &resolved);
         let marks = missing_marks(object, collection, Some(target));
         let mut draft = match &collection.update {
             Update::ScimPatch(_) => self.draft_addition(index, &mut resolved, there, &actual),
@@ -154,17 +155,18 @@ impl Planner<'_> {
             return draft;
         }
         drop_fixed(object.kind(), &mut body);
-        if self.same_workspace && super::refs::text(&there.id) == object.id() {
+        let goes_back = self.goes_back(object);
+        if goes_back || (self.same_workspace && super::refs::text(&there.id) == object.id()) {
             // Where it was restored from, if it was: replacing would forget that.
-            let marked = self.present.by_id(object.kind().name, object.id());
+            let marked = self.present.by_id(object.kind().name, &super::refs::text(&there.id));
             marked.into_iter().for_each(|marked| keep_stamp(&mut body, marked));
         } else {
             self.put_stamp(object, &mut body, &mut draft);
         }
         draft.step.links = std::mem::take(&mut resolved.links);
         draft.step.keep = self.kept_secrets(object.kind(), &there);
-        // What the source gave up, or names otherwise by now, is not carried on.
-        draft.step.keep.retain(|place| object.redactions().iter().any(|redaction| redaction.place == *place));
+        // What the source gave up, or names otherwise by now, is not carried on; a restore never had the secrets of an original.
+        draft.step.keep.retain(|place| goes_back || object.redactions().iter().any(|redaction| redaction.place == *place));
         (draft.needs, draft.after) = (resolved.needs.clone(), resolved.after.clone());
         draft.step.action = Action::Update { target: there, body, differences: open };
         draft

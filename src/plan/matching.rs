@@ -83,6 +83,9 @@ impl Planner<'_> {
         if let Some(mapped) = self.mapped(object) {
             return mapped;
         }
+        if self.is_unclear(object) {
+            return Fate::Never("it stands for several objects of the target, which keep their own".into());
+        }
         if let Some(ours) = self.ours(object) {
             return ours;
         }
@@ -114,6 +117,9 @@ impl Planner<'_> {
         let kind = object.kind();
         if let Some(one) = self.same_id(object) {
             return Some(Fate::There(found(one), How::Ours));
+        }
+        if let Some(one) = self.original(object).map(found).or_else(|| self.gone_original(object)) {
+            return Some(Fate::There(one, How::Ours));
         }
         let stamped = self.present.by_stamp(kind.name, object.id());
         let of_that_name: Vec<&Object> = stamped.iter().copied().filter(|one| one.key == object.key()).collect();

@@ -5,6 +5,7 @@
 //! earlier restore, or its natural key, in this order; steps are in an order in which they can be carried out.
 
 mod attached;
+mod back;
 mod caller;
 mod collection;
 mod drift;
@@ -28,6 +29,7 @@ pub(crate) mod tests;
 
 pub use crate::rules::{Change, Difference, Maps, MapsError};
 pub(crate) use crate::rules::{place::carry, remove_exactly};
+pub use back::{Back, bases};
 pub(crate) use collection::name_of;
 pub use drift::{Drift, drift};
 pub(crate) use lacks::lacks;
@@ -42,6 +44,7 @@ use crate::object::{Object, Selection, SourceId};
 use crate::rules::Sanitized;
 use index::{Bundle, Present};
 use matching::Fate;
+use refs::Resolved;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,6 +110,8 @@ pub struct Options {
     pub known: BTreeMap<SourceId, String>,
     /// What the target's own copy of that says, which anybody may have written: used only where the object there bears it out.
     pub told: BTreeMap<SourceId, String>,
+    /// What is known of the way on which the bundle's objects came, if they came from the target.
+    pub back: Back,
     /// What was asked for: other objects serve to resolve references, and are not told of.
     pub selection: Selection,
 }
@@ -119,6 +124,7 @@ impl Default for Options {
             stamp: true,
             known: BTreeMap::new(),
             told: BTreeMap::new(),
+            back: Back::default(),
             selection: Selection::default(),
         }
     }

@@ -67,17 +67,23 @@ impl Planner<'_> {
     pub(super) fn resolve(&self, index: usize) -> Resolved {
         let object = self.bundle.objects[index];
         let Some(body) = object.json() else { return Resolved::default() };
-        let mut body = Value::Object(body.clone());
-        let mut resolved = Resolved::default();
-        self.leave_out_dead(object.kind(), &mut body, &mut resolved);
-        self.lead_all(object.kind(), &mut body, &mut resolved);
-        self.nobody_else(object.kind(), &mut body, &mut resolved);
-        texts(&body, &mut String::new(), &mut |_, text| self.secrets(text, &mut resolved));
+        let mut resolved = self.resolve_body(object.kind(), body.clone());
         for change in object.switched_off() {
             let change = self.led(object.kind(), change, &mut resolved.lost);
             resolved.off.push(change);
         }
         resolved.after.retain(|one| *one != index && !resolved.needs.contains(one));
+        resolved
+    }
+
+    /// Resolves every reference of a body.
+    pub(super) fn resolve_body(&self, kind: &'static Kind, body: Map<String, Value>) -> Resolved {
+        let mut body = Value::Object(body);
+        let mut resolved = Resolved::default();
+        self.leave_out_dead(kind, &mut body, &mut resolved);
+        self.lead_all(kind, &mut body, &mut resolved);
+        self.nobody_else(kind, &mut body, &mut resolved);
+        texts(&body, &mut String::new(), &mut |_, text| self.secrets(text, &mut resolved));
         if let Value::Object(body) = body {
             resolved.body = body;
         }

@@ -45,7 +45,7 @@ const JOB: &str = "job";
 pub(super) const RUN_AS: &str = "/run_as";
 
 /// What is wanted at a place, and what stands there.
-struct Turn {
+struct Flip {
     at: String,
     want: Option<Value>,
     have: Option<Value>,
@@ -62,7 +62,7 @@ impl Planner<'_> {
                 draft.step.action = Action::Unchanged { target: Some(there) };
             }
             (Fate::There(there, _), Shape::Collection(collection)) => {
-                self.turn(index, on, there, collection, &mut draft);
+                self.flip(index, on, there, collection, &mut draft);
             }
             (Fate::Coming, _) if on && object.switched_off().next().is_some() => {
                 self.skip(&mut draft, object, "it is not in the target: import the bundle first");
@@ -78,7 +78,7 @@ impl Planner<'_> {
         draft.step.action = Action::Skip { reason: reason.to_owned() };
     }
 
-    fn turn(&mut self, index: usize, on: bool, there: Found, collection: &Collection, draft: &mut Draft) {
+    fn flip(&mut self, index: usize, on: bool, there: Found, collection: &Collection, draft: &mut Draft) {
         let object = self.bundle.objects[index];
         draft.step.action = Action::Unchanged { target: Some(there.clone()) };
         let Some(target) = self.present.by_id(object.kind().name, &refs::text(&there.id)) else { return };
@@ -106,7 +106,7 @@ impl Planner<'_> {
             keep_stamp(&mut body, target);
             draft.step.keep = self.kept_secrets(object.kind(), &there);
         }
-        let difference = |turn: Turn| Difference { at: turn.at, want: turn.want, have: turn.have, fixed: false };
+        let difference = |turn: Flip| Difference { at: turn.at, want: turn.want, have: turn.have, fixed: false };
         let differences = turns.into_iter().map(difference).collect();
         draft.step.action = Action::Switch { target: there, on, body, differences };
     }
@@ -114,7 +114,8 @@ impl Planner<'_> {
     /// A job that runs as somebody else than it did, such as whoever restored it, has other rights: it stays off.
     fn other_identity(&self, index: usize, actual: &Map<String, Value>) -> Option<String> {
         let object = self.bundle.objects[index];
-        let resolved = self.resolve(index);
+        let mut resolved = self.resolve(index);
+        self.keep_unchanged(index, &mut resolved, actual);
         let lost = resolved.dead.iter().any(|dead| dead.at.starts_with(RUN_AS));
         let dropped = object.changes().iter().any(|change| change.at.starts_with(RUN_AS) && change.now.is_none());
         let only = |body: &Map<String, Value>| {
@@ -126,9 +127,10 @@ impl Planner<'_> {
     }
 
     /// What was active at the source, and still is as the restore left it.
-    fn activated(&mut self, index: usize, actual: &Map<String, Value>, draft: &mut Draft) -> Vec<Turn> {
+    fn activated(&mut self, index: usize, actual: &Map<String, Value>, draft: &mut Draft) -> Vec<Flip> {
         let object = self.bundle.objects[index];
-        let resolved = self.resolve(index);
+        let mut resolved = self.resolve(index);
+        self.keep_unchanged(index, &mut resolved, actual);
         let wanted = resolved.body;
         let here = Value::Object(actual.clone());
         let mut turns = Vec::new();
@@ -153,7 +155,7 @@ impl Planner<'_> {
                     self.todos.add(What::Look, text.clone(), label(object));
                     draft.step.notes.push(text);
                 }
-                None => turns.push(Turn { at, want, have }),
+                None => turns.push(Flip { at, want, have }),
             }
         }
         turns
@@ -161,8 +163,8 @@ impl Planner<'_> {
 }
 
 /// Whatever is active, whether the bundle knows of it or not.
-fn deactivated(target: &Object) -> Vec<Turn> {
-    let turn = |change: &Change| Turn { at: change.at.clone(), want: change.now.clone(), have: change.was.clone() };
+fn deactivated(target: &Object) -> Vec<Flip> {
+    let turn = |change: &Change| Flip { at: change.at.clone(), want: change.now.clone(), have: change.was.clone() };
     sanitize(&Rules::standby(), target).changes().iter().map(turn).collect()
 }
 

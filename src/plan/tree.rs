@@ -60,6 +60,10 @@ impl Planner<'_> {
             return Draft::new(object, index, Action::Skip { reason });
         }
         let (want, have) = (wanted.get("branch").cloned(), actual.get("branch").cloned());
+        if have.is_none() && !self.options.back.bases.is_empty() {
+            return Draft::new(object, index, Action::Unchanged { target: Some(there) })
+                .note("at a tag or commit here, which a restore cannot choose: left as it is");
+        }
         if want.is_none() || want == have {
             return Draft::new(object, index, Action::Unchanged { target: Some(there) });
         }

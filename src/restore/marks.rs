@@ -13,7 +13,7 @@ const PLACES: &[&str] = &["storage", "key_vault", "host", "text"];
 
 /// What the source is known by, less what the target or the maps know as their own. Errors: the bundle cannot be read.
 pub fn marks(reader: &Reader, options: &Options, plan: &Plan) -> Result<Marks, RestoreError> {
-    let rules = options.rules.clone().with_maps(&options.maps);
+    let rules = options.in_force();
     Ok(of(reader, &contents(reader, &options.selection)?, rules.maps(), plan))
 }
 

@@ -6,6 +6,7 @@
 mod check;
 mod ids;
 mod marks;
+mod reverse;
 
 pub use marks::marks;
 
@@ -14,10 +15,11 @@ use crate::bundle::{MemberLine, ReadError, Reader};
 use crate::event::{Event, Observer};
 use crate::kinds::{self, Shape, Tree};
 use crate::object::{self, Body, Edit, Object, Selection, SourceId, Wanted};
-use crate::plan::{self, Action, Inventory, Maps, Plan, Source, Step, Target};
+use crate::plan::{self, Action, Back, Inventory, Maps, Plan, Source, Step, Target};
 use crate::rules::{Applied, LARGEST_CODE, LeftOut, Remark, RuleSet};
 use crate::spool::Spool;
 use crate::survey::{self, Found, GapState, Scope};
+use reverse::Way;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -49,12 +51,29 @@ pub struct Options {
     pub maps: Maps,
     /// Choices of the plan.
     pub plan: plan::Options,
+    /// Whether the bundle goes back to the workspace from which its own was restored.
+    pub reverse: bool,
+    /// The workspace that the bundle comes from, to be asked for the id map of that restore where this machine does not have it.
+    pub came_from: Option<Workspace>,
     /// Whether the target may be the workspace that the bundle comes from.
     pub allow_same_workspace: bool,
     /// How many tasks read the target at once.
     pub workers: usize,
     /// Folder of the journals of earlier imports, if there may be any.
     pub journals: Option<PathBuf>,
+}
+
+impl Options {
+    /// The rules that are carried out: on the way back, the other way round.
+    fn in_force(&self) -> RuleSet {
+        let rules = self.forward();
+        if self.reverse { rules.inverse().rules } else { rules }
+    }
+
+    /// The rules of a restore, with all maps.
+    fn forward(&self) -> RuleSet {
+        self.rules.clone().with_maps(&self.maps)
+    }
 }
 
 /// Why there is no plan.
@@ -78,6 +97,23 @@ pub enum RestoreError {
         /// Id of the workspace, or its address where there is no id.
         id: String,
     },
+    /// A way back that is none.
+    #[error("nothing in this bundle of workspace {from} is known to have been restored from workspace {to}")]
+    NotFromHere {
+        /// Workspace id of the bundle.
+        from: String,
+        /// Workspace id of the target.
+        to: String,
+    },
+    /// Maps of several words to one were carried through source code.
+    #[error("these rules turned several words of source code into one, and there is no way back from that")]
+    NoWayBack,
+    /// Something would run on both sides.
+    #[error("{} still active in the target, such as {}", count(.objects), .objects.first().map_or("", String::as_str))]
+    StillActive {
+        /// What is active.
+        objects: Vec<String>,
+    },
     /// The journals of earlier imports cannot be read.
     #[error("cannot read the journals of earlier imports")]
     Journal(#[source] std::io::Error),
@@ -87,6 +123,10 @@ pub enum RestoreError {
     /// Temporary files failed.
     #[error("cannot keep what the target holds in temporary files")]
     Spool(#[from] std::io::Error),
+}
+
+fn count(objects: &[String]) -> String {
+    if objects.len() == 1 { "one object is".to_owned() } else { format!("{} objects are", objects.len()) }
 }
 
 /// Remarks that are told one by one; the rest is counted.
@@ -198,7 +238,10 @@ pub async fn plan(
 ) -> Result<Plan, RestoreError> {
     let identity = workspace.identity().await?;
     refuse_same(&source_of(reader), &identity, workspace.host(), options)?;
-    let mut prepared = prepare(reader, options)?;
+    let (mut prepared, way) = match options.reverse {
+        true => reverse::prepare(reader, options, &identity, observer).await.map(|(prepared, way)| (prepared, Some(way)))?,
+        false => (prepare(reader, options)?, None),
+    };
     let problems = std::mem::take(&mut prepared.applied.problems);
     if !problems.is_empty() {
         return Err(RestoreError::Rules(problems));
@@ -206,10 +249,16 @@ pub async fn plan(
     if options.goal == Goal::Restore {
         prepared.applied.warnings.iter().for_each(|warning| observer.event(&Event::Warning(warning.to_string())));
     }
-    let met = prepared.meet(workspace, &identity, options, observer).await?;
+    let mut met = prepared.meet_on(workspace, &identity, options, way.as_ref(), observer).await?;
     observer.event(&Event::Stage("plan"));
+    if let Some(way) = &way {
+        met.back = way.back(reader, &prepared.contents, &met.inventory, options)?;
+    }
     let mut plan = prepared.decide(&met, options);
     if options.goal == Goal::Restore {
+        if let Some(way) = &way {
+            way.judge(reader, &prepared, &met.inventory, &options.selection, &mut plan)?;
+        }
         tell_leaks(reader, &prepared, &mut plan);
     }
     Ok(plan)
@@ -244,18 +293,28 @@ pub struct Met {
     pub known: BTreeMap<SourceId, String>,
     /// What the copy of those journals says, which the target keeps and anybody may have written.
     pub told: BTreeMap<SourceId, String>,
+    /// What is known of the way on which the bundle's objects came, if they came from here.
+    pub back: Back,
     /// How many objects of each kind its listings showed, whatever they are.
     pub listed: BTreeMap<&'static str, u64>,
 }
 
 /// Reads a bundle and puts it under its rules.
 pub fn prepare(reader: &Reader, options: &Options) -> Result<Prepared, RestoreError> {
+    under(reader, asked_for(reader, options)?, options.forward())
+}
+
+/// What of a bundle these options are about.
+fn asked_for(reader: &Reader, options: &Options) -> Result<Contents, RestoreError> {
     let mut contents = contents(reader, &options.selection)?;
     if options.goal != Goal::Restore {
         contents.objects.retain(|object| plan::has_switches(object.kind));
         contents.unfit.clear();
     }
-    let rules = options.rules.clone().with_maps(&options.maps);
+    Ok(contents)
+}
+
+fn under(reader: &Reader, contents: Contents, rules: RuleSet) -> Result<Prepared, RestoreError> {
     let applied = ruled(reader, &contents, &rules)?;
     Ok(Prepared { source: source_of(reader), contents, applied, rules })
 }
@@ -269,17 +328,33 @@ impl Prepared {
         options: &Options,
         observer: &Arc<dyn Observer>,
     ) -> Result<Met, RestoreError> {
+        self.meet_on(workspace, identity, options, None, observer).await
+    }
+
+    async fn meet_on(
+        &self,
+        workspace: &Workspace,
+        identity: &Identity,
+        options: &Options,
+        way: Option<&Way>,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Met, RestoreError> {
         observer.event(&Event::Stage("inventory"));
         let target = identity.workspace_id.as_deref().unwrap_or_default();
         let (known, told) = ids::known(options, workspace, target, &self.source.workspace_id, observer).await?;
+        let originals = reverse::forward(options, &self.source, target)?;
         let (recorded, maps) = (&self.contents.recorded, self.rules.maps());
         let mut wanted = plan::wanted(&self.applied.objects, recorded, maps, &self.source.workspace_id);
-        for (object, id) in known.iter().chain(&told) {
+        for (object, id) in known.iter().chain(&told).chain(&originals) {
             kinds::by_name(&object.kind).into_iter().for_each(|kind| wanted.add_id(kind, id));
+        }
+        if let Some(way) = way {
+            way.want(&mut wanted, &self.contents);
         }
         let mut gathered = look(workspace, wanted, options, observer).await?;
         let listed = std::mem::take(&mut gathered.listed);
-        Ok(Met { inventory: inventory(workspace, identity, gathered), known, told, listed })
+        let back = Back { originals, ..Back::default() };
+        Ok(Met { inventory: inventory(workspace, identity, gathered), known, told, back, listed })
     }
 
     /// The plan for a target that holds this.
@@ -287,6 +362,7 @@ impl Prepared {
         let choices = plan::Options {
             known: met.known.clone(),
             told: met.told.clone(),
+            back: met.back.clone(),
             stamp: options.plan.stamp && self.rules.stamp(),
             selection: options.selection.clone(),
             ..options.plan.clone()
@@ -334,7 +410,7 @@ fn format(object: &Object) -> Option<&str> {
 
 /// Carries out on bytes that are sent what the plan was made with: the rules of these options.
 pub fn editor<'a>(reader: &'a Reader, options: &Options) -> Box<Edit<'a>> {
-    let rules = options.rules.clone().with_maps(&options.maps).rewriter();
+    let rules = options.in_force().rewriter();
     Box::new(move |source, bytes| {
         let member = reader.find(&source.kind, &source.id).filter(|member| member.size <= LARGEST_CODE);
         let Some(member) = member.filter(|_| rules.rewrites(&source.kind)) else { return Ok(None) };

@@ -36,6 +36,11 @@ pub(super) fn is_of_values(section: &str) -> bool {
     kinds::by_name(section).is_none()
 }
 
+/// Whether what a section maps may stand in source code.
+pub(super) fn in_code(section: &str) -> bool {
+    TEXTS.iter().any(|(name, _)| *name == section) || NAMED_IN_TEXTS.contains(&section)
+}
+
 /// Kinds whose objects are named inside texts by a word that means nothing else: an address, an application id.
 pub(super) const NAMED_IN_TEXTS: &[&str] = &["user", "service_principal"];
 
@@ -65,6 +70,15 @@ impl Maps {
             self.0.entry(section.to_owned()).or_default().insert(from.to_owned(), to.to_owned());
         }
         self
+    }
+
+    /// These pairs: section, source, target.
+    pub(super) fn of<'a>(pairs: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> Self {
+        let mut maps = Self::default();
+        for (section, from, to) in pairs {
+            maps.0.entry(section.to_owned()).or_default().insert(from.to_owned(), to.to_owned());
+        }
+        maps
     }
 
     /// One section; empty if there is none.

@@ -12,6 +12,7 @@ mod check;
 mod diff;
 mod equal;
 mod format;
+mod inverse;
 mod maps;
 mod pick;
 pub(crate) mod place;
@@ -29,6 +30,7 @@ pub use apply::{Applied, Code, LeftOut, Remark, Rewriter, Tally};
 
 pub use equal::{Difference, equal};
 pub(crate) use equal::{blank, canonical, equal_under};
+pub use inverse::Inverse;
 pub use maps::{Maps, MapsError};
 pub(crate) use project::remove_exactly;
 pub use project::{below_body, project};

@@ -109,6 +109,11 @@ impl RuleSet {
         &self.maps
     }
 
+    /// What is moved, and where it goes.
+    pub fn moves(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rules.iter().flat_map(|entry| entry.rule.moves.0.iter()).map(|(from, to)| (from.as_str(), to.as_str()))
+    }
+
     /// Whether these rules let something run.
     pub fn may_run(&self) -> bool {
         let keeps = |entry: &Entry| entry.rule.activations == Some(Activations::Keep);

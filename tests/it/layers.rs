@@ -35,7 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("event", &[]),
-    ("export", &["api", "bundle", "event", "kinds", "object", "spool", "survey"]),
+    ("export", &["api", "bundle", "event", "kinds", "object", "pointer", "spool", "survey"]),
     ("import", &["api", "bundle", "event", "journal", "kinds", "leaks", "object", "plan", "pointer", "spool", "survey"]),
     ("journal", &["object"]),
     ("kinds", &["pointer"]),

@@ -12,6 +12,7 @@ mod check;
 mod cli;
 mod damage;
 mod docs;
+mod failback;
 mod forge;
 mod fuzz;
 mod golden;
