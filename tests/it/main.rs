@@ -16,6 +16,7 @@ mod failback;
 mod forge;
 mod fuzz;
 mod golden;
+mod guide;
 mod hostile;
 mod import;
 mod kills;

@@ -18,18 +18,20 @@ async fn the_readme_shows_what_the_program_prints() {
     let import = ["import", text(&bundle), "--unlimited", "--yes", "--report", text(&report)];
     let import = lifeboat(&target, folder.path(), &import);
     let kinds = lifeboat(&source, folder.path(), &["kinds", "--markdown"]);
+    let (list, import) = (plain(&list, &source), plain(&import, &target));
+    source.stop().await;
+    target.stop().await;
+    let _page = PAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut readme = std::fs::read_to_string(readme()).unwrap();
     let before = readme.clone();
-    set(&mut readme, "list", &fenced("$ lifeboat list prod.tar.zst\n", &plain(&list, &source)));
+    set(&mut readme, "list", &fenced("$ lifeboat list prod.tar.zst\n", &list));
     set(&mut readme, "bundle", &fenced("$ tar --zstd -tf prod.tar.zst\n", &inside(&bundle)));
-    set(&mut readme, "import", &fenced("", &plain(after_the_table(&import), &target)));
+    set(&mut readme, "import", &fenced("", after_the_table(&import)));
     set(&mut readme, "report", &format!("```json\n{}\n```\n", one_item(&report)));
     set(&mut readme, "kinds", &kinds);
     let row = |one: &Check| format!("| `{}` | {} |\n", one.name(), one.says());
     let checks: String = Check::ALL.iter().map(row).collect();
     set(&mut readme, "checks", &format!("| check | what is looked at |\n|---|---|\n{checks}"));
-    source.stop().await;
-    target.stop().await;
     if std::env::var_os("LIFEBOAT_BLESS").is_some() {
         std::fs::write(self::readme(), &readme).unwrap();
     } else {
@@ -37,11 +39,14 @@ async fn the_readme_shows_what_the_program_prints() {
     }
 }
 
+/// Two tests renew parts of the page.
+pub(crate) static PAGE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 async fn server(seed: Seed, workspace_id: &str) -> Server {
     Server::start(Options { seed, workspace_id: workspace_id.into(), ..Options::default() }).await.unwrap()
 }
 
-fn readme() -> PathBuf {
+pub(crate) fn readme() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")
 }
 
