@@ -73,6 +73,15 @@ class Expected:
         return here and bool(self.test(difference.first, difference.second))
 
 
+# What an import leaves in a target for the next one, on whatever machine. minilake keeps no files but notebooks: there, nothing
+# is left in the folder.
+KEPT_FOLDER = Expected("directory", "", "the folder that imports keep", lambda first, second: first is None, "/Shared/.lifeboat")
+KEPT = [
+    KEPT_FOLDER,
+    Expected("file", "", "ids and lock, for the next import", lambda first, second: first is None, "/Shared/.lifeboat/*"),
+]
+
+
 # --- reading --------------------------------------------------------------------------------------------------------
 
 

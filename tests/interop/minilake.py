@@ -25,7 +25,7 @@ from databricks.sdk.service import compute, iam, jobs, settings, workspace
 
 import harness
 from harness import Failure, Lifeboat, say
-from inventory import Expected, Reader, compare, judge
+from inventory import KEPT_FOLDER, Expected, Reader, compare, judge
 from recording_proxy import read_log, recording, writes
 
 EMULATOR = pathlib.Path(sys.executable).parent / "minilake"
@@ -350,7 +350,7 @@ def journey(folder, url, client, before):
         elsewhere = Lifeboat(folder / "second")  # another machine, with no memory of the first
         elsewhere.run("import", bundle, "--yes", same, url=proxy, expect=(0, 3))
     again, repeated = read(client), writes(read_log(log)[sent:])
-    faults = judge(compare(before, after), INERT + LOST, "restored against seeded")
+    faults = judge(compare(before, after), INERT + LOST + [KEPT_FOLDER], "restored against seeded")
     faults += [f"the second import changed {one}" for one in compare(after, again, same_ids=True)]
     faults += [f"cluster {one} is {state}" for one, state in after.states.items() if not state.startswith("TERMINAT")]
     faults += [f"the second import wrote: {one['method']} {one['path']}" for one in repeated]

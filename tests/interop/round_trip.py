@@ -25,7 +25,7 @@ import zstandard
 
 import harness
 from harness import Failure, Lifeboat, say
-from inventory import Expected, Reader, compare, judge
+from inventory import KEPT, Expected, Reader, compare, judge
 from recording_proxy import read_log, recording, writes
 
 CANARIES = harness.ROOT / "fixtures/sample/canaries.txt"
@@ -124,7 +124,7 @@ def journey(folder, source, target):
         second, again = Lifeboat(folder / "second"), folder / "again.json"
         second.run("import", bundle, "--yes", "--report", again, url=proxy, token=target["token"], expect=(0, 3))
     after = Reader(theirs).read()
-    faults = judge(compare(before, after), ON_PURPOSE, "restored against sample")
+    faults = judge(compare(before, after), ON_PURPOSE + KEPT, "restored against sample")
     faults += [f"the source changed: {one}" for one in compare(before, Reader(ours).read(), same_ids=True)]
     faults += [f"the check wrote: {one['method']} {one['path']}" for one in writes(read_log(folder / "requests.check.jsonl"))]
     return faults + inert_faults(after) + export_faults(folder) + again_faults(folder) + account_faults(bundle, before, ours)
