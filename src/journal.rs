@@ -4,11 +4,17 @@
 //! One file for each target and bundle. An intent is on disk before the call, its outcome after it. A line that a crash
 //! cut short is ignored.
 
+mod memory;
+
+pub use memory::memory;
+
+use crate::memory::Wrote;
 use crate::object::SourceId;
+use memory::Keeper;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -21,6 +27,7 @@ pub struct Journal {
     path: PathBuf,
     /// What earlier journals know, so that nothing is noted twice.
     book: Book,
+    keeper: Option<Keeper>,
 }
 
 /// What imports from one source know of one target: objects of the bundle, and what they are there.
@@ -147,14 +154,15 @@ impl Journal {
         let mut file = private_file(&path)?;
         end_torn_line(&path, &mut file)?;
         let book = book(folder, target, source)?;
-        let mut journal = Self { file: Some(file), path, book };
+        let keeper = Some(Keeper::new(folder, target, source));
+        let mut journal = Self { file: Some(file), path, book, keeper };
         journal.write(&Line::Begin { source: source.into(), target: target.into(), bundle: bundle.into() })?;
         Ok(journal)
     }
 
     /// A journal that keeps nothing: for rehearsals, where the target is thrown away.
     pub fn none() -> Self {
-        Self { file: None, path: PathBuf::new(), book: Book::new() }
+        Self { file: None, path: PathBuf::new(), book: Book::new(), keeper: None }
     }
 
     /// Where it lies.
@@ -179,8 +187,30 @@ impl Journal {
         self.write(&Line::Met { object: object.clone(), id: id.to_owned(), origin: origin.map(str::to_owned) })
     }
 
+    /// Remembers what was written to an object.
+    pub fn wrote(&mut self, wrote: Wrote) -> io::Result<()> {
+        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        keeper.wrote(wrote)?;
+        keeper.flush()
+    }
+
+    /// Remembers what both sides agree on. Should that be lost, the next import finds it again.
+    pub fn agreed(&mut self, all: &[Wrote]) -> io::Result<()> {
+        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        all.iter().try_for_each(|one| keeper.wrote(one.clone()))?;
+        keeper.flush()
+    }
+
+    /// Forgets an object that was deleted.
+    pub fn gone(&mut self, object: &SourceId) -> io::Result<()> {
+        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        keeper.gone(object.clone())?;
+        keeper.flush()
+    }
+
     /// Puts everything on the disk for good.
-    pub fn sync(&self) -> io::Result<()> {
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.keeper.as_mut().map_or(Ok(()), Keeper::sync)?;
         self.file.as_ref().map_or(Ok(()), File::sync_all)
     }
 }
@@ -239,9 +269,51 @@ fn files(folder: &Path, target: &str) -> io::Result<Vec<PathBuf>> {
     Ok(files.into_iter().map(|(_, path)| path).collect())
 }
 
+/// How imports from one source went in one target, whichever bundle they were of.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// What an import made, and did not find there: object of the bundle, and id in the target.
+    pub made: BTreeMap<SourceId, String>,
+    /// What was begun and never ended, since the import died.
+    pub unfinished: HashSet<SourceId>,
+    /// Ids in the bundle of what rules gave another.
+    pub origins: BTreeMap<SourceId, String>,
+}
+
+/// Reads all journals. Later ones win. Errors: as [`known`].
+pub fn past(folder: &Path, target: &str, source: &str) -> io::Result<Past> {
+    let mut past = Past::default();
+    for path in files(folder, target)? {
+        read(&path, target, |from| from == source)?.into_iter().for_each(|(_, line)| past.learn(line));
+    }
+    Ok(past)
+}
+
+impl Past {
+    fn learn(&mut self, line: Line) {
+        match line {
+            Line::Intent { object, .. } => drop(self.unfinished.insert(object)),
+            Line::Outcome { object, state, id, origin, .. } => {
+                self.unfinished.remove(&object);
+                self.origins.extend(origin.map(|origin| (object.clone(), origin)));
+                match (state.as_str(), id) {
+                    (DELETED, _) => drop(self.made.remove(&object)),
+                    (CREATED, Some(id)) => drop(self.made.insert(object, id)),
+                    _ => {}
+                }
+            }
+            Line::Begin { .. } | Line::Met { .. } => {}
+        }
+    }
+}
+
+const CREATED: &str = "created";
+const DELETED: &str = "deleted";
+
 /// What a line adds to a book.
 fn note(book: &mut Book, line: Line) {
     match line {
+        Line::Outcome { object, state, .. } if state == DELETED => drop(book.remove(&object)),
         Line::Outcome { object, id: Some(id), origin, off, on, at, .. } => {
             let twin = book.entry(object).or_default();
             (twin.to, twin.origin, twin.ours, twin.at) = (id, origin, true, at.max(twin.at));

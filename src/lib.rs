@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`kinds`] | every kind of workspace object, as data |
 //! | [`mod@pointer`] | paths into JSON with `*`, and JSON inside strings |
+//! | [`redact`] | blanks secrets, by their place, name or shape |
 //! | [`tokens`] | credentials, known by their shape |
 //! | [`object`] | one thing of one kind; which things are asked for |
 //! | [`spool`] | bodies on disk while a bundle is made, so that memory stays flat |
@@ -30,6 +31,7 @@
 //! | [`mod@receipt`] | the sealed record of an import, and its page for people |
 //! | [`restore`] | the road of a restore: bundle, inventory, plan |
 //! | [`preflight`] | would this bundle restore here? findings before anything is written |
+//! | [`memory`] | what was written to each object last |
 //! | [`journal`] | what was intended and what came of it |
 //! | [`berth`] | what imports keep in a target: who may import now, and a copy of the id map |
 //! | [`simulator`] | an embedded workspace that speaks the REST API |
@@ -55,11 +57,13 @@ pub mod import;
 pub mod journal;
 pub mod kinds;
 pub mod leaks;
+pub mod memory;
 pub mod object;
 pub mod plan;
 pub mod pointer;
 pub mod preflight;
 pub mod receipt;
+pub mod redact;
 pub mod restore;
 pub mod rules;
 pub mod simulator;

@@ -3,6 +3,7 @@
 use crate::kinds::{self, Kind};
 use crate::spool::{Blob, Sha};
 use globset::{GlobBuilder, GlobMatcher};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -66,6 +67,7 @@ pub struct Wanted {
     sources: HashMap<&'static str, HashSet<String>>,
     ids: HashMap<&'static str, HashSet<String>>,
     folders: HashSet<String>,
+    every_stamped: bool,
 }
 
 /// Name of the tag that holds the stamp.
@@ -88,6 +90,14 @@ impl Wanted {
     pub fn add_id(&mut self, kind: &'static Kind, id: &str) {
         self.ids.entry(kind.name).or_default().insert(id.to_owned());
         self.keys.entry(kind.name).or_default();
+    }
+
+    /// Asks for everything that bears the stamp of an import from this workspace, of the kinds that bear one.
+    pub fn add_stamped(&mut self) {
+        self.every_stamped = !self.source_workspace.is_empty();
+        for kind in kinds::all().iter().filter(|kind| kind.stamp.is_some()) {
+            self.keys.entry(kind.name).or_default();
+        }
     }
 
     /// Whether the object of this id in the target is asked for.
@@ -115,10 +125,8 @@ impl Wanted {
     /// Whether this object is asked for; `stamp` is the value of its tag.
     pub fn wants(&self, kind: &'static Kind, key: &str, stamp: Option<&str>) -> bool {
         let by_key = self.keys.get(kind.name).is_some_and(|keys| keys.contains(&fold(kind, key)));
-        by_key
-            || stamp
-                .and_then(|stamp| self.stamped(stamp))
-                .is_some_and(|id| self.sources.get(kind.name).is_some_and(|ids| ids.contains(id)))
+        let known = |id: &str| self.every_stamped || self.sources.get(kind.name).is_some_and(|ids| ids.contains(id));
+        by_key || stamp.and_then(|stamp| self.stamped(stamp)).is_some_and(known)
     }
 
     /// The source id in a stamp of the workspace that this is about.
@@ -154,7 +162,7 @@ impl Object {
 }
 
 /// Kind and id of an object in the workspace where it was read.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct SourceId {
     /// Name of the kind.
     pub kind: String,

@@ -5,8 +5,8 @@ use super::{Outcome, receipt};
 use crate::ui::Ui;
 use clap::Args;
 use lifeboat::import::{Receipt, State};
-use lifeboat::plan::{Action, Difference, Plan};
-use lifeboat::restore::{self, Goal};
+use lifeboat::plan::{Action, Difference, Goal, Plan};
+
 use serde_json::Value;
 
 /// Switch what a bundle holds on or off in a workspace.
@@ -18,8 +18,7 @@ pub struct Switch {
 
 impl Switch {
     pub fn run(self, goal: Goal, ui: &mut Ui, quiet: bool) -> anyhow::Result<Outcome> {
-        let options = restore::Options { goal, ..self.apply.options()? };
-        self.apply.run(ui, quiet, &options, &Words { plan: show, receipt: tell })
+        self.apply.run(ui, quiet, self.apply.given(goal)?, &Words { plan: show, receipt: tell })
     }
 }
 

@@ -6,8 +6,9 @@ use super::connect::Connect;
 use super::export::Select;
 use super::moor::{Held, Moor};
 use super::private::Private;
+use super::recipe::{self, Given};
 use super::signals::{asked_to_stop, interruptible};
-use super::{Outcome, Refusal, block_on, receipt, rules};
+use super::{Outcome, Refusal, block_on, receipt};
 use crate::ui::{self, Progress, Ui, words};
 use anyhow::Context;
 use clap::Args;
@@ -16,11 +17,14 @@ use lifeboat::bundle::{Fault, OpenError, Reader};
 use lifeboat::event::Observer;
 use lifeboat::import::{self, BundleContents, ImportError, Receipt};
 use lifeboat::journal::{Journal, Turn};
-use lifeboat::plan::{Plan, drift};
+use lifeboat::object::SourceId;
+use lifeboat::plan::{Action, Answers, Goal, Plan, Recipe, Step, Text, drift};
 use lifeboat::receipt::{self as records, Clock, End, Facts, Keeper, Named};
-use lifeboat::restore::{self, Goal, RestoreError};
+use lifeboat::restore::{self, RestoreError};
+use lifeboat::rules::Conflicts;
 use lifeboat::spool::Spool;
 use serde::Serialize;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 const NOTHING_DONE: &str = "interrupted; nothing was applied";
 const HALF_DONE: &str = "interrupted in the middle; run the same again, and it goes on where it stopped";
 
-const PLAN_AGAIN: &str = "plan again with `--plan-only -o FILE`, with the same options, look at it, and apply that";
+pub const PLAN_AGAIN: &str = "plan again with `--plan-only -o FILE`, look at it, and apply that";
 
 /// So many objects that drifted are told.
 const SHOWN: usize = 20;
@@ -49,15 +53,15 @@ pub struct Apply {
     /// Save the plan as JSON
     #[arg(long, short = 'o', value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Apply this saved plan and no other: refused if bundle, target or options are not those that it was made for
+    /// Apply this saved plan and no other, with the options that it was made with: refused if bundle or target changed
     #[arg(long, value_name = "FILE", conflicts_with_all = ["plan_only", "output"])]
     plan: Option<PathBuf>,
     /// Apply without asking
     #[arg(long, short)]
     yes: bool,
-    /// What changes on the way: a rule file, or `standby`, `clone`, `audit-sandbox`
-    #[arg(long, value_name = "FILE", default_value = "standby")]
-    rules: String,
+    /// What changes on the way: a rule file, or `standby` (the default), `clone`, `audit-sandbox`
+    #[arg(long, value_name = "FILE")]
+    rules: Option<String>,
     /// What stands for what in the target, besides the rules' maps: YAML, `kind: {source: target}`
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
@@ -87,11 +91,19 @@ pub struct Words {
 }
 
 impl Apply {
-    /// The whole road.
-    pub fn run(&self, ui: &mut Ui, quiet: bool, options: &restore::Options, words: &Words) -> anyhow::Result<Outcome> {
+    /// The whole road. `given` is what the command line says.
+    pub fn run(&self, ui: &mut Ui, quiet: bool, given: Given, words: &Words) -> anyhow::Result<Outcome> {
+        let saved = self.plan.as_deref().map(recipe::load).transpose()?;
+        let answers = given.recipe.answers()?;
+        let recipe = match &saved {
+            Some(plan) => given.in_plan(plan)?,
+            None => given.recipe,
+        };
+        let saved = saved.map(|plan| (plan, answers));
+        let options = self.options(recipe)?;
         let progress = Arc::new(Progress::new(quiet));
         let reader = self.bundle.whole(&*progress)?;
-        let outcome = block_on(self.go(ui, &reader, options, words, &progress));
+        let outcome = block_on(self.go(ui, &reader, &options, saved, words, &progress));
         progress.end();
         outcome
     }
@@ -101,27 +113,31 @@ impl Apply {
         ui: &mut Ui,
         reader: &Reader,
         options: &restore::Options,
+        saved: Option<(Plan, Answers)>,
         words: &Words,
         progress: &Arc<Progress>,
     ) -> anyhow::Result<Outcome> {
         let began = jiff::Timestamp::now();
-        let rules = rules::sources(&self.rules, self.map.as_deref())?;
+        let named = |text: &Text| Named::new(&text.name, &text.text);
+        let rules = (named(&options.recipe.rules), options.recipe.map.as_ref().map(named));
         let clock = Clock::before(progress.clone());
         let observer: Arc<dyn Observer> = clock.clone();
         let workspace = self.connect.workspace(observer.clone()).await?;
         let turn = if self.plan_only { None } else { Some(self.turn(&workspace, &observer).await?) };
         let report = self.report.as_deref().map(Private::create).transpose()?;
         let came_from = self.came_from(reader, &observer).await?;
-        let options = &restore::Options { reverse: self.reverse, came_from, ..options.clone() };
-        let plan = interruptible(NOTHING_DONE, restore::plan(reader, &workspace, options, &observer)).await?.map_err(refused)?;
+        let options = &restore::Options { came_from, ..options.clone() };
+        let mut plan =
+            interruptible(NOTHING_DONE, restore::plan(reader, &workspace, options, &observer)).await?.map_err(refused)?;
         progress.end();
-        let plan = match &self.plan {
-            Some(path) => saved(ui, path, &plan)?,
-            None => plan,
-        };
+        if let Some((saved, answers)) = saved {
+            as_planned(ui, &saved, &plan)?;
+            plan.answer(|step| answers.of(step));
+        }
         self.save(&plan)?;
         (words.plan)(ui, &plan)?;
-        let asked = self.select.settle(Outcome::Done, reader.manifest())?;
+        let selected = Select { include: options.recipe.include.clone(), exclude: options.recipe.exclude.clone() };
+        let asked = selected.settle(Outcome::Done, reader.manifest())?;
         if !self.yes {
             receipt::todos(ui, &plan.todos)?;
         }
@@ -131,6 +147,7 @@ impl Apply {
         };
         // What is asked about is seen first.
         ui.flush()?;
+        settle(&mut plan).await?;
         self.agree(&plan).await?;
         let run =
             Run { plan: &plan, reader, options, workspace: &workspace, observer: &observer, clock: &clock, began, rules: &rules };
@@ -166,16 +183,16 @@ impl Apply {
         Ok(Some(workspace))
     }
 
-    /// What the flags say; the rest is the command's.
-    pub fn options(&self) -> anyhow::Result<restore::Options> {
-        Ok(restore::Options {
-            selection: self.select.selection()?,
-            rules: rules::rules(&self.rules)?,
-            maps: rules::maps(self.map.as_deref())?,
-            workers: self.connect.workers(),
-            journals: Some(state_folder(self.state.as_deref())?),
-            ..restore::Options::default()
-        })
+    /// What the command line says; the rest is the command's.
+    pub fn given(&self, goal: Goal) -> anyhow::Result<Given> {
+        let select = (self.select.include.as_slice(), self.select.exclude.as_slice());
+        let given = Given::new(goal, select, self.rules.as_deref(), self.map.as_deref())?;
+        Ok(Given { recipe: Recipe { reverse: self.reverse, ..given.recipe }, ..given })
+    }
+
+    fn options(&self, recipe: Recipe) -> anyhow::Result<restore::Options> {
+        let journals = Some(state_folder(self.state.as_deref())?);
+        Ok(restore::Options { workers: self.connect.workers(), journals, ..restore::Options::made_with(recipe)? })
     }
 
     fn save(&self, plan: &Plan) -> anyhow::Result<()> {
@@ -208,7 +225,7 @@ impl Apply {
         let (rules, map) = run.rules;
         let kept = journal.path().to_owned();
         let facts = || Facts {
-            command: command(run.options.goal),
+            command: run.options.goal.command(),
             plan: run.plan,
             rules: rules.clone(),
             map: map.clone(),
@@ -293,14 +310,6 @@ impl Run<'_> {
     }
 }
 
-fn command(goal: Goal) -> &'static str {
-    match goal {
-        Goal::Restore => "import",
-        Goal::Activate => "activate",
-        Goal::Deactivate => "deactivate",
-    }
-}
-
 /// The end of an import, as its record tells it.
 fn end(outcome: &Applied) -> End<'_> {
     match outcome {
@@ -325,6 +334,28 @@ pub fn state_folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     Ok(base.context("cannot tell where to keep the journal: give a folder with `--state`")?.join("lifeboat"))
 }
 
+/// Asks for every question that no option answered. Nothing is applied while one is open.
+async fn settle(plan: &mut Plan) -> anyhow::Result<()> {
+    let open: Vec<(SourceId, String)> = plan.questions().map(|step| (step.source.clone(), question(step))).collect();
+    let mut said = HashMap::new();
+    for (object, text) in open {
+        let Some(ours) = asked(text).await? else {
+            let count = words::count(plan.questions().count() as u64, "object");
+            let what = format!("people changed {count} here, and nobody is there to say what counts");
+            let hint = "give `--conflicts ours` or `--conflicts theirs`, or `--ours KIND:GLOB` and `--theirs KIND:GLOB`";
+            return Err(Refusal::new(what, hint).into());
+        };
+        said.insert(object, if ours { Conflicts::Ours } else { Conflicts::Theirs });
+    }
+    plan.answer(|step| said.get(&step.source).copied());
+    Ok(())
+}
+
+fn question(step: &Step) -> String {
+    let why = if let Action::Ask { question, .. } = &step.action { question.as_str() } else { "" };
+    format!("{} {}: {why}. Let the bundle win (`n` leaves what people did)?", step.source.kind, step.key)
+}
+
 /// Asks on a thread of its own: a person who presses Ctrl-C instead of answering must not wait.
 async fn asked(question: String) -> anyhow::Result<Option<bool>> {
     let (answer, answered) = tokio::sync::oneshot::channel();
@@ -345,10 +376,8 @@ fn tell(ui: &mut Ui, done: &Done, may_run: bool, report: Option<Private>, words:
     Ok(if receipt.is_complete() { Outcome::Done } else { Outcome::Incomplete })
 }
 
-/// A saved plan, if it is what would be planned now.
-fn saved(ui: &mut Ui, path: &Path, fresh: &Plan) -> anyhow::Result<Plan> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let saved = Plan::from_json(&text).with_context(|| format!("in {}", path.display()))?;
+/// A saved plan is carried out only if it is what would be planned now.
+fn as_planned(ui: &mut Ui, saved: &Plan, fresh: &Plan) -> anyhow::Result<()> {
     if saved.source != fresh.source {
         return Err(Refusal::new("the plan was made for another bundle", PLAN_AGAIN).into());
     }
@@ -357,21 +386,18 @@ fn saved(ui: &mut Ui, path: &Path, fresh: &Plan) -> anyhow::Result<Plan> {
             format!("the plan was made for workspace {}, and this is {}", saved.target.workspace_id, fresh.target.workspace_id);
         return Err(Refusal::new(text, PLAN_AGAIN).into());
     }
-    let drifts = drift(&saved, fresh);
+    let drifts = drift(saved, fresh);
     for one in drifts.iter().take(SHOWN) {
         let word = |word: Option<&'static str>| word.unwrap_or("nothing");
-        ui.line(format!("drift: {} {}: planned {}, now {}", one.object.kind, one.key, word(one.was), word(one.now)))?;
+        let at = if one.fields.is_empty() { String::new() } else { format!("  ({})", one.fields.join(", ")) };
+        ui.line(format!("drift: {} {}: planned {}, now {}{at}", one.object.kind, one.key, word(one.was), word(one.now)))?;
     }
     if drifts.is_empty() {
-        return Ok(saved);
+        return Ok(());
     }
     ui.flush()?;
     let count = words::count(drifts.len() as u64, "object");
-    Err(Refusal::new(
-        format!("{count} would be treated otherwise than planned: the target changed, or the options did"),
-        PLAN_AGAIN,
-    )
-    .into())
+    Err(Refusal::new(format!("{count} would be treated otherwise than planned: the target changed since"), PLAN_AGAIN).into())
 }
 
 /// What helps against a file that is no good bundle.

@@ -48,7 +48,8 @@ impl Drill {
         let folder = self.keep.unwrap_or_else(|| temporary.path().to_owned());
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let options = Options { seed: self.seed, bundle: self.bundle, folder, latency: self.latency, evidence: self.evidence };
-        let report = block_on(async { Ok(interruptible("interrupted", drill::run(&options, progress.clone())).await??) });
+        let report =
+            block_on(async { Ok(interruptible("interrupted", Box::pin(drill::run(&options, progress.clone()))).await??) });
         progress.end();
         let report = report?;
         tell(ui, &report)?;

@@ -44,10 +44,10 @@ pub struct Export {
 pub struct Select {
     /// Only these: `kind` or `kind:glob` over paths and names; may be repeated
     #[arg(long, value_name = "KIND:GLOB")]
-    include: Vec<String>,
+    pub include: Vec<String>,
     /// Not these: `kind` or `kind:glob` over paths and names; may be repeated
     #[arg(long, value_name = "KIND:GLOB")]
-    exclude: Vec<String>,
+    pub exclude: Vec<String>,
 }
 
 impl Select {

@@ -1,14 +1,22 @@
 //! `lifeboat import`
 
 use super::apply::{Apply, Words};
+use super::recipe::{Answering, Given};
 use super::{Outcome, receipt};
-use crate::ui::Ui;
+use crate::ui::{Ui, words};
 use clap::Args;
-use lifeboat::plan::{Action, Plan, Step};
-use lifeboat::restore;
+use lifeboat::plan::{Action, Goal, Plan, Prune, Recipe, Step, Tally};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// So many steps of one sort are told one by one; `-o` and JSON have all.
 const SHOWN: usize = 12;
+
+/// So many fields of one step are told.
+const FIELDS: usize = 8;
+
+/// So long may a value be in a line.
+const LONGEST: usize = 60;
 
 /// Restore a bundle into a workspace: plan, then apply; everything arrives inert.
 #[derive(Debug, Args)]
@@ -28,22 +36,34 @@ pub struct Import {
     /// Leave no `lifeboat_source` tag on what is made; a second import then knows it by name alone
     #[arg(long)]
     no_stamp: bool,
+    /// Delete what an import made and the bundle does not hold any more, and nothing else; `--prune=all` also if that is most of it
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "some", value_parser = prune)]
+    prune: Option<Prune>,
+    #[command(flatten)]
+    answering: Answering,
 }
 
 impl Import {
     pub fn run(self, ui: &mut Ui, quiet: bool) -> anyhow::Result<Outcome> {
-        self.apply.run(ui, quiet, &self.options()?, &Words { plan: show, receipt: receipt::show })
+        self.apply.run(ui, quiet, self.given()?, &Words { plan: show, receipt: receipt::show })
     }
 
-    fn options(&self) -> anyhow::Result<restore::Options> {
-        let plan = lifeboat::plan::Options {
+    fn given(&self) -> anyhow::Result<Given> {
+        let given = self.apply.given(Goal::Restore)?;
+        let recipe = Recipe {
             create_principals: !self.no_create_principals,
             restore_admins: self.restore_admins,
             stamp: !self.no_stamp,
-            ..lifeboat::plan::Options::default()
+            allow_same_workspace: self.allow_same_workspace,
+            prune: self.prune,
+            ..given.recipe
         };
-        Ok(restore::Options { plan, allow_same_workspace: self.allow_same_workspace, ..self.apply.options()? })
+        Ok(Given { recipe: self.answering.with(recipe), ..given })
     }
+}
+
+fn prune(word: &str) -> Result<Prune, String> {
+    serde_json::from_value(word.into()).map_err(|_| "expected nothing, or `all`".to_owned())
 }
 
 /// The plan as people know it: what is done, then how much of it.
@@ -58,35 +78,80 @@ fn show(ui: &mut Ui, plan: &Plan) -> anyhow::Result<()> {
     if !plan.target.is_admin {
         ui.line("warning: the caller is no admin of the target, and may not see all that is there")?;
     }
-    for (sign, word) in [("+", "create"), ("~", "update"), ("=", "adopt"), ("!", "skip"), ("?", "wait")] {
-        let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.action.name() == word).collect();
+    for (sign, word) in SIGNS {
+        let steps: Vec<&Step> = plan.steps.iter().filter(|step| sign_of(step) == Some((*sign, *word))).collect();
         for step in steps.iter().take(SHOWN) {
             ui.line(format!("  {sign} {word:<7} {} {}{}", step.source.kind, step.key, why(step)))?;
+            fields(ui, step)?;
         }
         if steps.len() > SHOWN {
             ui.line(format!("  {sign} {word:<7} and {} more (`-o FILE` keeps them all)", steps.len() - SHOWN))?;
         }
     }
-    let columns = ["create", "complete", "attach", "update", "adopt", "unchanged", "skip", "wait"];
     let rows = plan.summary();
-    let columns: Vec<&str> = columns.into_iter().filter(|word| rows.values().any(|row| row.contains_key(word))).collect();
+    let columns: Vec<&str> = COLUMNS.iter().copied().filter(|word| rows.values().any(|row| row.contains_key(word))).collect();
     let header: Vec<&str> = std::iter::once("kind").chain(columns.iter().copied()).collect();
-    let row = |(kind, numbers): (&&str, &std::collections::BTreeMap<&'static str, u64>)| {
+    let row = |(kind, numbers): (&&str, &BTreeMap<&'static str, u64>)| {
         let number = |word: &&str| numbers.get(word).copied().unwrap_or_default().to_string();
         std::iter::once((*kind).to_owned()).chain(columns.iter().map(number)).collect()
     };
     ui.table(&header, rows.iter().map(row))?;
-    Ok(ui.line(format!("{} of {} steps write something", plan.writes(), plan.steps.len()))?)
+    total(ui, plan, &rows)
+}
+
+/// `Plan: 3 to create, 2 to update, 0 to delete; 120 unchanged`, and what else there is.
+fn total(ui: &mut Ui, plan: &Plan, rows: &BTreeMap<&str, BTreeMap<&'static str, u64>>) -> anyhow::Result<()> {
+    let Tally { create, update, delete } = plan.tally();
+    let number = |word: &str| rows.values().filter_map(|row| row.get(word)).sum::<u64>();
+    let others = [("adopt", "to adopt"), ("skip", "skipped"), ("wait", "waiting for a person"), ("ask", "to be asked")];
+    let others = others.iter().map(|(word, said)| (number(word), said)).filter(|(count, _)| *count > 0);
+    let others = others.fold(String::new(), |text, (count, said)| format!("{text}, {count} {said}"));
+    let unchanged = number("unchanged");
+    let line = format!("Plan: {create} to create, {update} to update, {delete} to delete; {unchanged} unchanged{others}");
+    Ok(ui.line(line)?)
+}
+
+/// Signs and words, in the order in which they are shown.
+const SIGNS: &[(&str, &str)] =
+    &[("+", "create"), ("~", "update"), ("-", "delete"), ("?", "ask"), ("=", "adopt"), ("!", "skip"), ("!", "wait")];
+
+/// What the table counts.
+const COLUMNS: &[&str] = &["create", "complete", "attach", "update", "delete", "ask", "adopt", "unchanged", "skip", "wait"];
+
+/// How a step is shown; nothing for what goes without saying.
+fn sign_of(step: &Step) -> Option<(&'static str, &'static str)> {
+    let word = match &step.action {
+        Action::Attach { differences, .. } if !differences.is_empty() => "update",
+        action => action.name(),
+    };
+    SIGNS.iter().copied().find(|(_, known)| *known == word)
+}
+
+/// What changes in something that is there: one line for each place, old and new.
+fn fields(ui: &mut Ui, step: &Step) -> anyhow::Result<()> {
+    let differences = step.action.differences();
+    for one in differences.iter().take(FIELDS) {
+        ui.line(format!("      {}: {} → {}", one.at, short(one.have.as_ref()), short(one.want.as_ref())))?;
+    }
+    if differences.len() > FIELDS {
+        ui.line(format!("      and {} more", differences.len() - FIELDS))?;
+    }
+    Ok(())
+}
+
+/// Enough of a value to recognise it; secrets are blanked already.
+fn short(value: Option<&Value>) -> String {
+    let Some(value) = value else { return "nothing".to_owned() };
+    let text = value.to_string();
+    if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST - 3).chain("...".chars()).collect() }
 }
 
 /// Why a step is what it is.
 fn why(step: &Step) -> String {
     match &step.action {
-        Action::Update { differences, .. } | Action::Attach { differences, .. } => {
-            let at: Vec<&str> = differences.iter().take(4).map(|one| one.at.as_str()).collect();
-            if at.is_empty() { String::new() } else { format!("  ({})", at.join(", ")) }
-        }
-        Action::Skip { reason } | Action::Wait { reason } => format!(": {reason}"),
+        Action::Skip { reason } | Action::Wait { reason } | Action::Delete { reason, .. } => format!(": {reason}"),
+        Action::Ask { question, .. } => format!(": {question}"),
+        Action::Content { overwrite: true, len, .. } => format!("  (other bytes, {} now)", words::size(*len)),
         _ => step.notes.first().map_or_else(String::new, |note| format!("  ({note})")),
     }
 }

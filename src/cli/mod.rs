@@ -14,6 +14,7 @@ mod list;
 mod moor;
 mod private;
 mod receipt;
+mod recipe;
 mod rules;
 mod sealed;
 mod show;

@@ -13,8 +13,12 @@ const SHOWN: usize = 12;
 
 /// The report: per kind, then what went wrong, then what is left for people.
 pub fn show(ui: &mut Ui, receipt: &Receipt, may_run: bool) -> anyhow::Result<()> {
-    let columns = ["created", "updated", "adopted", "unchanged", "skipped", "pending", "failed"];
-    let header = ["kind", "created", "updated", "adopted", "same", "skipped", "pending", "failed"];
+    let deleted = receipt.count(State::Deleted) > 0;
+    let shown = |word: &&str| deleted || *word != "deleted";
+    let columns = ["created", "updated", "deleted", "adopted", "unchanged", "skipped", "pending", "failed"];
+    let columns: Vec<&str> = columns.into_iter().filter(shown).collect();
+    let header = ["kind", "created", "updated", "deleted", "adopted", "same", "skipped", "pending", "failed"];
+    let header: Vec<&str> = header.into_iter().filter(shown).collect();
     let rows = receipt.counts.iter().map(|(kind, states)| {
         let number = |state: &&str| states.get(*state).copied().unwrap_or_default().to_string();
         std::iter::once(kind.clone()).chain(columns.iter().map(number)).collect()
@@ -81,7 +85,7 @@ fn difference(one: &Difference) -> String {
 /// What is not there, or not whole, and why.
 pub fn trouble(ui: &mut Ui, receipt: &Receipt) -> anyhow::Result<()> {
     let mut by_reason: BTreeMap<(State, &str, &str), Vec<&str>> = BTreeMap::new();
-    for item in receipt.items.iter().filter(|item| !item.state.is_there()) {
+    for item in receipt.items.iter().filter(|item| !item.state.is_there() && item.state != State::Deleted) {
         let reason = item.reason.as_deref().unwrap_or_default();
         by_reason.entry((item.state, item.source.kind.as_str(), reason)).or_default().push(&item.key);
     }

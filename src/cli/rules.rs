@@ -5,8 +5,7 @@ use super::bundle::Bundle;
 use crate::ui::{Ui, words};
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use lifeboat::plan::{Change, Maps};
-use lifeboat::receipt::Named;
+use lifeboat::plan::{Change, Maps, Text};
 use lifeboat::restore::{self, Contents};
 use lifeboat::rules::{Act, Applied, BUILT_IN, RuleSet, Rules as InForce, Sanitized};
 use serde_json::{Value, json};
@@ -72,11 +71,9 @@ pub fn rules(name: &str) -> anyhow::Result<RuleSet> {
     RuleSet::parse(&written(name)?).with_context(|| format!("in {name}"))
 }
 
-/// A rule set, and a map file besides, as receipts name them.
-pub fn sources(name: &str, map: Option<&Path>) -> anyhow::Result<(Named, Option<Named>)> {
-    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
-    let map = map.map(|path| Ok::<_, anyhow::Error>(Named::new(&path.display().to_string(), &read(path)?))).transpose()?;
-    Ok((Named::new(name, &written(name)?), map))
+/// A rule set as it is written, under its name.
+pub fn text(name: &str) -> anyhow::Result<Text> {
+    Ok(Text::new(name, written(name)?))
 }
 
 /// A rule set as it is written.

@@ -196,7 +196,7 @@ mod tests {
 
     fn content(format: Option<&str>, language: Option<&str>) -> Action {
         let text = |text: Option<&str>| text.map(str::to_owned);
-        Action::Content { overwrite: false, len: 0, format: text(format), language: text(language) }
+        Action::Content { overwrite: false, len: 0, sha256: String::new(), format: text(format), language: text(language) }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod attached;
 mod bytes;
 mod collection;
 mod contents;
+mod delete;
 mod leaks;
 mod links;
 mod queue;
@@ -23,9 +24,10 @@ pub use receipt::{Item, Receipt, State, Verified};
 use crate::api::{ApiError, ErrorKind, Workspace};
 use crate::event::{Event, Observer};
 use crate::journal::{Journal, Line, Off};
-use crate::kinds::{self, Kind, Shape};
+use crate::kinds::{self, Kind, Shape, Update};
 use crate::leaks::Marks;
-use crate::plan::{Action, Change, Difference, Found, Plan, Step, Todos, What};
+use crate::memory::Wrote;
+use crate::plan::{Action, Change, Difference, Found, Plan, SHA, Step, Todos, What, record};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use links::Known;
@@ -173,12 +175,17 @@ impl<'a> Import<'a> {
     }
 
     async fn every_stage(&mut self) -> Result<(), ImportError> {
-        self.work((0..self.plan.steps.len()).collect()).await?;
+        self.journal.agreed(&self.plan.agreed).map_err(ImportError::Journal)?;
+        let plan = self.plan;
+        let deletes = |index: &usize| matches!(plan.steps[*index].action, Action::Delete { .. });
+        self.work((0..plan.steps.len()).filter(|index| !deletes(index)).collect()).await?;
         // A limit may have been raised, or room made, while the rest went on: once more, and no oftener.
         let again = self.short_of_quota();
         if !again.is_empty() {
             self.work(again).await?;
         }
+        // Nothing is deleted before all else is over.
+        self.work((0..plan.steps.len()).filter(deletes).collect()).await?;
         self.journal.sync().map_err(ImportError::Journal)?;
         self.read_back().await;
         Ok(())
@@ -195,17 +202,20 @@ impl<'a> Import<'a> {
                 match self.ready(index)? {
                     Ok(ready) => {
                         let hands = self.hands;
-                        busy.push(async move { (index, hands.carry_out(&ready).await) });
+                        busy.push(async move {
+                            let done = hands.carry_out(&ready).await;
+                            (index, done, Some(ready.body))
+                        });
                     }
                     Err(done) => {
-                        self.settle(index, done)?;
+                        self.settle(index, done, None)?;
                         queue.over(index);
                     }
                 }
             }
             match busy.next().await {
-                Some((index, done)) => {
-                    self.settle(index, done)?;
+                Some((index, done, body)) => {
+                    self.settle(index, done, body)?;
                     queue.over(index);
                 }
                 None if queue.is_empty() => return Ok(()),
@@ -217,7 +227,7 @@ impl<'a> Import<'a> {
     /// Steps that wait for each other for ever: a plan made by hand may hold such.
     fn give_up(&mut self, queue: &mut Queue) -> Result<(), ImportError> {
         for index in queue.drain() {
-            self.settle(index, Done::failed("waits for a step that waits for it"))?;
+            self.settle(index, Done::failed("waits for a step that waits for it"), None)?;
         }
         Ok(())
     }
@@ -262,6 +272,7 @@ impl<'a> Import<'a> {
             Action::Unchanged { target } => Some(there(State::Unchanged, target)),
             Action::Skip { reason } => Some(Done::skipped(reason.clone())),
             Action::Wait { reason } => Some(Done::pending(reason.clone())),
+            Action::Ask { question, .. } => Some(Done::pending(format!("{question}: nobody said what counts"))),
             _ => None,
         }
     }
@@ -285,14 +296,21 @@ impl<'a> Import<'a> {
         Some(Done { quota: done.quota, root: Some(root), ..held })
     }
 
-    fn settle(&mut self, index: usize, done: Done) -> Result<(), ImportError> {
+    /// Notes what came of a step; `body` is what was sent.
+    fn settle(&mut self, index: usize, done: Done, body: Option<Map<String, Value>>) -> Result<(), ImportError> {
         let step = &self.plan.steps[index];
         if let Some(target) = &done.target {
             self.known.learn(&step.source, target.clone());
         }
+        if let Some(wrote) = self.wrote(step, &done, body) {
+            self.journal.wrote(wrote).map_err(ImportError::Journal)?;
+        }
         self.note(step, &done).map_err(ImportError::Journal)?;
         if done.unavailable {
             self.unavailable.extend(attachment(step));
+        }
+        if done.state == State::Deleted {
+            self.journal.gone(&step.source).map_err(ImportError::Journal)?;
         }
         if done.locked_out {
             self.locked_out = Some("the workspace does not let us in any more".into());
@@ -321,6 +339,24 @@ impl<'a> Import<'a> {
         }
     }
 
+    /// What the next import must know to tell what people changed since. People and groups only ever gain: there is nothing to tell.
+    fn wrote(&self, step: &Step, done: &Done, body: Option<Map<String, Value>>) -> Option<Wrote> {
+        let kind = kinds::by_name(&step.source.kind)?;
+        let only_gains = matches!(&kind.shape, Shape::Collection(one) if matches!(one.update, Update::ScimPatch(_)));
+        if only_gains || !matches!(done.state, State::Created | State::Updated) {
+            return None;
+        }
+        let mut body = match &step.action {
+            Action::Content { sha256, .. } => Map::from_iter([(SHA.to_owned(), Value::from(sha256.as_str()))]),
+            Action::Create { .. } | Action::Update { .. } | Action::Complete { .. } | Action::Attach { .. } => body?,
+            _ => return None,
+        };
+        // Where people had their way, what the bundle wanted is remembered: what they did is still theirs tomorrow.
+        body.extend(step.theirs.clone());
+        let to = done.target.clone().or_else(|| self.known.get(step.parent.as_ref()?))?;
+        Wrote::new(step.source.clone(), links::text(&to.id), &record(kind, &body)).ok()
+    }
+
     fn short_of_quota(&self) -> BTreeSet<usize> {
         let short = |done: &Option<Done>| done.as_ref().is_some_and(|done| done.quota);
         (0..self.done.len()).filter(|index| short(&self.done[*index])).collect()
@@ -330,6 +366,7 @@ impl<'a> Import<'a> {
 impl Hands<'_> {
     async fn carry_out(&self, ready: &Ready<'_>) -> Done {
         let done = match (&ready.step.action, &ready.kind.shape) {
+            (Action::Delete { target, .. }, _) => self.delete(ready, target).await,
             (Action::Attach { .. }, Shape::Attached(attached)) => self.attach(ready, attached).await,
             (_, Shape::Collection(collection)) => self.collection(ready, collection).await,
             (_, Shape::Tree(tree)) => self.tree(ready, *tree).await,

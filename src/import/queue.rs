@@ -1,7 +1,7 @@
 //! Which step may begin now: its needs are over, its kind has a free lane, and what must come first is through.
 
 use crate::kinds::{self, Kind};
-use crate::plan::Plan;
+use crate::plan::{Action, Plan};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Rights come last of all: until then only the restorer can touch what was made (core reference §14, rule 4).
@@ -33,7 +33,8 @@ impl Queue {
         };
         for index in steps {
             let step = &plan.steps[*index];
-            let kind = place(&step.source.kind);
+            // Deletes go one by one, in their own order: what is made first by kind is deleted last.
+            let kind = if matches!(step.action, Action::Delete { .. }) { usize::MAX } else { place(&step.source.kind) };
             let before: Vec<usize> = step.needs.iter().chain(&step.after).copied().filter(|one| steps.contains(one)).collect();
             queue.kind_of.insert(*index, kind);
             *queue.left.entry(kind).or_default() += 1;
@@ -110,7 +111,7 @@ fn table(place: usize) -> Option<&'static Kind> {
 mod tests {
     use super::*;
     use crate::object::SourceId;
-    use crate::plan::{Action, FORMAT, Source, Step, Target};
+    use crate::plan::{FORMAT, Recipe, Source, Step, Target};
 
     fn step(kind: &str, needs: &[usize]) -> Step {
         let source = SourceId { kind: kind.into(), id: String::new() };
@@ -119,8 +120,8 @@ mod tests {
 
     fn queue(steps: Vec<Step>) -> Queue {
         let all = (0..steps.len()).collect();
-        let plan =
-            Plan { format: FORMAT, source: Source::default(), target: Target::default(), steps, todos: vec![], dangling: vec![] };
+        let (source, target, made_with) = (Source::default(), Target::default(), Recipe::default());
+        let plan = Plan { format: FORMAT, source, target, made_with, steps, todos: vec![], agreed: vec![], dangling: vec![] };
         Queue::new(&plan, &all)
     }
 

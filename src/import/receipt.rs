@@ -89,6 +89,8 @@ pub enum State {
     Updated,
     /// It was made.
     Created,
+    /// It was deleted, since an import made it and the bundle does not hold it any more.
+    Deleted,
     /// It was left out, for a reason.
     Skipped,
     /// It waits for something or someone.
@@ -105,6 +107,7 @@ impl State {
             Self::Adopted => "adopted",
             Self::Updated => "updated",
             Self::Created => "created",
+            Self::Deleted => "deleted",
             Self::Skipped => "skipped",
             Self::Pending => "pending",
             Self::Failed => "failed",
@@ -190,7 +193,8 @@ impl Receipt {
     /// Whether everything that this version restores is there and shows as it was meant. Kinds that are only recorded are told
     /// among the todos.
     pub fn is_complete(&self) -> bool {
-        let there = |item: &Item| item.state.is_there() || item.unwanted || is_only_recorded(&item.source.kind);
+        let good = |state: State| state.is_there() || state == State::Deleted;
+        let there = |item: &Item| good(item.state) || item.unwanted || is_only_recorded(&item.source.kind);
         self.items.iter().all(there) && self.unverified().next().is_none()
     }
 

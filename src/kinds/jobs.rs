@@ -258,6 +258,7 @@ pub(super) static JOB: Kind = Kind {
             under: Some("/new_settings"),
             part: Some(Call { method: "POST", path: "/api/2.2/jobs/update", body: "", idempotent: true }),
         },
+        delete: Some(&Call { method: "POST", path: "/api/2.2/jobs/delete", body: "", idempotent: true }),
         settle: None,
         marks: &[],
         leave: &[Leave { when: system_managed, reason: "owned by another feature of the workspace, which makes it again" }],

@@ -119,6 +119,12 @@ pub(super) static CLUSTER_POLICY: Kind = Kind {
             under: None,
             part: None,
         },
+        delete: Some(&Call {
+            method: "POST",
+            path: "/api/2.0/policies/clusters/delete",
+            body: r#"{"policy_id":"{id}"}"#,
+            idempotent: true,
+        }),
         settle: None,
         marks: &[],
         leave: &[],

@@ -19,6 +19,7 @@ pub(super) static GLOBAL_INIT_SCRIPT: Kind = Kind {
             under: None,
             part: None,
         },
+        delete: Some(&Call { method: "DELETE", path: "/api/2.0/global-init-scripts/{id}", body: "", idempotent: true }),
         settle: None,
         marks: &[],
         leave: &[],

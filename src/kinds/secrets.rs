@@ -15,6 +15,7 @@ pub(super) static SECRET_SCOPE: Kind = Kind {
             id: None,
         },
         update: Update::Never("the backend of a scope cannot change"),
+        delete: None,
         settle: None,
         marks: &[],
         leave: &[],

@@ -62,6 +62,8 @@ pub struct Collection {
     pub create: Create,
     /// Brings one to the wanted state.
     pub update: Update,
+    /// Deletes one; `None` where an import never deletes, whoever made it.
+    pub delete: Option<&'static Call>,
     /// What follows each create at once, so that what was made is inert.
     pub settle: Option<&'static Settle>,
     /// Marks that only a second listing shows, kept in the object's `meta`.
@@ -165,6 +167,8 @@ pub struct Mark {
     pub list: List,
     /// Sets the mark.
     pub set: Call,
+    /// Takes the mark away, without which the object cannot be deleted.
+    pub clear: Call,
 }
 
 /// Listed items that are left out, and why.

@@ -27,7 +27,11 @@ impl Planner<'_> {
         }
         let place = match self.place_of(object) {
             Ok(place) => place,
-            Err(action) => return Draft::new(object, index, *action),
+            Err(action) => {
+                let mut draft = Draft::new(object, index, *action);
+                draft.step.unwanted = self.hangs_on_what_is_left(object);
+                return draft;
+            }
         };
         if let Some(reason) = self.not_offered(object.kind(), place.kind) {
             self.todos.add(What::NotRestored, reason.clone(), label(object));
@@ -43,6 +47,12 @@ impl Planner<'_> {
             draft.needs.insert(place.index);
         }
         draft
+    }
+
+    fn hangs_on_what_is_left(&self, object: &Sanitized) -> bool {
+        let parent =
+            crate::object::parent(object.meta()).and_then(|(kind, id)| self.bundle.by_id(kinds::by_name(kind)?.name, id));
+        parent.is_some_and(|parent| self.left.contains(&parent))
     }
 
     pub(super) fn place_of(&self, object: &Sanitized) -> Result<Place, Box<Action>> {
@@ -108,13 +118,24 @@ impl Planner<'_> {
         } else {
             lacking(object.kind(), &resolved.body, &actual)
         };
+        let to = place.there.as_ref().map(|there| there.id.clone());
         if differences.is_empty() && resolved.links.is_empty() {
+            to.into_iter().for_each(|to| self.agree(index, &to, &resolved.body));
             return draft;
         }
+        let peoples = match &to {
+            Some(to) if replaces => self.peoples(index, &resolved, &differences, &actual, to),
+            _ => super::conflict::Peoples::default(),
+        };
         let differences = if there.is_some() { differences } else { Vec::new() };
         draft.step.action = Action::Attach { parent: place.there.clone(), body: resolved.body, differences };
         draft.step.links = resolved.links;
         (draft.needs, draft.after) = (resolved.needs, resolved.after);
+        match to {
+            Some(_) if replaces => self.respect(index, &peoples, &actual, &mut draft),
+            Some(to) => self.respect_entries(index, &to, &|entry| canonical(&folded(object.kind(), entry)), &mut draft),
+            None => {}
+        }
         draft
     }
 

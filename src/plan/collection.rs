@@ -26,12 +26,19 @@ impl Planner<'_> {
 
     fn draft(&mut self, index: usize) -> Draft {
         let object = self.bundle.objects[index];
-        match &object.kind().shape {
+        if let (true, Fate::Never(reason)) = (self.left.contains(&index), &self.fates[index]) {
+            let mut draft = Draft::new(object, index, skip(reason));
+            draft.step.unwanted = true;
+            return draft;
+        }
+        let mut draft = match &object.kind().shape {
             Shape::Collection(collection) => self.draft_collection(index, collection),
             Shape::Tree(tree) => self.draft_tree(index, *tree),
             Shape::Attached(attached) => self.draft_attached(index, attached),
             Shape::Recorded(recorded) => Draft::new(object, index, skip(recorded.reason)),
-        }
+        };
+        self.ask_deleted(index, &mut draft);
+        draft
     }
 
     fn draft_collection(&mut self, index: usize, collection: &'static Collection) -> Draft {
@@ -137,6 +144,7 @@ impl Planner<'_> {
         let mut body = as_active_as(&resolved.body, resolved.off.iter().chain(&resolved.stopped), actual);
         let differences = self.differences(object.kind(), &body, actual);
         let (fixed, open): (Vec<Difference>, Vec<Difference>) = differences.into_iter().partition(|one| one.fixed);
+        let peoples = self.peoples(index, resolved, &open, actual, &there.id);
         let mut draft = Draft::new(object, index, Action::Unchanged { target: Some(there.clone()) });
         // Not what a person switched on here, knowing who runs it.
         if body == resolved.body {
@@ -144,6 +152,7 @@ impl Planner<'_> {
         }
         draft.step.notes.extend(fixed.iter().map(|one| format!("{} differs, which only a creation can set", one.at)));
         if open.is_empty() && resolved.links.is_empty() {
+            self.agree(index, &there.id, &resolved.body);
             if how != How::Ours && object.kind().stamp.is_some() {
                 draft.step.action = Action::Adopt { target: there };
             }
@@ -169,6 +178,7 @@ impl Planner<'_> {
         draft.step.keep.retain(|place| goes_back || object.redactions().iter().any(|redaction| redaction.place == *place));
         (draft.needs, draft.after) = (resolved.needs.clone(), resolved.after.clone());
         draft.step.action = Action::Update { target: there, body, differences: open };
+        self.respect(index, &peoples, actual, &mut draft);
         draft
     }
 

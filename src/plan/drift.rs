@@ -1,8 +1,8 @@
 //! What a plan would be now, where that is not what it was when it was saved.
 
-use super::{Plan, Step};
+use super::{Difference, Plan, Step};
 use crate::object::SourceId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One object for which something else would be done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Drift {
     pub was: Option<&'static str>,
     /// What would be done now.
     pub now: Option<&'static str>,
+    /// Places where it would change something else, for what is changed.
+    pub fields: Vec<String>,
 }
 
 /// The objects that the two plans treat differently, in order. Equal words mean that something else would be sent.
@@ -40,7 +42,17 @@ fn differ(object: &SourceId, was: Option<&Vec<&Step>>, now: Option<&Vec<&Step>>)
     };
     let word = |steps: Option<&Vec<&Step>>| steps.and_then(|steps| steps.first()).map(|step| step.action.name());
     let key = was.or(now).and_then(|steps| steps.first()).map(|step| step.key.clone()).unwrap_or_default();
-    (!same).then(|| Drift { object: object.clone(), key, was: word(was), now: word(now) })
+    (!same).then(|| Drift { object: object.clone(), key, was: word(was), now: word(now), fields: fields(was, now) })
+}
+
+/// Places of which only one of the two plans says that they differ, or says something else.
+fn fields(was: Option<&Vec<&Step>>, now: Option<&Vec<&Step>>) -> Vec<String> {
+    let all = |steps: Option<&Vec<&Step>>| -> Vec<Difference> {
+        steps.into_iter().flatten().flat_map(|step| step.action.differences()).cloned().collect()
+    };
+    let (was, now) = (all(was), all(now));
+    let other = was.iter().filter(|one| !now.contains(one)).chain(now.iter().filter(|one| !was.contains(one)));
+    other.map(|one| one.at.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn same_act(was: &Step, now: &Step) -> bool {

@@ -49,6 +49,7 @@ impl Planner<'_> {
         // A job that was recognised may be what another one needs to be equal: until nothing is found any more.
         while self.adopt_equals() {}
         self.hold_back_unread();
+        self.leave_deleted();
         self.hold_back_refused();
     }
 

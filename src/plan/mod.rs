@@ -1,13 +1,14 @@
 //! From a bundle and the inventory of a target to a [`Plan`]: a value that can be saved, read, compared and carried out.
 //!
 //! Promises: pure, so the same input gives the same plan; every object of the bundle ends in exactly one step; nothing is
-//! deleted; ambiguity is never guessed; an object that exists is recognised by the map file, the journal, the stamp of an
+//! deleted unless that is asked for, and then only what an import made; ambiguity is never guessed; an object that exists is recognised by the map file, the journal, the stamp of an
 //! earlier restore, or its natural key, in this order; steps are in an order in which they can be carried out.
 
 mod attached;
 mod back;
 mod caller;
 mod collection;
+mod conflict;
 mod drift;
 mod governed;
 mod held;
@@ -18,7 +19,10 @@ mod matching;
 mod notes;
 mod order;
 mod paths;
+mod prune;
+mod recipe;
 mod refs;
+mod saved;
 mod switch;
 mod tell;
 mod tree;
@@ -31,29 +35,34 @@ pub use crate::rules::{Change, Difference, Maps, MapsError};
 pub(crate) use crate::rules::{place::carry, remove_exactly};
 pub use back::{Back, bases};
 pub(crate) use collection::name_of;
+pub(crate) use conflict::{SHA, record};
 pub use drift::{Drift, drift};
 pub(crate) use lacks::lacks;
 pub(crate) use notes::Todos;
 pub use notes::{Todo, What};
+pub use prune::{Pruning, REFERRERS, prunable};
+pub use recipe::{Answers, Goal, Prune, Recipe, RecipeError, Text};
 pub(crate) use refs::fill_link;
+pub use saved::{FORMAT, PlanError};
 pub use switch::{has_switches, switch};
 pub use wanted::wanted;
 
 use crate::kinds::Gone;
+use crate::memory::{Memory, Wrote};
 use crate::object::{Object, Selection, SourceId};
-use crate::rules::Sanitized;
+use crate::redact::masked;
+use crate::rules::{Conflicts, Sanitized};
 use index::{Bundle, Present};
 use matching::Fate;
 use refs::Resolved;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Version of the saved form of a plan.
-pub const FORMAT: u32 = 1;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Where the bundle comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Source {
     /// Id of the workspace, as its answers say in `X-Databricks-Org-Id`.
     pub workspace_id: String,
@@ -64,7 +73,8 @@ pub struct Source {
 }
 
 /// Where the plan leads to, and as whom.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Target {
     /// Its address.
     pub host: String,
@@ -114,6 +124,16 @@ pub struct Options {
     pub back: Back,
     /// What was asked for: other objects serve to resolve references, and are not told of.
     pub selection: Selection,
+    /// What becomes of what people changed in the target, where no rule says it.
+    pub conflicts: Option<Conflicts>,
+    /// What was written to each object last.
+    pub memory: Memory,
+    /// What imports of this machine made.
+    pub made: HashSet<SourceId>,
+    /// What they began and did not end.
+    pub unfinished: HashSet<SourceId>,
+    /// What may be deleted, if that was asked for.
+    pub pruning: Option<Pruning>,
 }
 
 impl Default for Options {
@@ -126,12 +146,17 @@ impl Default for Options {
             told: BTreeMap::new(),
             back: Back::default(),
             selection: Selection::default(),
+            conflicts: None,
+            memory: Memory::default(),
+            made: HashSet::new(),
+            unfinished: HashSet::new(),
+            pruning: None,
         }
     }
 }
 
 /// What will be done, step by step.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// [`FORMAT`].
     pub format: u32,
@@ -139,12 +164,15 @@ pub struct Plan {
     pub source: Source,
     /// Which workspace: a plan for one is never carried out on another.
     pub target: Target,
+    /// The choices that it was made with, for whoever makes it again.
+    pub made_with: Recipe,
     /// The steps; each comes after those that it needs.
     pub steps: Vec<Step>,
     /// What a person has to do, known before anything is written.
     pub todos: Vec<Todo>,
+    /// What both sides agree on and no memory knows yet: for the next import, no part of what is saved.
+    pub agreed: Vec<Wrote>,
     /// The references among the todos, one by one. Not saved.
-    #[serde(skip)]
     pub dangling: Vec<Dangling>,
 }
 
@@ -168,7 +196,8 @@ pub struct Dangling {
 }
 
 /// One step: an object, or the second half of one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Step {
     /// The object of the bundle.
     pub source: SourceId,
@@ -209,6 +238,9 @@ pub struct Step {
     /// What it refers to and neither bundle nor target has: a workspace may refuse it for that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dead: Vec<String>,
+    /// Fields in which what people did stays, with what the bundle wanted there.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub theirs: Map<String, Value>,
     /// Made only because something below it needs it; no object of the bundle.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub implied: bool,
@@ -235,9 +267,16 @@ impl Step {
             settle: false,
             notes: Vec::new(),
             dead: Vec::new(),
+            theirs: Map::new(),
             implied: false,
             unwanted: false,
         }
+    }
+
+    /// Shows no secret where it tells what changes: neither one of the target, nor one that a rule puts there.
+    fn mask(&mut self) {
+        self.action.mask();
+        self.changes.iter_mut().for_each(|change| hide(&change.at, &mut change.now));
     }
 
     /// The object as the bundle calls it.
@@ -247,9 +286,13 @@ impl Step {
     }
 }
 
+fn hide(at: &str, value: &mut Option<Value>) {
+    *value = value.take().map(|value| masked(at, &value));
+}
+
 /// What is done with an object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
     /// Makes it.
     Create {
@@ -300,6 +343,8 @@ pub enum Action {
         overwrite: bool,
         /// Length in bytes.
         len: u64,
+        /// SHA-256 of the bytes, in hex.
+        sha256: String,
         /// `SOURCE` or `JUPYTER`, for notebooks.
         format: Option<String>,
         /// `PYTHON`, `SCALA`, `SQL` or `R`, for notebooks.
@@ -322,6 +367,22 @@ pub enum Action {
         /// Which one.
         target: Option<Found>,
     },
+    /// Deletes what an import made, and the bundle does not hold any more.
+    Delete {
+        /// Which one.
+        target: Found,
+        /// Why it may go.
+        reason: String,
+    },
+    /// People changed it in the target, and rules say `ask`: a plan with a question in it is not carried out.
+    Ask {
+        /// What is done if the bundle wins.
+        ours: Box<Action>,
+        /// What is done if what people did stays.
+        theirs: Box<Theirs>,
+        /// What people did.
+        question: String,
+    },
     /// Not done.
     Skip {
         /// Why.
@@ -334,8 +395,38 @@ pub enum Action {
     },
 }
 
+/// What is done if what people did in the target stays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Theirs {
+    /// What is done.
+    pub action: Action,
+    /// As in a step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// As in a step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<String>,
+    /// Fields in which what people did stays, with what the bundle wanted there.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub theirs: Map<String, Value>,
+}
+
+impl Theirs {
+    fn just(action: Action) -> Self {
+        Self { action, links: Vec::new(), keep: Vec::new(), theirs: Map::new() }
+    }
+
+    fn take(self, step: &mut Step) {
+        // What is left out because people deleted it is missed by nobody.
+        step.unwanted |= matches!(self.action, Action::Skip { .. });
+        (step.action, step.links, step.keep, step.theirs) = (self.action, self.links, self.keep, self.theirs);
+    }
+}
+
 /// An object in the target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Found {
     /// Its id, in the type that the API uses: text or integer, never a float.
     pub id: Value,
@@ -347,7 +438,8 @@ pub struct Found {
 }
 
 /// A place in a body that names another object of the bundle.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Link {
     /// Exact pointer below the body; until then the source's value stands there.
     pub at: String,
@@ -360,7 +452,7 @@ pub struct Link {
 }
 
 /// What is done with a reference whose object did not come to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unmet {
     /// The step is not carried out.
@@ -386,6 +478,7 @@ impl Action {
                 | Self::Folder
                 | Self::Content { .. }
                 | Self::Mark { .. }
+                | Self::Delete { .. }
         )
     }
 
@@ -400,6 +493,31 @@ impl Action {
         }
     }
 
+    fn mask(&mut self) {
+        match self {
+            Self::Update { differences, .. } | Self::Switch { differences, .. } | Self::Attach { differences, .. } => {
+                for one in differences {
+                    hide(&one.at, &mut one.want);
+                    hide(&one.at, &mut one.have);
+                }
+            }
+            Self::Ask { ours, theirs, .. } => {
+                ours.mask();
+                theirs.action.mask();
+            }
+            _ => {}
+        }
+    }
+
+    /// What it changes in an object that is there, field by field.
+    pub fn differences(&self) -> &[Difference] {
+        match self {
+            Self::Update { differences, .. } | Self::Switch { differences, .. } | Self::Attach { differences, .. } => differences,
+            Self::Ask { ours, .. } => ours.differences(),
+            _ => &[],
+        }
+    }
+
     /// The word for a report: `create`, `update`, `unchanged`, …
     pub fn name(&self) -> &'static str {
         match self {
@@ -411,6 +529,8 @@ impl Action {
             Self::Attach { .. } => "attach",
             Self::Home | Self::Unchanged { .. } => "unchanged",
             Self::Adopt { .. } => "adopt",
+            Self::Delete { .. } => "delete",
+            Self::Ask { .. } => "ask",
             Self::Skip { .. } => "skip",
             Self::Wait { .. } => "wait",
         }
@@ -423,6 +543,41 @@ impl Plan {
         self.steps.iter().filter(|step| step.action.writes()).count()
     }
 
+    /// Steps that wait for an answer.
+    pub fn questions(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| matches!(step.action, Action::Ask { .. }))
+    }
+
+    /// Answers questions: the bundle wins, or what people did stays; whatever else is said leaves the question open.
+    pub fn answer(&mut self, mut said: impl FnMut(&Step) -> Option<Conflicts>) {
+        for step in self.steps.iter_mut().filter(|step| matches!(step.action, Action::Ask { .. })) {
+            let said = said(step);
+            let Action::Ask { ours, theirs, question } = step.action.clone() else { continue };
+            match said {
+                Some(Conflicts::Ours) => step.action = *ours,
+                Some(Conflicts::Theirs) => {
+                    step.notes.push(format!("{question}: that stays"));
+                    theirs.take(step);
+                }
+                Some(Conflicts::Ask) | None => {}
+            }
+        }
+    }
+
+    /// How many steps create, update and delete something.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for step in self.steps.iter().filter(|step| step.action.writes()) {
+            match &step.action {
+                Action::Delete { .. } => tally.delete += 1,
+                Action::Attach { differences, .. } if differences.is_empty() => tally.create += 1,
+                action if action.name() == "create" => tally.create += 1,
+                _ => tally.update += 1,
+            }
+        }
+        tally
+    }
+
     /// How many steps of each kind do what: kind, word, number.
     pub fn summary(&self) -> BTreeMap<&str, BTreeMap<&'static str, u64>> {
         let mut summary: BTreeMap<&str, BTreeMap<&'static str, u64>> = BTreeMap::new();
@@ -431,31 +586,17 @@ impl Plan {
         }
         summary
     }
-
-    /// Reads a saved plan. Errors: it is no plan, or of another version.
-    pub fn from_json(text: &str) -> Result<Self, PlanError> {
-        let value: Value = serde_json::from_str(text).map_err(PlanError::Unreadable)?;
-        match value.get("format").and_then(Value::as_u64) {
-            Some(format) if format == u64::from(FORMAT) => serde_json::from_value(value).map_err(PlanError::Unreadable),
-            format => Err(PlanError::Version(format.unwrap_or(0))),
-        }
-    }
-
-    /// The plan as JSON text, for a file.
-    pub fn to_json(&self) -> Result<String, PlanError> {
-        serde_json::to_string_pretty(self).map_err(PlanError::Unreadable)
-    }
 }
 
-/// A saved plan that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// It is no plan.
-    #[error("cannot read the plan")]
-    Unreadable(#[source] serde_json::Error),
-    /// Another version wrote it.
-    #[error("the plan has format {0}, and this version reads format {FORMAT}: plan again")]
-    Version(u64),
+/// What a plan does, in numbers of steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// They make something new.
+    pub create: u64,
+    /// They change what is there, or complete what another step made.
+    pub update: u64,
+    /// They delete.
+    pub delete: u64,
 }
 
 /// Decides what a restore does. `recorded` holds what the bundle has of kinds that are not restored.
@@ -470,7 +611,9 @@ pub fn make(
     let mut planner = Planner::new(objects, recorded, inventory, maps, source, options);
     planner.match_all();
     let drafts = planner.draft_all();
-    planner.plan(order::arrange(drafts))
+    let mut steps = order::arrange(drafts);
+    planner.prune(&mut steps);
+    planner.plan(steps)
 }
 
 /// Everything that deciding needs to see.
@@ -485,8 +628,11 @@ struct Planner<'a> {
     same_workspace: bool,
     /// What becomes of each object of the bundle, by its index.
     fates: Vec<Fate>,
+    /// What people deleted here and stays away.
+    left: HashSet<usize>,
     todos: Todos,
     dangling: Vec<Dangling>,
+    agreed: Vec<Wrote>,
 }
 
 impl<'a> Planner<'a> {
@@ -507,14 +653,19 @@ impl<'a> Planner<'a> {
             options,
             same_workspace: !source.workspace_id.is_empty() && source.workspace_id == inventory.target.workspace_id,
             fates: Vec::new(),
+            left: HashSet::new(),
             todos: Todos::default(),
             dangling: Vec::new(),
+            agreed: Vec::new(),
         }
     }
 
     fn plan(mut self, steps: Vec<Step>) -> Plan {
         let (source, target) = (self.source.clone(), self.inventory.target.clone());
-        Plan { format: FORMAT, source, target, steps, todos: self.todos.finish(), dangling: self.dangling }
+        let (todos, agreed, dangling) = (self.todos.finish(), self.agreed, self.dangling);
+        let mut plan = Plan { format: FORMAT, source, target, made_with: Recipe::default(), steps, todos, agreed, dangling };
+        plan.steps.iter_mut().for_each(Step::mask);
+        plan
     }
 }
 

@@ -1,8 +1,10 @@
 //! Steps for what has a path: folders, notebooks, files, Git folders, files in DBFS and volumes.
 
 use super::collection::label;
+use super::conflict::{SHA, hex};
 use super::matching::Fate;
 use super::notes::What;
+use super::refs::Resolved;
 use super::{Action, Draft, Found, Planner, paths};
 use crate::kinds::{self, Tree};
 use crate::object::{Object, SourceId};
@@ -42,7 +44,15 @@ impl Planner<'_> {
         match (tree, target) {
             (Tree::Repo, Some(target)) => self.draft_repo(index, there, target),
             (Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume, Some(target)) if !same_content(object, target) => {
-                Draft::new(object, index, content(object, true))
+                let mut draft = Draft::new(object, index, content(object, true));
+                if let Some((_, actual)) = target.body.digest() {
+                    self.respect_bytes(index, &there, actual, &mut draft);
+                }
+                draft
+            }
+            (Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume, Some(_)) => {
+                self.agree_on_bytes(index, &there);
+                Draft::new(object, index, Action::Unchanged { target: Some(there) })
             }
             _ => Draft::new(object, index, Action::Unchanged { target: Some(there) }),
         }
@@ -65,11 +75,24 @@ impl Planner<'_> {
                 .note("at a tag or commit here, which a restore cannot choose: left as it is");
         }
         if want.is_none() || want == have {
+            let body = Map::from_iter(want.map(|want| ("branch".to_owned(), want)));
+            self.agree(index, &there.id, &body);
             return Draft::new(object, index, Action::Unchanged { target: Some(there) });
         }
-        let body = Map::from_iter([("branch".to_owned(), want.clone().unwrap_or_default())]);
+        let branch = |branch: &Option<Value>| Map::from_iter(branch.clone().map(|branch| ("branch".to_owned(), branch)));
+        let (body, actual) = (branch(&want), branch(&have));
         let differences = vec![Difference { at: "/branch".into(), want, have, fixed: false }];
-        Draft::new(object, index, Action::Update { target: there, body, differences })
+        let peoples = self.peoples(index, &Resolved::default(), &differences, &actual, &there.id);
+        let mut draft = Draft::new(object, index, Action::Update { target: there, body, differences });
+        self.respect(index, &peoples, &actual, &mut draft);
+        draft
+    }
+
+    fn agree_on_bytes(&mut self, index: usize, there: &Found) {
+        if let Body::Content { sha256, .. } = self.bundle.objects[index].body() {
+            let body = Map::from_iter([(SHA.to_owned(), json!(hex(sha256)))]);
+            self.agree(index, &there.id, &body);
+        }
     }
 
     /// What lies in a folder that is to be made waits for it.
@@ -162,9 +185,9 @@ fn made(object: &Sanitized, tree: Tree) -> Action {
 }
 
 fn content(object: &Sanitized, overwrite: bool) -> Action {
-    let len = if let Body::Content { len, .. } = object.body() { *len } else { 0 };
+    let (len, sha256) = if let Body::Content { len, sha256 } = object.body() { (*len, hex(sha256)) } else { (0, String::new()) };
     let text = |name: &str| object.meta_text(name).map(str::to_owned);
-    Action::Content { overwrite, len, format: text("format"), language: text("language") }
+    Action::Content { overwrite, len, sha256, format: text("format"), language: text("language") }
 }
 
 /// Same bytes; for a notebook also in the same language and format, since an export compares only to its like.

@@ -182,17 +182,12 @@ impl Write for Hasher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{FORMAT, Source, Target};
+    use crate::plan::{FORMAT, Recipe, Source, Target};
 
     fn plan() -> Plan {
-        Plan {
-            format: FORMAT,
-            source: Source::default(),
-            target: Target::default(),
-            steps: vec![],
-            todos: vec![],
-            dangling: vec![],
-        }
+        let (source, target, made_with) = (Source::default(), Target::default(), Recipe::default());
+        let (steps, todos, agreed, dangling) = (vec![], vec![], vec![], vec![]);
+        Plan { format: FORMAT, source, target, made_with, steps, todos, agreed, dangling }
     }
 
     #[test]

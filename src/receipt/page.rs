@@ -174,7 +174,7 @@ impl Page {
     fn counts(&mut self, record: &Value) {
         let Some(counts) = record["counts"].as_object().filter(|counts| !counts.is_empty()) else { return };
         self.heading("Objects");
-        let states = ["created", "updated", "adopted", "unchanged", "skipped", "pending", "failed"];
+        let states = ["created", "updated", "deleted", "adopted", "unchanged", "skipped", "pending", "failed"];
         let header: Vec<String> =
             std::iter::once("kind".to_owned()).chain(states.iter().map(|state| format!("#{state}"))).collect();
         let header: Vec<&str> = header.iter().map(String::as_str).collect();

@@ -6,6 +6,7 @@
 mod check;
 mod ids;
 mod marks;
+mod prune;
 mod reverse;
 
 pub use marks::marks;
@@ -13,9 +14,12 @@ pub use marks::marks;
 use crate::api::{ApiError, Identity, Workspace};
 use crate::bundle::{MemberLine, ReadError, Reader};
 use crate::event::{Event, Observer};
+use crate::journal::{self, Past};
 use crate::kinds::{self, Shape, Tree};
+use crate::memory::Memory;
 use crate::object::{self, Body, Edit, Object, Selection, SourceId, Wanted};
-use crate::plan::{self, Action, Back, Inventory, Maps, Plan, Source, Step, Target};
+pub use crate::plan::Goal;
+use crate::plan::{self, Action, Answers, Back, Inventory, Maps, Plan, Pruning, Recipe, RecipeError, Source, Step, Target};
 use crate::rules::{Applied, LARGEST_CODE, LeftOut, Remark, RuleSet};
 use crate::spool::Spool;
 use crate::survey::{self, Found, GapState, Scope};
@@ -26,21 +30,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// What a plan is made for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Goal {
-    /// Bring back what the bundle holds, inert.
-    #[default]
-    Restore,
-    /// Switch on what was active when the bundle was made, and was left inert by a restore.
-    Activate,
-    /// Switch off whatever is active of what the bundle holds.
-    Deactivate,
-}
-
 /// What a restore is asked to do.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// The choices that all the others were read from ([`Options::made_with`]): a plan keeps them.
+    pub recipe: Recipe,
     /// What the plan is for.
     pub goal: Goal,
     /// Which objects of the bundle.
@@ -51,6 +45,8 @@ pub struct Options {
     pub maps: Maps,
     /// Choices of the plan.
     pub plan: plan::Options,
+    /// Answers to the questions of the plan.
+    pub answers: Answers,
     /// Whether the bundle goes back to the workspace from which its own was restored.
     pub reverse: bool,
     /// The workspace that the bundle comes from, to be asked for the id map of that restore where this machine does not have it.
@@ -64,6 +60,30 @@ pub struct Options {
 }
 
 impl Options {
+    /// What a person chose, read. Errors: see [`RecipeError`].
+    pub fn made_with(recipe: Recipe) -> Result<Self, RecipeError> {
+        let plan = plan::Options {
+            create_principals: recipe.create_principals,
+            restore_admins: recipe.restore_admins,
+            stamp: recipe.stamp,
+            ..plan::Options::default()
+        };
+        Ok(Self {
+            goal: recipe.goal,
+            selection: recipe.selection()?,
+            rules: recipe.rule_set()?,
+            maps: recipe.maps()?,
+            plan,
+            answers: recipe.answers()?,
+            reverse: recipe.reverse,
+            came_from: None,
+            allow_same_workspace: recipe.allow_same_workspace,
+            workers: 0,
+            journals: None,
+            recipe,
+        })
+    }
+
     /// The rules that are carried out: on the way back, the other way round.
     fn in_force(&self) -> RuleSet {
         let rules = self.forward();
@@ -117,6 +137,9 @@ pub enum RestoreError {
     /// The journals of earlier imports cannot be read.
     #[error("cannot read the journals of earlier imports")]
     Journal(#[source] std::io::Error),
+    /// The choices cannot be read.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
     /// The rules do not fit the bundle.
     #[error("cannot use these rules on this bundle: {}", first(.0))]
     Rules(Vec<Remark>),
@@ -249,10 +272,14 @@ pub async fn plan(
     if options.goal == Goal::Restore {
         prepared.applied.warnings.iter().for_each(|warning| observer.event(&Event::Warning(warning.to_string())));
     }
-    let mut met = prepared.meet_on(workspace, &identity, options, way.as_ref(), observer).await?;
+    let mut met = Box::pin(prepared.meet_on(workspace, &identity, options, way.as_ref(), observer)).await?;
     observer.event(&Event::Stage("plan"));
     if let Some(way) = &way {
         met.back = way.back(reader, &prepared.contents, &met.inventory, options)?;
+    }
+    if let Some(how) = options.recipe.prune.filter(|_| options.goal == Goal::Restore) {
+        let asked = Box::pin(prune::pruning(how, reader, workspace, (&prepared, &met), options, observer));
+        met.pruning = Some(asked.await?);
     }
     let mut plan = prepared.decide(&met, options);
     if options.goal == Goal::Restore {
@@ -295,6 +322,12 @@ pub struct Met {
     pub told: BTreeMap<SourceId, String>,
     /// What is known of the way on which the bundle's objects came, if they came from here.
     pub back: Back,
+    /// How earlier imports went.
+    pub past: Past,
+    /// What they wrote last.
+    pub memory: Memory,
+    /// What may be deleted, if that was asked for.
+    pub pruning: Option<Pruning>,
     /// How many objects of each kind its listings showed, whatever they are.
     pub listed: BTreeMap<&'static str, u64>,
 }
@@ -351,10 +384,15 @@ impl Prepared {
         if let Some(way) = way {
             way.want(&mut wanted, &self.contents);
         }
+        let (past, memory) = (past(options, target, &self.source)?, memory(options, target, &self.source)?);
+        if options.recipe.prune.is_some() {
+            prune::look_for(&mut wanted, &past);
+        }
         let mut gathered = look(workspace, wanted, options, observer).await?;
         let listed = std::mem::take(&mut gathered.listed);
         let back = Back { originals, ..Back::default() };
-        Ok(Met { inventory: inventory(workspace, identity, gathered), known, told, back, listed })
+        let inventory = inventory(workspace, identity, gathered);
+        Ok(Met { inventory, known, told, back, past, memory, pruning: None, listed })
     }
 
     /// The plan for a target that holds this.
@@ -365,6 +403,11 @@ impl Prepared {
             back: met.back.clone(),
             stamp: options.plan.stamp && self.rules.stamp(),
             selection: options.selection.clone(),
+            conflicts: self.rules.conflicts().or(options.recipe.conflicts),
+            memory: met.memory.clone(),
+            made: met.past.made.keys().cloned().collect(),
+            unfinished: met.past.unfinished.clone(),
+            pruning: met.pruning.clone(),
             ..options.plan.clone()
         };
         let (sanitized, recorded, maps) = (&self.applied.objects, &self.contents.recorded, self.rules.maps());
@@ -372,6 +415,8 @@ impl Prepared {
             Goal::Restore => plan::make(sanitized, recorded, &met.inventory, maps, &self.source, &choices),
             goal => plan::switch(goal == Goal::Activate, sanitized, recorded, &met.inventory, maps, &self.source, &choices),
         };
+        plan.made_with = options.recipe.clone();
+        plan.answer(|step| options.answers.of(step));
         let unfit = self.contents.unfit.iter().cloned().map(unfit_step);
         plan.steps.extend(unfit.chain(self.applied.left_out.iter().cloned().map(unwanted)));
         plan
@@ -418,6 +463,17 @@ pub fn editor<'a>(reader: &'a Reader, options: &Options) -> Box<Edit<'a>> {
         let new = rules.rewrite(&source.kind, &bytes()?, meta.get("format").and_then(Value::as_str));
         Ok(new.map(|new| new.bytes))
     })
+}
+
+fn past(options: &Options, target: &str, source: &Source) -> Result<Past, RestoreError> {
+    let Some(folder) = &options.journals else { return Ok(Past::default()) };
+    journal::past(folder, target, &source.workspace_id).map_err(RestoreError::Journal)
+}
+
+/// What was written last; looked up only by who restores, since switching on and off is no conflict.
+fn memory(options: &Options, target: &str, source: &Source) -> Result<Memory, RestoreError> {
+    let Some(folder) = options.journals.as_ref().filter(|_| options.goal == Goal::Restore) else { return Ok(Memory::default()) };
+    journal::memory(folder, target, &source.workspace_id).map_err(RestoreError::Journal)
 }
 
 /// Where a bundle comes from.

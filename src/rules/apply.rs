@@ -5,7 +5,7 @@
 
 use super::carry;
 use super::diff::{diff, empty};
-use super::format::{Activations, Rule};
+use super::format::{Activations, Conflicts, Rule};
 use super::pick::Subject;
 use super::place::keyed;
 use super::project::{name_at, project, remove_stamp, unknown_settings};
@@ -123,6 +123,8 @@ pub(super) struct Work<'a> {
     unknown: Vec<String>,
     /// Why it is left out.
     pub left_out: Option<String>,
+    /// What becomes of what people changed in the target, if rules say so.
+    conflicts: Option<Conflicts>,
 }
 
 impl RuleSet {
@@ -184,6 +186,7 @@ impl<'a> Run<'a> {
         work.changes.extend(swapped::body(&self.swaps, object.kind, &mut body));
         work.changes.extend(swapped::script(&self.swaps, &self.set.inside, object.kind, &mut body));
         let activations = rules.iter().rev().find_map(|at| self.set.rules[*at].rule.activations).unwrap_or(self.set.activations);
+        work.conflicts = rules.iter().rev().find_map(|at| self.set.rules[*at].rule.conflicts).or(self.set.conflicts);
         // A map that gives an address another host does not give it a login.
         let swapped = work.changes.len();
         for at in rules {
@@ -323,7 +326,7 @@ fn begin<'a>(object: &'a Object, code: &Code) -> Work<'a> {
         changes.clone_from(&new.changes);
     }
     let (id, key, meta) = (object.id.clone(), object.key.clone(), object.meta.clone());
-    Work { object, id, key, meta, body, content, changes, redactions, unknown, left_out: None }
+    Work { object, id, key, meta, body, content, changes, redactions, unknown, left_out: None, conflicts: None }
 }
 
 /// Whether what held a blank is gone. An element of a list that no key tells from others may only have moved.
@@ -372,6 +375,7 @@ fn done(work: Work<'_>) -> Sanitized {
         changes: work.changes,
         redactions: work.redactions,
         unknown: work.unknown,
+        conflicts: work.conflicts,
     }
 }
 

@@ -48,12 +48,12 @@ fn one(base: &RuleSet, rule: &Rule) -> Result<(), String> {
     moves(rule)
 }
 
-const ACTIONS: &str = "skip, keep, drop, drop_urls, set, merge, patch, clamp, rename, move, activations";
+const ACTIONS: &str = "skip, keep, drop, drop_urls, set, merge, patch, clamp, rename, move, activations, conflicts";
 
 fn acts(rule: &Rule) -> bool {
     let lists = !(rule.keep.is_empty() && rule.drop.is_empty() && rule.patch.is_empty());
     let maps = !(rule.set.0.is_empty() && rule.clamp.0.is_empty() && rule.moves.0.is_empty());
-    let others = rule.merge.is_some() || rule.rename.is_some() || rule.activations.is_some();
+    let others = rule.merge.is_some() || rule.rename.is_some() || rule.activations.is_some() || rule.conflicts.is_some();
     lists || maps || others || rule.skip || rule.drop_urls
 }
 

@@ -7,11 +7,12 @@
 use super::project::{below_body, remove_stamp};
 use crate::kinds::{self, By, Class, Kind};
 use crate::pointer;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// One place where what is wanted and what is there differ.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// Pointer below the body, after sorting.
     pub at: String,

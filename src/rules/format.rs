@@ -17,6 +17,8 @@ pub(super) struct File {
     pub extends: Extends,
     /// What becomes of everything that starts, bills or notifies, where no rule says otherwise.
     pub activations: Option<Activations>,
+    /// What becomes of what people changed in the target, where no rule says otherwise: `ours`, unless `--conflicts` says another.
+    pub conflicts: Option<Conflicts>,
     /// What of the target stands for what of the source: section, source, target. Kinds name objects, by id or name; the other
     /// sections name values, also where they stand inside texts and policy definitions.
     pub maps: Maps,
@@ -34,6 +36,7 @@ impl Default for File {
         Self {
             extends: Extends::default(),
             activations: None,
+            conflicts: None,
             maps: Maps::default(),
             inside: Vec::new(),
             stamp: true,
@@ -65,6 +68,19 @@ pub(super) enum Activations {
     Strip,
     /// As they were at the source, running if they ran. Only on top of `extends: clone`.
     Keep,
+}
+
+/// What becomes of what people changed in the target since an import wrote it last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Conflicts {
+    /// The bundle wins.
+    #[default]
+    Ours,
+    /// What people changed stays, and what they deleted stays away.
+    Theirs,
+    /// A person is asked, and without an answer nothing is applied.
+    Ask,
 }
 
 /// Kinds that hold source code.
@@ -137,6 +153,9 @@ pub(super) struct Rule {
     /// What becomes of all that starts, bills or notifies.
     #[serde(default)]
     pub activations: Option<Activations>,
+    /// What becomes of what people changed in the target.
+    #[serde(default)]
+    pub conflicts: Option<Conflicts>,
 }
 
 /// Which objects a rule is for: those that fit everything that is said here.

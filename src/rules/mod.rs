@@ -30,12 +30,14 @@ pub use apply::{Applied, Code, LeftOut, Remark, Rewriter, Tally};
 
 pub use equal::{Difference, equal};
 pub(crate) use equal::{blank, canonical, equal_under};
+pub use format::Conflicts;
 pub use inverse::Inverse;
 pub use maps::{Maps, MapsError};
 pub(crate) use project::remove_exactly;
+pub(crate) use project::remove_stamp;
 pub use project::{below_body, project};
-pub(crate) use sanitize::stop;
 pub use sanitize::{Body, Change, Redaction, Sanitized, comparable, sanitize};
+pub(crate) use sanitize::{stop, without_blanks};
 pub use set::{BUILT_IN, RuleSet, RulesError};
 pub use swapped::{LARGEST_CODE, Measured, Rewritten};
 

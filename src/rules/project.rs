@@ -64,7 +64,7 @@ fn shape(body: &mut Map<String, Value>, at: &str, document: &Value, run: fn(&Val
 }
 
 /// The source may itself be a restore: its stamp tells of another workspace.
-pub(super) fn remove_stamp(kind: &Kind, body: &mut Value) {
+pub(crate) fn remove_stamp(kind: &Kind, body: &mut Value) {
     let Some(at) = kind.stamp else { return };
     let removed = pointer::remove(body, &format!("{at}/{STAMP}"));
     let empty = body.pointer(at).and_then(Value::as_object).is_some_and(Map::is_empty);

@@ -1,10 +1,11 @@
 //! One object made safe: projected, switched off, without what was blanked; with a record of each change.
 
 use super::project::{project, remove_exactly, unknown_settings};
-use super::{Act, Rule, Rules, place};
+use super::{Act, Conflicts, Rule, Rules, place};
 use crate::kinds::{Kind, Shape};
 use crate::object::{self, Object, REDACTED, SourceId};
 use crate::pointer;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -21,6 +22,7 @@ pub struct Sanitized {
     pub(super) changes: Vec<Change>,
     pub(super) redactions: Vec<Redaction>,
     pub(super) unknown: Vec<String>,
+    pub(super) conflicts: Option<Conflicts>,
 }
 
 /// What a sanitized object holds.
@@ -38,7 +40,7 @@ pub enum Body {
 }
 
 /// What a rule did, and what stood there before: `activate` puts it back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// Exact pointer below the body.
     pub at: String,
@@ -133,6 +135,11 @@ impl Sanitized {
         &self.redactions
     }
 
+    /// What becomes of what people changed in the target, if rules say so.
+    pub fn conflicts(&self) -> Option<Conflicts> {
+        self.conflicts
+    }
+
     /// Settings that the table does not know, and that were left out.
     pub fn unknown(&self) -> &[String] {
         &self.unknown
@@ -156,7 +163,7 @@ pub fn sanitize(rules: &Rules, object: &Object) -> Sanitized {
     };
     let built_in = is_built_in(object);
     let (id, key, meta) = (object.id.clone(), object.key.clone(), object.meta.clone());
-    Sanitized { kind: object.kind, id, key, origin: None, body, meta, built_in, changes, redactions, unknown }
+    Sanitized { kind: object.kind, id, key, origin: None, body, meta, built_in, changes, redactions, unknown, conflicts: None }
 }
 
 /// Switches off what starts, bills or notifies.
@@ -238,6 +245,13 @@ fn set_everywhere(value: &mut Value, field: &str, now: &Value, at: &mut String, 
         Value::Array(items) => items.iter_mut().enumerate().for_each(|(index, value)| below(&index.to_string(), value, told)),
         _ => {}
     }
+}
+
+/// A body that was kept somewhere, without what was blanked in it, ready to be compared.
+pub(crate) fn without_blanks(body: Map<String, Value>) -> Map<String, Value> {
+    let mut body = Value::Object(body);
+    remove_redacted(&mut body);
+    if let Value::Object(body) = body { body } else { Map::new() }
 }
 
 /// Takes out every value that was blanked, and what makes no sense without it. An address keeps all but its login: without

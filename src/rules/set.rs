@@ -1,7 +1,7 @@
 //! A rule set: a file that was read, on top of the built-in set that it extends.
 
 use super::check;
-use super::format::{Activations, Code, Extends, File, Rule};
+use super::format::{Activations, Code, Conflicts, Extends, File, Rule};
 use super::maps::Maps;
 use schemars::schema_for;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde_json::Value;
 #[derive(Clone, Debug)]
 pub struct RuleSet {
     pub(super) activations: Activations,
+    pub(super) conflicts: Option<Conflicts>,
     pub(super) may_keep: bool,
     pub(super) stamp: bool,
     pub(super) maps: Maps,
@@ -51,6 +52,7 @@ impl Default for RuleSet {
     fn default() -> Self {
         Self {
             activations: Activations::Pause,
+            conflicts: None,
             may_keep: false,
             stamp: true,
             maps: Maps::default(),
@@ -87,6 +89,7 @@ impl RuleSet {
     fn extended(mut self, file: File) -> Result<Self, RulesError> {
         check::file(&self, &file)?;
         self.activations = file.activations.unwrap_or(self.activations);
+        self.conflicts = file.conflicts.or(self.conflicts);
         self.maps = self.maps.with(&file.maps);
         self.inside.extend(file.inside);
         self.stamp &= file.stamp;
@@ -124,6 +127,11 @@ impl RuleSet {
     pub fn is_standby(&self) -> bool {
         let changes = !self.rules.is_empty() || self.maps.all().next().is_some();
         self.activations == Activations::Pause && !changes
+    }
+
+    /// What becomes of what people changed in the target, where no rule says otherwise.
+    pub fn conflicts(&self) -> Option<Conflicts> {
+        self.conflicts
     }
 
     /// Whether what is made carries the stamp.

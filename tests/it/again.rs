@@ -10,34 +10,34 @@ use lifeboat::plan::Plan;
 use lifeboat::simulator::{Seed, Server};
 use serde_json::{Value, json};
 
-async fn call(server: &Server, method: Method, path: &str, body: Value) -> Value {
+pub(super) async fn call(server: &Server, method: Method, path: &str, body: Value) -> Value {
     let request = Request { body: Some(body), ..Request::new(method, "test", path) };
     connect(server).call(&request).await.unwrap()
 }
 
-async fn post(server: &Server, path: &str, body: Value) {
+pub(super) async fn post(server: &Server, path: &str, body: Value) {
     call(server, Method::Post, path, body).await;
 }
 
-fn named<'a>(objects: &'a [Object], kind: &str, key: &str) -> &'a Object {
+pub(super) fn named<'a>(objects: &'a [Object], kind: &str, key: &str) -> &'a Object {
     objects.iter().find(|object| object.kind.name == kind && object.key == key).unwrap()
 }
 
 /// The settings of a job, changed, as a reset wants them.
-fn reset(job: &Object, change: impl Fn(&mut Value)) -> Value {
+pub(super) fn reset(job: &Object, change: impl Fn(&mut Value)) -> Value {
     let document = job.document().unwrap();
     let mut settings = document["settings"].clone();
     change(&mut settings);
     json!({ "job_id": document["job_id"], "new_settings": settings })
 }
 
-fn notebook(path: &str, text: &str) -> Value {
+pub(super) fn notebook(path: &str, text: &str) -> Value {
     let content = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
     json!({ "path": path, "format": "SOURCE", "language": "PYTHON", "overwrite": true, "content": content })
 }
 
 /// What a plan writes.
-fn writes(plan: &Plan) -> Vec<String> {
+pub(super) fn writes(plan: &Plan) -> Vec<String> {
     let writing = plan.steps.iter().filter(|step| step.action.writes());
     let mut writes: Vec<_> = writing.map(|step| format!("{} {} {}", step.action.name(), step.source.kind, step.key)).collect();
     writes.sort();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 use crate::readme::set;
+use lifeboat::plan::Plan;
 use lifeboat::rules::{BUILT_IN, RuleSet};
 use serde_json::Value;
 use std::fmt::Write;
@@ -16,6 +17,43 @@ fn the_pages_on_rules_are_what_the_code_says() {
     set(&mut page, "sets", &sets());
     renew("rules.md", &page);
     renew("rules.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
+}
+
+#[test]
+fn the_pages_on_plans_are_what_the_code_says() {
+    let schema = Plan::schema();
+    let mut page = std::fs::read_to_string(path("plan.md")).unwrap();
+    set(&mut page, "reference", &plans(&schema));
+    renew("plan.md", &page);
+    renew("plan.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
+}
+
+/// A saved plan, then each type that it is made of.
+fn plans(schema: &Value) -> String {
+    let mut text = String::new();
+    section(&mut text, "The file", schema);
+    for (title, name) in [
+        ("`source`", "Source"),
+        ("`target`", "Target"),
+        ("`made_with`", "Recipe"),
+        ("A file that it was made with", "Text"),
+        ("A step", "Step"),
+        ("`action`", "Action"),
+        ("A difference", "Difference"),
+        ("A link", "Link"),
+        ("`unmet`", "Unmet"),
+        ("An object of the target", "Found"),
+        ("An object of the bundle", "SourceId"),
+        ("A change by rules", "Change"),
+        ("A todo", "Todo"),
+        ("`what`", "What"),
+        ("`goal`", "Goal"),
+        ("`prune`", "Prune"),
+        ("`conflicts`", "Conflicts"),
+    ] {
+        section(&mut text, title, &schema["$defs"][name]);
+    }
+    text
 }
 
 #[test]
@@ -50,6 +88,7 @@ fn reference(schema: &Value) -> String {
         ("An operation of a patch", "Operation"),
         ("`extends`", "Extends"),
         ("`activations`", "Activations"),
+        ("`conflicts`", "Conflicts"),
         ("`inside`", "Code"),
         ("`maps`", "Maps"),
     ] {
@@ -63,7 +102,16 @@ fn section(text: &mut String, title: &str, schema: &Value) {
     if let Some(said) = schema["description"].as_str() {
         writeln!(text, "{}\n", line(said)).unwrap();
     }
-    if let Some(variants) = schema["oneOf"].as_array() {
+    if let Some(variants) = schema["oneOf"].as_array().filter(|variants| variants[0]["properties"].is_object()) {
+        text.push_str("| `do` | with | meaning |\n|---|---|---|\n");
+        for one in variants {
+            let fields = one["properties"].as_object().unwrap();
+            let with = fields.iter().filter(|(name, _)| *name != "do");
+            let with: Vec<_> = with.map(|(name, field)| format!("`{name}` ({}): {}", holds(field), said(field))).collect();
+            let word = one["properties"]["do"]["const"].as_str().unwrap();
+            writeln!(text, "| `{word}` | {} | {} |", with.join(" "), said(one)).unwrap();
+        }
+    } else if let Some(variants) = schema["oneOf"].as_array() {
         text.push_str("| word | meaning |\n|---|---|\n");
         variants.iter().for_each(|one| writeln!(text, "| `{}` | {} |", one["const"].as_str().unwrap(), said(one)).unwrap());
     } else {
@@ -127,6 +175,23 @@ fn named(name: &str) -> String {
         "Pattern" => "regular expression".to_owned(),
         many if many.starts_with("OneOrMore") => format!("one or a list of {}", named(&many["OneOrMore".len()..])),
         "Kind" => "kinds".to_owned(),
+        "Source" => "[source](#source)".to_owned(),
+        "Target" => "[target](#target)".to_owned(),
+        "Recipe" => "[choices](#made_with)".to_owned(),
+        "Text" => "[file](#a-file-that-it-was-made-with)".to_owned(),
+        "Step" => "[step](#a-step)".to_owned(),
+        "Action" => "[action](#action)".to_owned(),
+        "Difference" => "[difference](#a-difference)".to_owned(),
+        "Link" => "[link](#a-link)".to_owned(),
+        "Unmet" => "[word](#unmet)".to_owned(),
+        "Found" => "[object](#an-object-of-the-target)".to_owned(),
+        "SourceId" => "[object](#an-object-of-the-bundle)".to_owned(),
+        "Change" => "[change](#a-change-by-rules)".to_owned(),
+        "Todo" => "[todo](#a-todo)".to_owned(),
+        "What" => "[word](#what)".to_owned(),
+        "Goal" => "[word](#goal)".to_owned(),
+        "Prune" => "[word](#prune)".to_owned(),
+        "Conflicts" => "[word](#conflicts)".to_owned(),
         other => other.to_owned(),
     }
 }

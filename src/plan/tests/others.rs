@@ -168,8 +168,8 @@ fn what_is_only_recorded_is_told() {
 
 #[test]
 fn a_plan_of_another_version_is_refused() {
-    let text = Case::default().plan().to_json().expect("JSON").replace("\"format\": 1", "\"format\": 2");
-    assert!(matches!(Plan::from_json(&text), Err(PlanError::Version(2))));
+    let text = Case::default().plan().to_json().expect("JSON").replace("\"format\": 2", "\"format\": 1");
+    assert!(matches!(Plan::from_json(&text), Err(PlanError::Version(1))));
     assert!(matches!(Plan::from_json("{"), Err(PlanError::Unreadable(_))));
 }
 

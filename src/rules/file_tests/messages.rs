@@ -20,11 +20,11 @@ fn rule(lines: &str) -> String {
 fn unknown_words_are_told_with_what_is_known() {
     says(
         "rulez: []\n",
-        "line 1, column 1: unknown field `rulez`, expected one of extends, activations, maps, inside, stamp, rules",
+        "line 1, column 1: unknown field `rulez`, expected one of extends, activations, conflicts, maps, inside, stamp, rules",
     );
     says(
         &rule("skp: true"),
-        "line 3, column 5: unknown field `skp`, expected one of name, why, for, skip, keep, drop, drop_urls, set, merge, patch, clamp, rename, move, activations",
+        "line 3, column 5: unknown field `skp`, expected one of name, why, for, skip, keep, drop, drop_urls, set, merge, patch, clamp, rename, move, activations, conflicts",
     );
     says("extends: standbi\n", "line 1, column 10: unknown variant `standbi`, expected one of standby, clone, audit-sandbox");
     says(
@@ -78,7 +78,7 @@ fn rules_that_make_no_sense_name_their_rule_and_line() {
     says(&rule("merge: {settings: {}}"), "line 2, column 5: rule \"r\": no kind of this rule has the field `/settings`");
     says(
         &rule("for: {kind: job}"),
-        "line 2, column 5: rule \"r\": it does nothing: give one of skip, keep, drop, drop_urls, set, merge, patch, clamp, rename, move, activations",
+        "line 2, column 5: rule \"r\": it does nothing: give one of skip, keep, drop, drop_urls, set, merge, patch, clamp, rename, move, activations, conflicts",
     );
     says(
         &rule("for: {kind: user}\nrename: {to: x}"),

@@ -1,4 +1,4 @@
-//! Blanks secrets before anything leaves this module: by the place where the table of kinds expects one, by the name under
+//! Blanks secrets before anything is kept or shown: by the place where the table of kinds expects one, by the name under
 //! which a value stands, and by shape wherever a known kind of token stands in a document, or in JSON inside its strings.
 //!
 //! A reference such as `{{secrets/scope/key}}` is no secret and stays. What was blanked is told by its pointer.
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 const DEEPEST: usize = 3;
 
 /// Blanks every secret of a document, and says where and why.
-pub(super) fn blank(kind: &Kind, document: &mut Value) -> Vec<(String, &'static str)> {
+pub(crate) fn blank(kind: &Kind, document: &mut Value) -> Vec<(String, &'static str)> {
     let mut blanked = Vec::new();
     for (at, class) in kind.fields() {
         if class == Class::Secret {
@@ -23,6 +23,26 @@ pub(super) fn blank(kind: &Kind, document: &mut Value) -> Vec<(String, &'static 
     let mut walk = Walk { blanked, ..Walk::default() };
     walk.value(document);
     walk.blanked
+}
+
+/// Blanks every secret of the body of a create.
+pub(crate) fn blank_body(kind: &Kind, body: &mut Value) {
+    let root = kind.body.first().copied().unwrap_or("");
+    let names: Vec<&str> = root.split('/').skip(1).collect();
+    let wrap = |inner: Value, name: &&str| Value::Object(Map::from_iter([((*name).to_owned(), inner)]));
+    let mut document = names.iter().rev().fold(body.take(), wrap);
+    blank(kind, &mut document);
+    *body = document.pointer_mut(root).map(Value::take).unwrap_or_default();
+}
+
+/// The value at a place of a document, with its secrets blanked: by the names on the way to it, and by shape.
+pub(crate) fn masked(at: &str, value: &Value) -> Value {
+    let names: Vec<String> = at.split('/').skip(1).map(pointer::unescape).collect();
+    let wrap = |inner: Value, name: &String| Value::Object(Map::from_iter([(name.clone(), inner)]));
+    let mut document = names.iter().rev().fold(value.clone(), wrap);
+    Walk::default().value(&mut document);
+    // A name that is a token itself is blanked as well, and then there is nothing to show.
+    document.pointer(at).cloned().unwrap_or_else(|| Value::from(REDACTED))
 }
 
 fn blank_place(place: &str, value: &mut Value, blanked: &mut Vec<(String, &'static str)>) -> bool {
