@@ -141,15 +141,25 @@ impl Planner<'_> {
                     values.extend(text.map(|text| (place.to_owned(), json!(text))));
                     resolved.links.extend(home.map(|home| home_link(place, home)));
                 }
-                Lead::Is(new) if new != *value => values.push((place.to_owned(), new)),
+                Lead::Is(new) => {
+                    resolved.after.extend(self.changed_before(kind, reference, value));
+                    values.extend((new != *value).then(|| (place.to_owned(), new)));
+                }
                 Lead::To(index) => self.link(place, reference, index, resolved),
                 Lead::Nobody => resolved.elsewhere.extend(elsewhere(reference, value)),
-                Lead::Is(_) | Lead::Gone(_) => {}
+                Lead::Gone(_) => {}
             });
         }
         for (place, value) in values {
             pointer::set(body, &place, &value);
         }
+    }
+
+    /// What is there already may have to change first: a policy fills in and refuses what it says at that moment. Of their own
+    /// kind, objects may refer to each other in circles.
+    fn changed_before(&self, kind: &Kind, reference: &Ref, value: &Value) -> Option<usize> {
+        let others = reference.to.iter().filter(|to| reference.by == By::Id && **to != kind.name);
+        others.filter_map(|to| kinds::by_name(to)).find_map(|other| self.bundle.by_id(other.name, &text(value)))
     }
 
     fn link(&self, place: &str, reference: &Ref, index: usize, resolved: &mut Resolved) {

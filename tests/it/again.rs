@@ -153,3 +153,40 @@ async fn a_secret_that_somebody_set_in_the_target_survives_an_update() {
     let told = |todo: &lifeboat::plan::Todo| todo.text.contains("LAKE_TOKEN");
     assert!(!receipt.todos.iter().any(told), "what is set is nobody's work any more");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_changes_before_what_it_governs() {
+    let (source, target) = (start(Seed::Empty, SOURCE).await, start(Seed::Empty, TARGET).await);
+    let definition = |minutes: i64| json!({ "autotermination_minutes": { "type": "fixed", "value": minutes } }).to_string();
+    let policy =
+        call(&source, Method::Post, "/api/2.0/policies/clusters/create", json!({ "name": "p", "definition": definition(60) }))
+            .await;
+    let id = &policy["policy_id"];
+    let spec =
+        json!({ "spark_version": "15.4.x-scala2.12", "node_type_id": "Standard_DS3_v2", "num_workers": 1, "policy_id": id });
+    let mut cluster = spec.clone();
+    cluster["cluster_name"] = json!("c");
+    let made = call(&source, Method::Post, "/api/2.1/clusters/create", cluster.clone()).await;
+    let tasks = |minutes: i64| {
+        let mut spec = spec.clone();
+        spec["autotermination_minutes"] = json!(minutes);
+        json!([{ "task_key": "t", "new_cluster": spec, "spark_jar_task": { "main_class_name": "M" } }])
+    };
+    let job = call(&source, Method::Post, "/api/2.2/jobs/create", json!({ "name": "j", "tasks": tasks(60) })).await;
+    let bundled = bundle_from(&source).await;
+    apply(&bundled, &prepare(&bundled, &target, &options()).await, &target, &mut Journal::none()).await;
+
+    everything(&source).await;
+    post(&source, "/api/2.0/policies/clusters/edit", json!({ "policy_id": id, "name": "p", "definition": definition(30) })).await;
+    cluster["cluster_id"] = made["cluster_id"].clone();
+    cluster["autotermination_minutes"] = json!(30);
+    post(&source, "/api/2.1/clusters/edit", cluster).await;
+    post(&source, "/api/2.2/jobs/update", json!({ "job_id": job["job_id"], "new_settings": { "tasks": tasks(30) } })).await;
+    let bundled = bundle_from(&source).await;
+    everything(&target).await;
+    let planned = prepare(&bundled, &target, &options()).await;
+    assert_eq!(writes(&planned), ["update cluster c", "update cluster_policy p", "update job j"]);
+    target.faults().on("POST /api/2.0/policies/clusters/edit").action(lifeboat::simulator::Action::Delay(300));
+    let receipt = apply(&bundled, &planned, &target, &mut Journal::none()).await;
+    assert_eq!((receipt.count(State::Failed), receipt.count(State::Updated)), (0, 3), "{:#?}", receipt.items);
+}
