@@ -221,18 +221,16 @@ fn differences(was: &Value, is: &Value, at: &str, found: &mut Vec<Field>) {
     }
 }
 
-/// Whoever stands first in a list of permissions means nothing.
+/// Who stands first in a list of permissions, or of addresses, means nothing.
 fn in_order(value: &Value) -> Value {
-    let Some(mut entries) = value.as_array().filter(|list| list.iter().all(|one| one["permission_level"].is_string())).cloned()
-    else {
-        return value.clone();
-    };
+    let loose = |one: &Value| one["permission_level"].is_string() || one.is_string();
+    let Some(mut entries) = value.as_array().filter(|list| list.iter().all(loose)).cloned() else { return value.clone() };
     entries.sort_by_key(ToString::to_string);
     Value::Array(entries)
 }
 
 fn some(value: &Value) -> Value {
-    if nothing(value) { Value::Null } else { value.clone() }
+    if nothing(value) { Value::Null } else { in_order(value) }
 }
 
 fn expected(before: &[(Object, Id)], after: &[Object], meddled: &Meddled) -> Expected {
@@ -297,7 +295,7 @@ fn fields(step: &Step) -> Vec<Field> {
     };
     let starred =
         |at: &str| at.split('/').map(|part| if part.parse::<usize>().is_ok() { "*" } else { part }).collect::<Vec<_>>().join("/");
-    let value = |value: &Option<Value>| value.as_ref().map_or(Value::Null, |value| some(&in_order(value)));
+    let value = |value: &Option<Value>| value.as_ref().map_or(Value::Null, some);
     let mut fields: Vec<Field> = differences.iter().map(|one| (starred(&one.at), value(&one.want), value(&one.have))).collect();
     fields.sort_by(|one, other| one.0.cmp(&other.0));
     fields
