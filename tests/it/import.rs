@@ -51,10 +51,13 @@ pub(super) async fn bundle_of(seed: Seed) -> Bundled {
 }
 
 pub(super) async fn bundle_from(server: &Server) -> Bundled {
+    bundle_within(server, Scope::default()).await
+}
+
+pub(super) async fn bundle_within(server: &Server, scope: Scope) -> Bundled {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("b.tar.zst");
-    let options =
-        export::Options { target: path.clone(), scope: Scope::default(), packing: bundle::Options::default(), created: None };
+    let options = export::Options { target: path.clone(), scope, packing: bundle::Options::default(), created: None };
     export::run(&connect(server), options, silent()).await.unwrap();
     Bundled { _folder: folder, path }
 }

@@ -3,13 +3,14 @@
 
 use crate::again::{named, notebook, post, reset, writes};
 use crate::conflicts::Pair;
-use crate::import::{bundle_from, everything, ids, options, prepare};
+use crate::import::{bundle_from, bundle_within, everything, ids, options, prepare};
 use lifeboat::import::State;
-use lifeboat::object::Object;
+use lifeboat::object::{Object, Selection};
 use lifeboat::plan::{Action, Plan, Prune, Recipe};
 use lifeboat::restore;
 use lifeboat::rules::Conflicts;
-use lifeboat::simulator::Server;
+use lifeboat::simulator::{self, Server};
+use lifeboat::survey::Scope;
 use serde_json::{Value, json};
 
 /// A notebook that no job runs.
@@ -156,6 +157,30 @@ async fn a_bundle_that_may_lack_something_deletes_nothing_of_it() {
     let bundled = bundle_from(&pair.source).await;
     assert_eq!(deletes(&pair.plan(&bundled, &only_some).await), [""; 0], "what was not asked for stays");
     assert_eq!(deletes(&pair.plan(&bundled, &pruning()).await).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_of_a_part_deletes_nothing() {
+    let pair = pair().await;
+    delete_path(&pair.source, NOTEBOOK).await;
+    let selection = Selection::new(&[], &["job:quarter end".to_owned()]).unwrap();
+    let plan = pair.plan(&bundle_within(&pair.source, Scope { selection, ..Scope::default() }).await, &pruning()).await;
+    assert_eq!(deletes(&plan), [""; 0]);
+    assert!(why(&plan, NOTEBOOK).contains("it was exported with a selection"), "{}", why(&plan, NOTEBOOK));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_of_somebody_who_may_not_see_all_deletes_nothing() {
+    let pair = pair().await;
+    delete_path(&pair.source, NOTEBOOK).await;
+    let guest = json!({"userName": "guest@northwind.example", "groups": []});
+    let me = pair.source.faults().on("GET /api/2.0/preview/scim/v2/Me");
+    me.times(0).action(simulator::Action::Json { status: 200, body: guest });
+    let plan = pair.plan(&bundle_from(&pair.source).await, &pruning()).await;
+    assert_eq!(deletes(&plan), [""; 0]);
+    assert!(why(&plan, NOTEBOOK).contains("it was not exported by an admin"), "{}", why(&plan, NOTEBOOK));
+    pair.source.faults().clear();
+    assert_eq!(deletes(&pair.plan(&bundle_from(&pair.source).await, &pruning()).await), [format!("delete notebook {NOTEBOOK}")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
