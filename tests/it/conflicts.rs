@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 use crate::again::{named, notebook, post, reset, writes};
+use crate::cli::{Stage, code, err, text};
 use crate::import::{Bundled, SOURCE, TARGET, apply, bundle_from, everything, ids, options, prepare, start};
 use lifeboat::import::Receipt;
 use lifeboat::journal::{self, Journal};
@@ -188,4 +189,26 @@ async fn a_night_without_changes_is_silent_and_what_is_remembered_holds_no_secre
     assert_eq!((std::fs::read_to_string(file().unwrap()).unwrap() == before, pair.target.writes()), (true, sent));
     assert!(!before.contains("CANARY") && !before.contains("lifeboat_source"));
     assert!(journal::memory(pair.state.path(), TARGET, SOURCE).unwrap().len() > 150);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_without_a_terminal_is_refused_until_it_is_answered() {
+    let stage = Stage::set().await;
+    let (bundle, state) = (stage.bundle(), stage.path("state"));
+    let import = |more: &[&str]| {
+        let arguments = ["import", "--unlimited", "-q", "--yes", "--state", text(&state), text(&bundle)];
+        stage.run(&stage.target, &[&arguments[..], more].concat())
+    };
+    code(&import(&[]), 3);
+    let there = everything(&stage.target).await;
+    let longer = reset(named(&there, "job", "quarter end"), |settings| settings["timeout_seconds"] = json!(9));
+    post(&stage.target, "/api/2.2/jobs/reset", longer).await;
+    let before = stage.target.writes();
+    let refused = import(&["--conflicts", "ask"]);
+    code(&refused, 5);
+    assert!(err(&refused).contains("--theirs KIND:GLOB"), "{}", err(&refused));
+    code(&import(&["--conflicts", "ask", "--theirs", "job:quarter end"]), 3);
+    assert_eq!(stage.target.writes(), before, "nothing is written over what people did");
+    code(&import(&["--conflicts", "ask", "--ours", "job:quarter end"]), 3);
+    assert!(stage.target.writes() > before);
 }
