@@ -111,8 +111,9 @@ impl Reader {
         Self::open_keeping(source, limits, true)
     }
 
-    /// Opens a bundle without keeping what is known of members besides their places: enough to check frames, in less memory.
-    pub(crate) fn open_lean(source: Box<dyn Source>, limits: Limits) -> Result<Self, OpenError> {
+    /// The same without keeping the `meta` of members, which is checked all the same: enough to count them or to check frames,
+    /// in less time and memory.
+    pub fn open_lean(source: Box<dyn Source>, limits: Limits) -> Result<Self, OpenError> {
         Self::open_keeping(source, limits, false)
     }
 

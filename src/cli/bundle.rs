@@ -7,6 +7,7 @@ use clap::Args;
 use lifeboat::audit::{Depth, Verdict, verify_source};
 use lifeboat::bundle::{Fault, Limits, OpenError, Reader};
 use lifeboat::event::Observer;
+use lifeboat::store::Source;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,16 @@ impl Bundle {
 
     /// Opens it, and says which one if that fails.
     pub fn open(&self) -> anyhow::Result<Reader> {
-        let opened = self.file().and_then(|file| Reader::open_source(Box::new(file), self.limits()));
+        self.opened(Reader::open_source)
+    }
+
+    /// The same without the `meta` of members.
+    pub fn open_lean(&self) -> anyhow::Result<Reader> {
+        self.opened(Reader::open_lean)
+    }
+
+    fn opened(&self, open: fn(Box<dyn Source>, Limits) -> Result<Reader, OpenError>) -> anyhow::Result<Reader> {
+        let opened = self.file().and_then(|file| open(Box::new(file), self.limits()));
         opened.with_context(|| format!("cannot open {}", self.bundle.display()))
     }
 

@@ -33,15 +33,17 @@ pub struct List {
 
 impl List {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
-        // The program ends right after: to free a hundred thousand lines one by one would only take time.
-        let reader = ManuallyDrop::new(self.bundle.open()?);
-        let manifest = reader.manifest();
         let selection = self.select.selection()?;
+        let one_by_one = self.long || !selection.is_everything();
+        let reader = if one_by_one { self.bundle.open()? } else { self.bundle.open_lean()? };
+        // The program ends right after: to free a hundred thousand lines one by one would only take time.
+        let reader = ManuallyDrop::new(reader);
+        let manifest = reader.manifest();
         let wanted = |member: &&MemberLine| selection.wants(&member.kind, member.key.as_deref().unwrap_or(&member.path));
         if self.redacted {
             return redactions(ui, manifest);
         }
-        if self.long || !selection.is_everything() {
+        if one_by_one {
             objects(ui, manifest.members.iter().filter(wanted))?;
             absent(ui, manifest.gaps.iter().filter(|gap| selection.wants(&gap.kind, &gap.path)))?;
             return self.select.settle(Outcome::Done, manifest);
