@@ -99,8 +99,9 @@ impl<'a> Cursor<'a> {
     /// A text whose opening mark is behind us.
     #[inline]
     fn text(&mut self) -> Option<&'a str> {
-        let (text, rest) = self.rest.split_once('"')?;
-        self.rest = rest;
+        let end = memchr::memchr(b'"', self.rest.as_bytes())?;
+        let (text, rest) = self.rest.split_at(end);
+        self.rest = &rest[1..];
         Some(text)
     }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 /// Bytes of a block, unless a line is longer. A manifest of one block is read without other threads.
-pub(crate) const BLOCK: usize = 256 << 10;
+pub(crate) const BLOCK: usize = 128 << 10;
 
 /// Fills a buffer with the next bytes of the stream.
 pub(crate) type Fill<'a> = &'a mut (dyn FnMut(&mut [u8]) -> Result<(), OpenError> + Send);
@@ -39,7 +39,7 @@ pub(crate) fn lines(builder: &mut Builder, size: u64, block: usize, fill: Fill<'
 
 /// Reads the first line and those of the frames, and stops at any other.
 pub(crate) fn frames(builder: &mut Builder, size: u64, fill: Fill<'_>) -> Result<(), OpenError> {
-    let mut blocks = Blocks { left: size, block: BLOCK / 4, carry: Vec::new(), fill };
+    let mut blocks = Blocks { left: size, block: BLOCK / 2, carry: Vec::new(), fill };
     let (mut block, mut terms) = (Block::default(), None);
     while blocks.next(&mut block)? {
         if terms.is_none() {
@@ -118,10 +118,11 @@ fn unfinished() -> Finding {
     Finding::new(Fault::Line, "the manifest does not end with a line feed")
 }
 
-/// A block that is being read.
-type Reading<'scope> = ScopedJoinHandle<'scope, (Piece, Arc<Block>)>;
+/// A block and what was read in it.
+type Read = (Piece, Arc<Block>);
 
-/// The stream comes in on one thread and is hashed on another, some read, and this one takes what they read.
+/// The stream comes in on one thread and is hashed on another, some read, and this one takes what they read. Readers take turns:
+/// block after block goes to the next of them and comes from the next of them, so that blocks stay in order.
 fn spread<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     builder: &mut Builder,
@@ -129,17 +130,17 @@ fn spread<'scope, 'env>(
     first: Block,
     blocks: Blocks<'env>,
 ) -> Result<Sha, OpenError> {
-    let readers = thread::available_parallelism().map_or(1, usize::from).min(4);
     let (hash, to_hash) = mpsc::sync_channel::<Arc<Block>>(2);
-    let (read, to_take) = mpsc::sync_channel::<Reading<'scope>>(readers - 1);
     let hasher = scope.spawn(move || {
         let mut sha = Sha256::new();
         to_hash.into_iter().for_each(|block| sha.update(block.whole()));
         sha.finalize().into()
     });
-    let stream = scope.spawn(move || Stream { scope, terms, hash, read, used: Vec::new() }.run(first, blocks));
-    for reading in to_take {
-        let (piece, block) = joined(reading);
+    let (to_read, read): (Vec<_>, Vec<_>) = terms.map(|terms| readers(scope, terms)).unwrap_or_default().into_iter().unzip();
+    let stream = scope.spawn(move || Stream { hash, to_read, used: Vec::new() }.run(first, blocks));
+    for reader in read.iter().cycle() {
+        // The first one that has no more was to read the block behind the last.
+        let Ok((piece, block)) = reader.recv() else { break };
         builder.take(piece, block.text())?;
     }
     // A fault in a line before the place where the stream broke came first.
@@ -147,43 +148,51 @@ fn spread<'scope, 'env>(
     Ok(joined(hasher))
 }
 
+/// The two ends of each reader.
+fn readers<'scope>(scope: &'scope Scope<'scope, '_>, terms: Terms) -> Vec<(mpsc::SyncSender<Arc<Block>>, mpsc::Receiver<Read>)> {
+    let number = thread::available_parallelism().map_or(1, usize::from).min(4);
+    let reader = |_| {
+        let (to_read, blocks) = mpsc::sync_channel::<Arc<Block>>(1);
+        let (done, read) = mpsc::sync_channel(1);
+        scope.spawn(move || blocks.into_iter().try_for_each(|block| done.send((line::piece(block.text(), terms), block))));
+        (to_read, read)
+    };
+    (0..number).map(reader).collect()
+}
+
 fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// The thread that the blocks come in on.
-struct Stream<'scope, 'env> {
-    scope: &'scope Scope<'scope, 'env>,
-    terms: Option<Terms>,
+struct Stream {
     hash: mpsc::SyncSender<Arc<Block>>,
-    read: mpsc::SyncSender<Reading<'scope>>,
+    to_read: Vec<mpsc::SyncSender<Arc<Block>>>,
     /// Blocks that were used; those that nobody holds any more are used again.
     used: Vec<Arc<Block>>,
 }
 
-impl Stream<'_, '_> {
+impl Stream {
     fn run(mut self, first: Block, mut blocks: Blocks<'_>) -> Result<(), OpenError> {
         let mut block = first;
-        loop {
+        for turn in 0.. {
             let shared = Arc::new(block);
-            if !self.give(&shared) {
-                return Ok(());
+            if !self.give(&shared, turn) {
+                break;
             }
             self.used.push(shared);
             block = self.unused();
             if !blocks.next(&mut block)? {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     /// Has a block hashed and read. False if nobody wants more, since there was a fault.
-    fn give(&mut self, block: &Arc<Block>) -> bool {
-        let is_hashed = self.hash.send(block.clone()).is_ok();
-        let Some(terms) = self.terms else { return is_hashed };
-        let block = block.clone();
-        let reading = self.scope.spawn(move || (line::piece(block.text(), terms), block));
-        is_hashed && self.read.send(reading).is_ok()
+    fn give(&self, block: &Arc<Block>, turn: usize) -> bool {
+        let reader = self.to_read.get(turn % self.to_read.len().max(1));
+        self.hash.send(block.clone()).is_ok() && reader.is_none_or(|reader| reader.send(block.clone()).is_ok())
     }
 
     fn unused(&mut self) -> Block {

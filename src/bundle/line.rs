@@ -36,7 +36,8 @@ pub(crate) enum Line {
     Head,
     /// A frame and the index that it says it has.
     Frame(u64, FrameLine),
-    Member(NamedMember),
+    /// Any other member. They are few, and the others should not be moved about in room for them.
+    Member(Box<NamedMember>),
     /// A member as our writer wrote it.
     Written(Written),
     Gap(Gap),
@@ -135,10 +136,16 @@ pub(crate) fn piece(text: &[u8], terms: Terms) -> Piece {
         }
     };
     match std::str::from_utf8(text) {
-        Ok(text) => text.split_terminator('\n').all(|line| add(reading.line(line, text))),
+        Ok(text) => cut(text).all(|line| add(reading.line(line, text))),
         Err(_) => text.strip_suffix(b"\n").unwrap_or(text).split(|b| *b == b'\n').all(|line| add(reading.any_line(line))),
     };
     piece
+}
+
+/// Cuts a text into its lines.
+fn cut(text: &str) -> impl Iterator<Item = &str> {
+    let mut from = 0;
+    memchr::memchr_iter(b'\n', text.as_bytes()).map(move |end| &text[std::mem::replace(&mut from, end + 1)..end])
 }
 
 /// Reads the first line, and says how to read the others.
@@ -267,7 +274,7 @@ impl Reading {
             line.raw = Some(String::from_utf8_lossy(text).into());
         }
         let (marks, head_len) = self.follows(&line.name, &line.kind, line.size)?;
-        Ok(Line::Member(NamedMember { line, marks, head_len }))
+        Ok(Line::Member(Box::new(NamedMember { line, marks, head_len })))
     }
 
     /// What follows from a name that is allowed.
@@ -307,7 +314,7 @@ mod tests {
     fn both_ways(text: &str) {
         for terms in TERMS {
             let fast = reading(terms).line(text, text).map(|line| match line {
-                Line::Written(written) => Line::Member(written.named(text)),
+                Line::Written(written) => Line::Member(Box::new(written.named(text))),
                 other => other,
             });
             assert_eq!(fast, reading(terms).any_line(text.as_bytes()), "{text}");

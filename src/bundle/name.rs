@@ -1,6 +1,7 @@
 //! Names of members: how a path of a workspace becomes a name that is safe and unique on every file system, and the grammar
 //! by which a reader allows a name. What the grammar does not list is refused.
 
+use foldhash::quality::RandomState;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -125,10 +126,13 @@ impl Neighbours {
 }
 
 /// The names that are taken, as marks, and the folders above them.
+///
+/// Marks have no key, so whoever makes a bundle can choose them; the sets have one, drawn by each process, so that nobody can
+/// choose what falls together in them.
 #[derive(Default)]
 pub(crate) struct Taken {
-    files: HashSet<Mark>,
-    folders: HashSet<Mark>,
+    files: HashSet<Mark, RandomState>,
+    folders: HashSet<Mark, RandomState>,
     last_folder: Option<Mark>,
 }
 

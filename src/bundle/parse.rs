@@ -145,7 +145,7 @@ impl Builder {
         match line {
             Line::Head => {}
             Line::Frame(index, frame) => self.frame(index, frame)?,
-            Line::Member(member) => self.member(member)?,
+            Line::Member(member) => self.member(*member)?,
             Line::Written(written) => self.member(written.named(text))?,
             Line::Gap(gap) => {
                 ascending(self.gaps.last().map(gap_key), &gap_key(&gap))?;
