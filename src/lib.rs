@@ -35,6 +35,7 @@
 //! | [`journal`] | what was intended and what came of it |
 //! | [`berth`] | what imports keep in a target: who may import now, and a copy of the id map |
 //! | [`simulator`] | an embedded workspace that speaks the REST API |
+//! | [`yaml`] | files that people write, read strictly |
 //! | [`compare`] | two workspaces, object by object: the check of a restore |
 //! | [`drill`] | export, verify, import and compare, on embedded workspaces |
 //!
@@ -71,3 +72,4 @@ pub mod spool;
 pub mod store;
 pub mod survey;
 pub mod tokens;
+pub mod yaml;

@@ -3,6 +3,7 @@
 use super::check;
 use super::format::{Activations, Code, Conflicts, Extends, File, Rule};
 use super::maps::Maps;
+use crate::yaml::{self, YamlError};
 use schemars::schema_for;
 use serde::Serialize;
 use serde_json::Value;
@@ -146,18 +147,5 @@ impl RuleSet {
 }
 
 fn read(text: &str) -> Result<File, RulesError> {
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(File::default());
-    }
-    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| told(&error))
-}
-
-/// The sentence of the reader, without the place that it may name: that stands in front.
-fn told(error: &serde_saphyr::Error) -> RulesError {
-    let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-    let text = error.to_string();
-    let text = text.strip_suffix(&format!(" at line {line}, column {column}")).unwrap_or(&text);
-    let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
-    RulesError { line, column, text: text.to_owned() }
+    yaml::read(text).map_err(|YamlError { line, column, text }| RulesError { line, column, text })
 }

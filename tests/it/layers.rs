@@ -60,12 +60,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "spool", "survey",
         ],
     ),
-    ("rules", &["kinds", "object", "pointer", "spool"]),
+    ("rules", &["kinds", "object", "pointer", "spool", "yaml"]),
     ("simulator", &[]),
     ("spool", &[]),
     ("store", &[]),
     ("survey", &["api", "event", "kinds", "object", "pointer", "redact", "spool", "tokens"]),
     ("tokens", &[]),
+    ("yaml", &[]),
 ];
 
 #[test]
