@@ -24,6 +24,7 @@
 //! | [`bundle`] | the format: one way in, one way out |
 //! | [`export`] | workspace to bundle |
 //! | [`audit`] | questions about a bundle, never the network |
+//! | [`retention`] | which bundles to keep: pure |
 //! | [`rules`] | sanitizing: which changes make an object safe to restore |
 //! | [`plan`] | bundle and inventory to a plan: pure |
 //! | [`import`] | carries out a plan, and reads back what it wrote |
@@ -66,6 +67,7 @@ pub mod preflight;
 pub mod receipt;
 pub mod redact;
 pub mod restore;
+pub mod retention;
 pub mod rules;
 pub mod simulator;
 pub mod spool;

@@ -60,6 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "spool", "survey",
         ],
     ),
+    ("retention", &[]),
     ("rules", &["kinds", "object", "pointer", "spool", "yaml"]),
     ("simulator", &[]),
     ("spool", &[]),
