@@ -22,7 +22,7 @@ mod signals;
 mod simulate;
 mod verify;
 
-use crate::ui::{self, Ui};
+use crate::ui::{self, LogFormat, Ui};
 use clap::{Args, Parser, Subcommand};
 use lifeboat::bundle::{OpenError, ReadError, WriteError};
 use lifeboat::object::PatternError;
@@ -30,7 +30,6 @@ use lifeboat::plan::MapsError;
 use lifeboat::restore::{Goal, RestoreError};
 use lifeboat::rules::RulesError;
 use lifeboat::{api, audit};
-use serde_json::json;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
@@ -84,6 +83,9 @@ struct Global {
     /// Show no progress: warnings and errors only
     #[arg(long, short, global = true)]
     quiet: bool,
+    /// How progress, warnings and errors are written to stderr
+    #[arg(long, global = true, value_enum, default_value_t, env = "LIFEBOAT_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,6 +140,7 @@ impl Cli {
 
     /// Runs the subcommand.
     pub fn run(self) -> anyhow::Result<Outcome> {
+        ui::log_as(self.global.log_format);
         let mut ui = Ui::new(self.global.json);
         let quiet = self.global.quiet;
         let outcome = match self.command {
@@ -170,14 +173,7 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
 pub fn complain(error: &anyhow::Error, json: bool) {
     let text = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
     let hint = error.chain().find_map(hint);
-    if json {
-        ui::note(json!({ "error": text, "hint": hint, "exit_code": outcome_of(error) as u8 }));
-        return;
-    }
-    ui::note(format!("error: {text}"));
-    if let Some(hint) = hint {
-        ui::note(format!("hint: {hint}"));
-    }
+    ui::complain(&text, hint.as_deref(), outcome_of(error) as u8, json);
 }
 
 /// Something that was refused because it is not safe.
@@ -212,7 +208,9 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
     };
     let unfit = |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(RestoreError::Rules(_)));
     let usage = |cause: &(dyn std::error::Error + 'static)| {
-        cause.is::<PatternError>() || cause.is::<MapsError>() || cause.is::<RulesError>() || unfit(cause)
+        cause.is::<PatternError>() || cause.is::<MapsError>()
+            || cause.is::<RulesError>()
+            || unfit(cause)
     };
     if error.chain().any(usage) {
         return Outcome::Usage;

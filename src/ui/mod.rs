@@ -2,9 +2,11 @@
 //!
 //! Results go to stdout, all else to stderr. A closed pipe is no error: whoever reads has seen enough.
 
+mod log;
 mod progress;
 pub mod words;
 
+pub use log::{LogFormat, complain, log_as, note};
 pub use progress::Progress;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
@@ -170,12 +172,6 @@ pub fn ask(question: &str) -> Option<bool> {
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).ok()?;
     Some(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-/// A line for people beside the result: on stderr.
-pub fn note(text: impl Display) {
-    // Nobody is left to tell when stderr is gone.
-    let _ = writeln!(io::stderr(), "{}", calm(&text.to_string()));
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a long command is doing: a line that moves on a terminal, now and then a plain line in a log.
 
-use super::calm;
+use super::{calm, log};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lifeboat::event::{Event, Observer};
 use std::io::{IsTerminal, Write};
@@ -30,7 +30,10 @@ struct State {
 impl Progress {
     /// Shows progress, unless `quiet`.
     pub fn new(quiet: bool) -> Self {
-        let live = !quiet && std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let live = !quiet
+            && !log::is_json()
+            && std::io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let bar =
             if live { ProgressBar::new_spinner() } else { ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()) };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
@@ -91,6 +94,12 @@ impl Progress {
 
 impl Observer for Progress {
     fn event(&self, event: &Event) {
+        if log::is_json() {
+            if !self.quiet || matches!(event, Event::Warning(_)) {
+                log::log(event);
+            }
+            return;
+        }
         match event {
             Event::Stage(stage) => self.stage(stage),
             Event::Settled { object, state, .. } => self.settled(object, state),
