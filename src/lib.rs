@@ -24,6 +24,7 @@
 //! | [`bundle`] | the format: one way in, one way out |
 //! | [`export`] | workspace to bundle |
 //! | [`audit`] | questions about a bundle, never the network |
+//! | [`backup`] | the configured nightly run: what to do, and what came of it |
 //! | [`retention`] | which bundles to keep: pure |
 //! | [`rules`] | sanitizing: which changes make an object safe to restore |
 //! | [`plan`] | bundle and inventory to a plan: pure |
@@ -49,6 +50,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod backup;
 pub mod berth;
 pub mod bundle;
 pub mod compare;

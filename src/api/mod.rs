@@ -156,6 +156,12 @@ fn configured(config: &Config, mut options: Options) -> Options {
     options
 }
 
+/// A client for an address that is no workspace: no credentials, no retries, a minute for all of it. Errors: TLS cannot be set up.
+pub fn outside_client(ca_bundle: Option<std::path::PathBuf>) -> Result<reqwest::Client, ApiError> {
+    let options = Options { ca_bundle, idle_timeout: Duration::from_mins(1), ..Options::default() };
+    http::http_client(&options, &http::user_agent(&options.user_agent, "none"), false)
+}
+
 fn client(config: &Config, options: &Options) -> Result<reqwest::Client, ApiError> {
     http::http_client(options, &http::user_agent(&options.user_agent, config.auth_type().name()), config.is_loopback())
 }

@@ -7,6 +7,7 @@ use super::{Outcome, block_on};
 use crate::ui::{self, Progress, Ui, words};
 use clap::Args;
 use lifeboat::bundle::Manifest;
+use lifeboat::event::Observer;
 use lifeboat::export::{self, Exported};
 use lifeboat::object::Selection;
 use lifeboat::survey::Scope;
@@ -82,24 +83,42 @@ impl Select {
     }
 }
 
+/// What an export came to.
+pub struct Performed {
+    pub exported: Exported,
+    pub outcome: Outcome,
+    /// Where the bundle stands now, without what signs in there.
+    pub bundles: Vec<String>,
+}
+
 impl Export {
     pub fn run(self, ui: &mut Ui, quiet: bool) -> anyhow::Result<Outcome> {
         let progress = Arc::new(Progress::new(quiet));
-        let created = created()?;
-        let exported = block_on(async {
-            let workspace = self.connect.workspace(progress.clone()).await?;
-            let options = self.options(&workspace, created)?;
-            Ok(interruptible(LEFT_NOTHING, export::run(&workspace, options, progress.clone())).await??)
-        });
+        let performed = block_on(self.perform(progress.clone()));
         progress.end();
-        let exported = exported?;
+        let Performed { exported, outcome, .. } = performed?;
+        report(ui, &exported, outcome)?;
+        Ok(outcome)
+    }
+
+    /// Says what is wrong with the options, as far as that can be seen without a workspace.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.select.selection().map(drop)
+    }
+
+    /// The export, without words about what came of it.
+    pub async fn perform(&self, observer: Arc<dyn Observer>) -> anyhow::Result<Performed> {
+        let created = created()?;
+        let workspace = self.connect.workspace(observer.clone()).await?;
+        let options = self.options(&workspace, created)?;
+        let exported = interruptible(LEFT_NOTHING, export::run(&workspace, options, observer)).await??;
         let outcome = if exported.is_complete() { Outcome::Done } else { Outcome::Incomplete };
         let outcome = match self.select.include.as_slice() {
             [] => outcome,
             _ => self.select.settle(outcome, Bundle::ours(exported.summary.path.clone()).open()?.manifest())?,
         };
-        report(ui, &exported, outcome)?;
-        Ok(outcome)
+        let bundles = vec![exported.summary.path.display().to_string()];
+        Ok(Performed { exported, outcome, bundles })
     }
 
     fn options(&self, workspace: &api::Workspace, created: jiff::Timestamp) -> anyhow::Result<export::Options> {

@@ -1,7 +1,9 @@
 //! The command line: one file a subcommand, each arguments → options → one library call → words.
 
 mod activate;
+mod alert;
 mod apply;
+mod backup;
 mod bundle;
 mod check;
 mod connect;
@@ -29,7 +31,7 @@ use lifeboat::object::PatternError;
 use lifeboat::plan::MapsError;
 use lifeboat::restore::{Goal, RestoreError};
 use lifeboat::rules::RulesError;
-use lifeboat::{api, audit};
+use lifeboat::{api, audit, backup as nightly};
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
@@ -93,6 +95,9 @@ enum Command {
     /// Read a workspace and write one bundle
     #[command(after_help = EXIT_CODES)]
     Export(export::Export),
+    /// The configured nightly run: several workspaces, destinations, retention, metrics, alerts
+    #[command(after_help = EXIT_CODES)]
+    Backup(backup::Backup),
     /// Restore a bundle into a workspace: plan, then apply; everything arrives inert
     #[command(after_help = EXIT_CODES)]
     Import(Box<import::Import>),
@@ -145,6 +150,7 @@ impl Cli {
         let quiet = self.global.quiet;
         let outcome = match self.command {
             Command::Export(command) => command.run(&mut ui, quiet),
+            Command::Backup(command) => command.run(&mut ui, quiet),
             Command::Import(command) => command.run(&mut ui, quiet),
             Command::Check(command) => command.run(&mut ui, quiet),
             Command::Activate(command) => command.run(Goal::Activate, &mut ui, quiet),
@@ -208,7 +214,9 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
     };
     let unfit = |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(RestoreError::Rules(_)));
     let usage = |cause: &(dyn std::error::Error + 'static)| {
-        cause.is::<PatternError>() || cause.is::<MapsError>()
+        cause.is::<PatternError>()
+            || cause.is::<nightly::ConfigError>()
+            || cause.is::<MapsError>()
             || cause.is::<RulesError>()
             || unfit(cause)
     };

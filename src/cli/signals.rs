@@ -1,5 +1,10 @@
 //! Signals end the work in order: what is under way is dropped, and cleans up behind itself.
 
+/// Somebody asked the program to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Interrupted(&'static str);
+
 /// Does the work, unless a person presses Ctrl-C or a service manager asks to stop; then the error says `told`.
 ///
 /// Once this was called, signals do nothing by themselves: all that comes later must be interruptible too.
@@ -8,7 +13,7 @@ pub async fn interruptible<T>(told: &'static str, work: impl Future<Output = T>)
         done = work => Ok(done),
         signal = asked_to_stop() => {
             signal?;
-            anyhow::bail!(told)
+            Err(Interrupted(told).into())
         }
     }
 }

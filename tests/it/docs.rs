@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 use crate::readme::set;
+use lifeboat::backup::Config;
 use lifeboat::plan::Plan;
 use lifeboat::rules::{BUILT_IN, RuleSet};
 use serde_json::Value;
@@ -26,6 +27,31 @@ fn the_pages_on_plans_are_what_the_code_says() {
     set(&mut page, "reference", &plans(&schema));
     renew("plan.md", &page);
     renew("plan.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
+}
+
+#[test]
+fn the_pages_on_nightly_backups_are_what_the_code_says() {
+    let schema = Config::schema();
+    let mut page = std::fs::read_to_string(path("backup.md")).unwrap();
+    let mut reference = String::new();
+    section(&mut reference, "The file", &schema);
+    for (title, name) in [("A workspace", "Workspace"), ("`keep`", "Keep"), ("An alert", "Alert"), ("`on`", "Occasion")] {
+        section(&mut reference, title, &schema["$defs"][name]);
+    }
+    set(&mut page, "reference", &reference);
+    set(&mut page, "metrics", &metrics());
+    renew("backup.md", &page);
+    renew("backup.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
+    let example = page.split("<!-- example -->\n```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    Config::parse(example).unwrap();
+}
+
+fn metrics() -> String {
+    let mut text = String::from("| metric | labels | says |\n|---|---|---|\n");
+    for (name, labels, says) in lifeboat::backup::described() {
+        writeln!(text, "| `{name}` | {labels} | {says} |").unwrap();
+    }
+    text
 }
 
 /// A saved plan, then each type that it is made of.
@@ -174,6 +200,10 @@ fn named(name: &str) -> String {
         "JsonPath" => "JSONPath".to_owned(),
         "Pattern" => "regular expression".to_owned(),
         many if many.starts_with("OneOrMore") => format!("one or a list of {}", named(&many["OneOrMore".len()..])),
+        "Workspace" => "[workspace](#a-workspace)".to_owned(),
+        "Keep" => "[numbers](#keep)".to_owned(),
+        "Alert" => "[alert](#an-alert)".to_owned(),
+        "Occasion" => "[word](#on)".to_owned(),
         "Kind" => "kinds".to_owned(),
         "Source" => "[source](#source)".to_owned(),
         "Target" => "[target](#target)".to_owned(),

@@ -9,6 +9,7 @@ use std::path::Path;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &["event", "spool", "tokens"]),
     ("audit", &["bundle", "event", "kinds", "object", "spool"]),
+    ("backup", &["retention", "yaml"]),
     ("berth", &["api", "journal", "kinds", "object", "spool"]),
     ("bundle", &["event", "spool", "store"]),
     ("compare", &["kinds", "object", "pointer"]),

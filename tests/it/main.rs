@@ -5,6 +5,7 @@ mod again;
 mod api;
 mod apply;
 mod audit;
+mod backup;
 mod bad_bundle;
 mod bad_server;
 mod berth;

@@ -1,0 +1,192 @@
+//! The nightly run, as a timer starts it: several workspaces, one of which fails, a status that outlives failures, metrics, alerts.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
+
+use crate::api::mock::{Mock, json};
+use crate::cli::{code, err, text};
+use lifeboat::simulator::{Options, Seed, Server};
+use serde_json::{Value, json as value};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+struct Night {
+    home: tempfile::TempDir,
+}
+
+impl Night {
+    /// A home with profiles for these workspaces, and one whose token is wrong.
+    fn new(servers: &[(&str, &Server)]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let profile = |name: &str, url: &str, token: &str| format!("[{name}]\nhost = {url}\ntoken = {token}\n");
+        let mut profiles: String = servers.iter().map(|(name, server)| profile(name, &server.url(), server.token())).collect();
+        profiles += &profile("wrong", &servers[0].1.url(), "not-the-token");
+        std::fs::write(home.path().join(".databrickscfg"), profiles).unwrap();
+        std::fs::create_dir(home.path().join("bundles")).unwrap();
+        Self { home }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn configure(&self, config: &str) {
+        let folder = self.path(".config/lifeboat");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("lifeboat.yaml"), config.replace("HOME", text(self.home.path()))).unwrap();
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command.arg("backup").args(arguments).env_clear().env("HOME", self.home.path()).stdin(Stdio::null());
+        command.output().unwrap()
+    }
+
+    fn status(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(self.path(".local/state/lifeboat/backup.json")).unwrap()).unwrap()
+    }
+
+    fn bundles(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path("bundles")).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+async fn prepared(id: &str, latency: u64) -> Server {
+    let latency = Duration::from_millis(latency);
+    Server::start(Options {
+        seed: Seed::Prepared,
+        workspace_id: id.into(),
+        token: Some("the-token".into()),
+        latency,
+        ..Options::default()
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_workspace_that_fails_stops_no_other_and_everybody_is_told() {
+    let server = prepared("1000000000000001", 0).await;
+    let hook = Mock::start(|_, _| json(200, value!({}))).await;
+    let night = Night::new(&[("good", &server)]);
+    night.configure(&format!(
+        "defaults: {{to: [HOME/bundles], include: [user, directory]}}
+workspaces:
+  - {{name: lost, profile: wrong}}
+  - {{name: good, profile: good}}
+metrics: HOME/lifeboat.prom
+alerts:
+  - {{webhook: '{}/secret-of-the-hook'}}
+  - {{command: [tee, HOME/told.json], on: trouble}}
+  - {{command: [tee, HOME/untold.json], on: success}}
+  - {{command: [/no/such/program]}}
+",
+        hook.url
+    ));
+    let output = night.run(&["--log-format", "json"]);
+    code(&output, 3);
+    let lines: Vec<Value> = err(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let says = |level: &str, part: &str| {
+        lines.iter().any(|line| line["level"] == level && line["message"].as_str().is_some_and(|text| text.contains(part)))
+    };
+    assert!(says("error", "lost: ") && says("warning", "cannot tell `/no/such/program`: "), "{lines:#?}");
+    let status = night.status();
+    assert_eq!(status["verdict"], "failed");
+    let [lost, good] = status["workspaces"].as_array().unwrap().as_slice() else { panic!("{status}") };
+    assert_eq!((&lost["verdict"], &lost["last_good"], &good["verdict"]), (&value!("failed"), &Value::Null, &value!("done")));
+    assert!(lost["error"].as_str().unwrap().contains("401") && lost["hint"].is_string(), "{lost}");
+    assert_eq!(night.bundles().len(), 1);
+    assert!(night.bundles()[0].starts_with("good-"));
+    let told: Value = serde_json::from_slice(&std::fs::read(night.path("told.json")).unwrap()).unwrap();
+    assert_eq!((&told, night.path("untold.json").exists()), (&status, false));
+    let seen = hook.seen();
+    assert_eq!((seen.len(), serde_json::from_slice::<Value>(&seen[0].body).unwrap()), (1, status));
+    assert!(!err(&output).contains("secret-of-the-hook"));
+    let metrics = std::fs::read_to_string(night.path("lifeboat.prom")).unwrap();
+    for line in ["lifeboat_backup_success{workspace=\"good\"} 1.0", "lifeboat_backup_failed{workspace=\"lost\"} 1.0"] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_night_does_not_forget_the_last_good_bundle() {
+    let server = prepared("1000000000000001", 0).await;
+    let night = Night::new(&[("good", &server)]);
+    let config = |profile: &str, include: &str| {
+        night.configure(&format!("workspaces: [{{name: w, profile: {profile}, to: [HOME/bundles], include: [{include}]}}]"));
+    };
+    config("good", "user, directory");
+    code(&night.run(&[]), 0);
+    let good = night.status()["workspaces"][0]["last_good"].clone();
+    assert!(good["objects"].as_u64().unwrap() > 1, "{good}");
+    config("wrong", "user, directory");
+    let output = night.run(&[]);
+    code(&output, 1);
+    assert_eq!(night.status()["workspaces"][0]["last_good"], good);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("FAILED"));
+    config("good", "user");
+    let output = night.run(&[]);
+    code(&output, 3);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("objects are left of the"), "a backup that shrank is told");
+    assert_eq!(night.status()["workspaces"][0]["last_good"], good);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_late_is_given_up_and_leaves_nothing() {
+    let (slow, quick) = (prepared("1000000000000001", 400).await, prepared("2000000000000002", 0).await);
+    let night = Night::new(&[("slow", &slow), ("quick", &quick)]);
+    night.configure(
+        "defaults: {to: [HOME/bundles]}\nworkspaces: [{name: slow, profile: slow}, {name: quick, profile: quick}]\ndeadline: 1s",
+    );
+    let output = night.run(&[]);
+    code(&output, 1);
+    assert_eq!(night.bundles(), [""; 0]);
+    let status = night.status();
+    let errors: Vec<&str> =
+        status["workspaces"].as_array().unwrap().iter().map(|night| night["error"].as_str().unwrap()).collect();
+    assert_eq!(errors, ["the deadline of the run came first", "not begun: the deadline of the run came first"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_at_once_are_one_too_many() {
+    let server = prepared("1000000000000001", 0).await;
+    let night = Night::new(&[("good", &server)]);
+    night.configure("workspaces: [{name: w, profile: good, to: [HOME/bundles], include: [user]}]");
+    let state = night.path(".local/state/lifeboat");
+    std::fs::create_dir_all(&state).unwrap();
+    let held = std::fs::File::create(state.join("backup.lock")).unwrap();
+    held.lock().unwrap();
+    let output = night.run(&[]);
+    code(&output, 5);
+    assert!(err(&output).contains("another nightly run holds"), "{}", err(&output));
+    assert_eq!((night.bundles(), server.requests().len()), (vec![], 0));
+    held.unlock().unwrap();
+    code(&night.run(&[]), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_in_the_configuration_is_told_before_anything_is_done() {
+    let server = prepared("1000000000000001", 0).await;
+    let night = Night::new(&[("good", &server)]);
+    let cases = [
+        ("workspaces:\n  - nam: w\n", "line 2, column", 2),
+        ("workspaces: [{name: w}]", "w: it needs `to`: where its bundles go", 2),
+        ("workspaces: [{name: w, to: [HOME/bundles], include: [folder]}]", "w: cannot read the pattern \"folder\"", 2),
+        ("workspaces: [{name: w, to: [HOME/bundles], level: 77}]", "w: invalid value '77' for '--level", 1),
+    ];
+    for (config, part, exit) in cases {
+        night.configure(config);
+        let output = night.run(&[]);
+        code(&output, exit);
+        assert!(err(&output).contains(part), "{}", err(&output));
+    }
+    night.configure("workspaces: [{name: w, profile: good, to: [HOME/bundles]}]");
+    code(&night.run(&["--only", "other"]), 5);
+    let output = night.run(&["--dry-run"]);
+    code(&output, 0);
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("w (profile good) to "), "{output:?}");
+    assert_eq!((night.bundles(), server.requests().len()), (vec![], 0));
+}
