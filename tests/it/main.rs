@@ -13,6 +13,7 @@ mod check;
 mod cli;
 mod conflicts;
 mod damage;
+mod deploy;
 mod docs;
 mod failback;
 mod forge;
