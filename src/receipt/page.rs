@@ -99,9 +99,13 @@ impl Page {
         self.raw(&format!("<p>{}</p>\n", escaped(words)));
     }
 
-    /// A table; a column whose name begins with `#` holds numbers.
+    /// A table; a column whose name begins with `#` holds numbers, and words of ours are never broken.
     fn table(&mut self, header: &[&str], rows: impl Iterator<Item = Vec<String>>) {
-        let class = |name: &str| if name.starts_with('#') { " class=\"n\"" } else { "" };
+        let class = |name: &str| match name {
+            "kind" | "state" | "what" | "read back" => " class=\"w\"",
+            _ if name.starts_with('#') => " class=\"n\"",
+            _ => "",
+        };
         self.raw("<table><thead><tr>");
         for name in header {
             self.raw(&format!("<th{}>{}</th>", class(name), escaped(name.trim_start_matches('#'))));
