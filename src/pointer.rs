@@ -6,6 +6,7 @@
 //!   A change inside writes the string anew; without a change the string keeps its bytes.
 
 use serde_json::Value;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Calls `visit` for each place that `path` names, with its exact pointer.
@@ -47,7 +48,11 @@ pub fn set(value: &mut Value, path: &str, new: &Value) -> bool {
 
 /// One name as a pointer segment (RFC 6901 §3).
 pub fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
+    escaped(name).into_owned()
+}
+
+fn escaped(name: &str) -> Cow<'_, str> {
+    if name.contains(['~', '/']) { name.replace('~', "~0").replace('/', "~1").into() } else { name.into() }
 }
 
 /// A name as it was before [`escape`].
@@ -61,8 +66,12 @@ fn segments(path: &str) -> Vec<&str> {
 
 /// Whether a member's name fits a segment, which may hold `*`.
 pub fn fits(segment: &str, name: &str) -> bool {
+    // Of all this is asked most: nothing is allocated for what needs none.
+    if segment == "*" {
+        return true;
+    }
     if !segment.contains('*') {
-        return unescape(segment) == name;
+        return if segment.contains('~') { unescape(segment) == name } else { segment == name };
     }
     let (segment, name) = (segment.to_lowercase(), name.to_lowercase());
     let parts: Vec<&str> = segment.split('*').collect();
@@ -94,7 +103,7 @@ fn walk(value: &Value, segments: &[&str], at: &mut String, visit: &mut dyn FnMut
         }
         Value::Object(members) => {
             for (name, member) in members.iter().filter(|(name, _)| fits(segment, name)) {
-                below(at, &escape(name), |at| walk(member, rest, at, visit));
+                below(at, &escaped(name), |at| walk(member, rest, at, visit));
             }
         }
         _ => {}
@@ -120,7 +129,7 @@ fn alter(value: &mut Value, segments: &[&str], at: &mut String, change: &mut dyn
         }
         Value::Object(members) => {
             for (name, member) in members.iter_mut().filter(|(name, _)| fits(segment, name)) {
-                below(at, &escape(name), |at| changed |= alter(member, rest, at, change));
+                below(at, &escaped(name), |at| changed |= alter(member, rest, at, change));
             }
         }
         _ => {}
