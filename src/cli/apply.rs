@@ -197,7 +197,7 @@ impl Apply {
 
     fn save(&self, plan: &Plan) -> anyhow::Result<()> {
         let Some(path) = &self.output else { return Ok(()) };
-        Private::create(path)?.write(&plan.to_json()?)
+        Private::create(path)?.write_json(plan)
     }
 
     /// Nothing is written without a yes: from the command line, or from a person at a terminal.

@@ -2,8 +2,9 @@
 
 use super::Refusal;
 use anyhow::Context;
+use serde::Serialize;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 /// A file that is being written. It was opened before the work that it tells of, so that there is a place for it.
@@ -44,9 +45,19 @@ impl Private {
     }
 
     /// Writes all that it will hold.
-    pub fn write(mut self, text: &str) -> anyhow::Result<()> {
+    pub fn write(self, text: &str) -> anyhow::Result<()> {
+        self.fill(|file| file.write_all(text.as_bytes()))
+    }
+
+    /// Writes JSON for people as it is made, since it may be long.
+    pub fn write_json(self, value: &impl Serialize) -> anyhow::Result<()> {
+        self.fill(|file| Ok(serde_json::to_writer_pretty(file, value)?))
+    }
+
+    fn fill(self, put: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> anyhow::Result<()> {
         let emptied = if self.file.metadata().is_ok_and(|it| it.is_file()) { self.file.set_len(0) } else { Ok(()) };
-        let written = emptied.and_then(|()| self.file.write_all(text.as_bytes())).and_then(|()| self.file.write_all(b"\n"));
+        let mut file = BufWriter::new(self.file);
+        let written = emptied.and_then(|()| put(&mut file)).and_then(|()| file.write_all(b"\n")).and_then(|()| file.flush());
         written.with_context(|| format!("cannot write {}", self.path.display()))
     }
 }

@@ -84,10 +84,10 @@ impl Ui {
         if self.json { self.always(value) } else { Ok(()) }
     }
 
-    /// JSON whoever reads.
+    /// JSON whoever reads; written as it is made, since it may be long.
     pub fn always(&mut self, value: &impl Serialize) -> io::Result<()> {
-        let text = serde_json::to_string(value).map_err(io::Error::other)?;
-        writeln!(self.out, "{text}")
+        serde_json::to_writer(&mut self.out, value)?;
+        writeln!(self.out)
     }
 
     /// Bytes as they are.
