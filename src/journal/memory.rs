@@ -7,7 +7,7 @@ use crate::memory::{Memory, Wrote};
 use crate::object::SourceId;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// One line of the file.
@@ -32,19 +32,20 @@ fn path(folder: &Path, target: &str, source: &str) -> PathBuf {
 
 /// The memory, and how many lines the file has.
 fn read(path: &Path) -> io::Result<(Memory, usize)> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
+    let file = match File::open(path) {
+        Ok(file) => BufReader::new(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Memory::default(), 0)),
         Err(error) => return Err(error),
     };
     let (mut memory, mut lines) = (Memory::default(), 0);
-    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        lines += 1;
-        if let Ok(wrote) = serde_json::from_slice::<Wrote>(line) {
+    for line in file.split(b'\n') {
+        let line = line?;
+        if let Ok(wrote) = serde_json::from_slice::<Wrote>(&line) {
             memory.learn(wrote);
-        } else if let Ok(Line::Gone { gone }) = serde_json::from_slice(line) {
+        } else if let Ok(Line::Gone { gone }) = serde_json::from_slice(&line) {
             memory.forget(&gone);
         }
+        lines += usize::from(!line.is_empty());
     }
     Ok((memory, lines))
 }
