@@ -20,6 +20,7 @@ use crate::simulator::{self, Seed, Server, SimulatorError};
 use crate::spool::Spool;
 use crate::survey::Scope;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -212,7 +213,7 @@ fn furnished(contents: &Contents) -> Seed {
     for object in &contents.recorded {
         let Shape::Recorded(recorded) = &object.kind.shape else { continue };
         let path = recorded.list.path.trim_start_matches("/api/2.0/").split('?').next().unwrap_or_default();
-        lists.entry(path.to_owned()).or_default().extend(object.document().cloned());
+        lists.entry(path.to_owned()).or_default().extend(object.document().map(Cow::into_owned));
     }
     let files = contents.objects.iter().filter(|object| object.kind.name == "volume_file").map(|object| object.id.clone());
     Seed::Furnished { lists, files: files.collect() }

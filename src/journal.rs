@@ -19,6 +19,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A journal that is being written.
 #[derive(Debug)]
@@ -226,7 +227,7 @@ pub fn known(folder: &Path, target: &str, source: &str) -> io::Result<BTreeMap<S
 pub fn book(folder: &Path, target: &str, source: &str) -> io::Result<Book> {
     let mut book = Book::new();
     for path in files(folder, target)? {
-        read(&path, target, |from| from == source)?.into_iter().for_each(|(_, line)| note(&mut book, line));
+        read(&path, target, |from| from == source, &mut |_, line| note(&mut book, line))?;
     }
     Ok(book)
 }
@@ -236,9 +237,7 @@ pub fn book(folder: &Path, target: &str, source: &str) -> io::Result<Book> {
 pub fn switched_off(folder: &Path, target: &str) -> io::Result<Book> {
     let mut books: BTreeMap<String, Book> = BTreeMap::new();
     for path in files(folder, target)? {
-        for (source, line) in read(&path, target, |_| true)? {
-            note(books.entry(source).or_default(), line);
-        }
+        read(&path, target, |_| true, &mut |source, line| note(books.entry(source.to_owned()).or_default(), line))?;
     }
     Ok(last_words(books.into_values()))
 }
@@ -273,7 +272,7 @@ fn files(folder: &Path, target: &str) -> io::Result<Vec<PathBuf>> {
 #[derive(Clone, Debug, Default)]
 pub struct Past {
     /// What an import made, and did not find there: object of the bundle, and id in the target.
-    pub made: BTreeMap<SourceId, String>,
+    pub made: Arc<BTreeMap<SourceId, String>>,
     /// What was begun and never ended, since the import died.
     pub unfinished: HashSet<SourceId>,
     /// Ids in the bundle of what rules gave another.
@@ -284,7 +283,7 @@ pub struct Past {
 pub fn past(folder: &Path, target: &str, source: &str) -> io::Result<Past> {
     let mut past = Past::default();
     for path in files(folder, target)? {
-        read(&path, target, |from| from == source)?.into_iter().for_each(|(_, line)| past.learn(line));
+        read(&path, target, |from| from == source, &mut |_, line| past.learn(line))?;
     }
     Ok(past)
 }
@@ -297,8 +296,8 @@ impl Past {
                 self.unfinished.remove(&object);
                 self.origins.extend(origin.map(|origin| (object.clone(), origin)));
                 match (state.as_str(), id) {
-                    (DELETED, _) => drop(self.made.remove(&object)),
-                    (CREATED, Some(id)) => drop(self.made.insert(object, id)),
+                    (DELETED, _) => drop(Arc::make_mut(&mut self.made).remove(&object)),
+                    (CREATED, Some(id)) => drop(Arc::make_mut(&mut self.made).insert(object, id)),
                     _ => {}
                 }
             }
@@ -347,17 +346,20 @@ pub fn made_up() -> String {
     format!("{:016x}{:016x}", part(), part())
 }
 
-/// The lines of a journal that are about this target and such a source, each with the source; a torn line is left out.
-fn read(path: &Path, target: &str, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<(String, Line)>> {
-    let (mut lines, mut ours) = (Vec::new(), None);
+/// Tells of the lines of a journal that are about this target and such a source, each with the source; a torn line is left
+/// out.
+fn read(path: &Path, target: &str, wanted: impl Fn(&str) -> bool, told: &mut dyn FnMut(&str, Line)) -> io::Result<()> {
+    let mut ours: Option<String> = None;
     for text in BufReader::new(File::open(path)?).split(b'\n') {
         let Ok(line) = serde_json::from_slice::<Line>(&text?) else { continue };
         if let Line::Begin { source, target: to, .. } = &line {
             ours = (wanted(source) && to == target).then(|| source.clone());
         }
-        lines.extend(ours.clone().map(|source| (source, line)));
+        if let Some(source) = &ours {
+            told(source, line);
+        }
     }
-    Ok(lines)
+    Ok(())
 }
 
 /// Makes a folder that only its owner may look into; one that is there stays as it is.

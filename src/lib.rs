@@ -16,6 +16,7 @@
 //! | [`redact`] | blanks secrets, by their place, name or shape |
 //! | [`tokens`] | credentials, known by their shape |
 //! | [`object`] | one thing of one kind; which things are asked for |
+//! | [`packed`] | JSON as compact text, for what is kept by the hundred thousand |
 //! | [`spool`] | bodies on disk while a bundle is made, so that memory stays flat |
 //! | [`event`] | all that the library says while it works |
 //! | [`api`] | one workspace over HTTP: authentication, retries, pacing, pages, errors |
@@ -63,6 +64,7 @@ pub mod kinds;
 pub mod leaks;
 pub mod memory;
 pub mod object;
+pub mod packed;
 pub mod plan;
 pub mod pointer;
 pub mod preflight;

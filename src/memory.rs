@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What was written to one object.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -26,19 +27,19 @@ impl Wrote {
     }
 }
 
-/// What was written last, object by object.
+/// What was written last, object by object. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(HashMap<SourceId, (String, Box<RawValue>)>);
+pub struct Memory(Arc<HashMap<SourceId, (String, Box<RawValue>)>>);
 
 impl Memory {
     /// Learns what was written; the last word counts.
     pub fn learn(&mut self, wrote: Wrote) {
-        self.0.insert(wrote.object, (wrote.to, wrote.body));
+        Arc::make_mut(&mut self.0).insert(wrote.object, (wrote.to, wrote.body));
     }
 
     /// Forgets an object.
     pub fn forget(&mut self, object: &SourceId) {
-        self.0.remove(object);
+        Arc::make_mut(&mut self.0).remove(object);
     }
 
     /// The text of what was written to this object of the target, if anything was.

@@ -1,11 +1,13 @@
 //! One thing of one kind, as the workspace said it; and which things are asked for.
 
 use crate::kinds::{self, Kind};
+use crate::packed::{Meta, Packed};
 use crate::spool::{Blob, Sha};
 use globset::{GlobBuilder, GlobMatcher};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io;
 
@@ -21,7 +23,7 @@ pub struct Object {
     /// What it holds.
     pub body: Body,
     /// What is known beside the body: object id, language, format, marks such as `pinned`, the parent of what is attached.
-    pub meta: Map<String, Value>,
+    pub meta: Meta,
     /// When it was changed last, in milliseconds since 1970, where the API says so.
     pub modified_at: Option<u64>,
     /// Why it is less than it should be, if it is.
@@ -35,6 +37,8 @@ pub struct Object {
 pub enum Body {
     /// The answer of the API.
     Json(Value),
+    /// The same, while it waits to be looked at.
+    Packed(Packed),
     /// Bytes of a notebook or file, on disk.
     Bytes(Blob),
     /// Bytes that lie elsewhere, known by length and digest.
@@ -50,7 +54,7 @@ impl Body {
     /// Length and SHA-256 of bytes; nothing for a document.
     pub fn digest(&self) -> Option<(u64, Sha)> {
         match self {
-            Self::Json(_) => None,
+            Self::Json(_) | Self::Packed(_) => None,
             Self::Bytes(blob) => Some((blob.len(), *blob.sha256())),
             Self::Stored { len, sha256 } => Some((*len, *sha256)),
         }
@@ -142,17 +146,30 @@ pub fn fold(kind: &Kind, key: &str) -> String {
 
 impl Object {
     /// The document, for kinds that are one.
-    pub fn document(&self) -> Option<&Value> {
+    pub fn document(&self) -> Option<Cow<'_, Value>> {
         match &self.body {
-            Body::Json(value) => Some(value),
+            Body::Json(value) => Some(Cow::Borrowed(value)),
+            Body::Packed(packed) => Some(Cow::Owned(packed.value())),
             Body::Bytes(_) | Body::Stored { .. } => None,
         }
     }
 
     /// The stamp that an import left, if any.
-    pub fn stamp(&self) -> Option<&str> {
-        let body = self.kind.body_of(self.document()?)?;
-        body.pointer(self.kind.stamp?)?.get(STAMP)?.as_str()
+    pub fn stamp(&self) -> Option<String> {
+        let at = self.kind.stamp?;
+        let document = self.document()?;
+        self.kind.body_of(&document)?.pointer(at)?.get(STAMP)?.as_str().map(str::to_owned)
+    }
+
+    /// The same in little room, for who keeps many. Bytes are known by their digest.
+    #[must_use]
+    pub fn packed(self) -> Self {
+        let body = match self.body {
+            Body::Json(document) => Body::Packed(Packed::of(&document)),
+            Body::Bytes(blob) => Body::Stored { len: blob.len(), sha256: *blob.sha256() },
+            body => body,
+        };
+        Self { body, ..self }
     }
 
     /// Kind and id: what tells objects of one workspace apart.
@@ -172,12 +189,6 @@ pub struct SourceId {
 
 /// What becomes of an object's bytes on their way, if they do not stay as they are. It reads them only if it must.
 pub type Edit<'a> = dyn Fn(&SourceId, &dyn Fn() -> io::Result<Vec<u8>>) -> io::Result<Option<Vec<u8>>> + Send + Sync + 'a;
-
-/// What an attached object hangs on, by its meta data: kind and id.
-pub fn parent(meta: &Map<String, Value>) -> Option<(&str, &str)> {
-    let parent = meta.get("parent")?;
-    Some((parent.get("kind")?.as_str()?, parent.get("id")?.as_str()?))
-}
 
 impl std::fmt::Display for SourceId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -15,7 +15,7 @@ use excuses::{forget_default_branch, forget_defaults, forget_news, forget_restor
 use meaning::{GONE, meaning, wanted_libraries};
 use names::Names;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The account of one kind.
@@ -118,8 +118,8 @@ fn expected(object: &Object) -> bool {
 
 /// A cluster may have had libraries that are all on their way out: then there is nothing to bring back.
 fn asks_for_nothing(object: &Object) -> bool {
-    let libraries = object.document().filter(|_| object.kind.name == "cluster_libraries").map(wanted_libraries);
-    libraries.is_some_and(|libraries| is_nothing(&libraries))
+    let libraries = object.document().filter(|_| object.kind.name == "cluster_libraries");
+    libraries.is_some_and(|libraries| is_nothing(&wanted_libraries(&libraries)))
 }
 
 fn differences(object: &Object, image: &Object, here: &Names, there: &Names, restorer: &str) -> Vec<Difference> {
@@ -130,10 +130,10 @@ fn differences(object: &Object, image: &Object, here: &Names, there: &Names, res
         source,
         target,
     };
-    match (&object.body, &image.body) {
-        (Body::Json(source), Body::Json(target)) => {
-            let source = meaning(object.kind, source, here);
-            let mut target = meaning(object.kind, target, there);
+    match (object.document(), image.document()) {
+        (Some(source), Some(target)) => {
+            let source = meaning(object.kind, &source, here);
+            let mut target = meaning(object.kind, &target, there);
             forget_restorer(&source, &mut target, restorer);
             forget_default_branch(object.kind, &source, &mut target);
             forget_news(object.kind, &source, &mut target);
@@ -143,10 +143,10 @@ fn differences(object: &Object, image: &Object, here: &Names, there: &Names, res
             found.extend(marks(object, image));
             found.into_iter().map(|(at, source, target)| make(at, source, target)).collect()
         }
-        (source, target) if source.digest() == target.digest() => {
+        _ if object.body.digest() == image.body.digest() => {
             marks(object, image).into_iter().map(|(at, source, target)| make(at, source, target)).collect()
         }
-        (source, target) => vec![make("bytes".into(), size(source), size(target))],
+        _ => vec![make("bytes".into(), size(&object.body), size(&image.body))],
     }
 }
 
@@ -161,9 +161,9 @@ type Found = (String, Value, Value);
 /// A Git folder may come back as one of the other generation, since the API makes only one.
 fn marks(object: &Object, image: &Object) -> Vec<Found> {
     let kept: &[&str] = if object.kind.name == "repo" { &[] } else { &["pinned", "object_type", "language", "format"] };
-    let different = |name: &&&str| object.meta.get(**name) != image.meta.get(**name);
-    let value = |meta: &Map<String, Value>, name: &str| meta.get(name).cloned().unwrap_or_default();
-    kept.iter().filter(different).map(|name| ((*name).to_owned(), value(&object.meta, name), value(&image.meta, name))).collect()
+    let different = |name: &&&str| object.meta.get(name) != image.meta.get(name);
+    let value = |object: &Object, name: &str| object.meta.get(name).unwrap_or_default();
+    kept.iter().filter(different).map(|name| ((*name).to_owned(), value(object, name), value(image, name))).collect()
 }
 
 fn differ(source: &Value, target: &Value, at: &mut String, found: &mut Vec<Found>) {
@@ -247,7 +247,7 @@ mod tests {
             id: id.into(),
             key,
             body: Body::Json(document),
-            meta: Map::new(),
+            meta: crate::packed::Meta::default(),
             modified_at: None,
             degraded: None,
             redacted: vec![],
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn pins_must_come_back() {
         let mut source = cluster("c1", "etl", None);
-        source.meta.insert("pinned".into(), json!(true));
+        source.meta.insert("pinned", json!(true));
         let lost = compare(&[source], &[cluster("x1", "etl", Some("ws/c1"))], "ws", "me");
         assert_eq!(lost.differences[0].at, "pinned");
     }

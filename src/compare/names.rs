@@ -32,17 +32,15 @@ impl Names {
 
     /// Whether the object, or what it hangs on, refers to something that was gone at the source already.
     pub(super) fn is_hopeless(&self, object: &Object) -> bool {
-        let parent =
-            object.meta.get("parent").and_then(|parent| Some((parent.get("kind")?.as_str()?, parent.get("id")?.as_str()?)));
-        let (kind, id) = parent.unwrap_or((object.kind.name, &object.id));
-        kinds::by_name(kind).is_some_and(|kind| self.hopeless.contains(&(kind.name, id.to_owned())))
+        let (kind, id) = object.meta.parent().unwrap_or_else(|| (object.kind.name.to_owned(), object.id.clone()));
+        kinds::by_name(&kind).is_some_and(|kind| self.hopeless.contains(&(kind.name, id)))
     }
 
     fn refers_to_nothing(&self, object: &Object) -> bool {
         let Some(document) = object.document() else { return false };
         let dead = |reference: &kinds::Ref, value: &Value| text(value).is_some_and(|id| self.of_any(reference.to, &id).is_none());
         let by_id = object.kind.references().filter(|(_, reference)| reference.by == By::Id);
-        by_id.into_iter().any(|(at, reference)| pointer::find(document, &at).iter().any(|(_, value)| dead(reference, value)))
+        by_id.into_iter().any(|(at, reference)| pointer::find(&document, &at).iter().any(|(_, value)| dead(reference, value)))
     }
 
     pub(super) fn of_any(&self, to: &[&'static str], id: &str) -> Option<&str> {
@@ -64,10 +62,11 @@ fn own_name(object: &Object, source_workspace: &str, origins: &HashSet<(&'static
     if object.kind.key.unique || object.kind.stamp.is_none() {
         return format!("{kind}:{key}");
     }
-    let stamp = object.stamp().and_then(|stamp| stamp.strip_prefix(source_workspace)?.strip_prefix('/'));
-    let origin = || object.stamp()?.rsplit_once('/').map(|(_, id)| id).filter(|id| origins.contains(&(kind, *id)));
-    let stamp = stamp.or_else(origin);
-    format!("{kind}#{}", stamp.unwrap_or(&object.id))
+    let stamp = object.stamp();
+    let stamp = stamp.as_deref();
+    let from_there = stamp.and_then(|stamp| stamp.strip_prefix(source_workspace)?.strip_prefix('/'));
+    let origin = || stamp?.rsplit_once('/').map(|(_, id)| id).filter(|id| origins.contains(&(kind, *id)));
+    format!("{kind}#{}", from_there.or_else(origin).unwrap_or(&object.id))
 }
 
 /// A home is called as its user is, and user names compare without case.
@@ -78,9 +77,8 @@ pub(super) fn home_folded(path: &str) -> String {
 }
 
 pub(super) fn attached_name(object: &Object, by_id: &HashMap<(&'static str, String), String>) -> Option<String> {
-    let parent = object.meta.get("parent").filter(|_| matches!(object.kind.shape, Shape::Attached(_)))?;
-    let kind = kinds::by_name(parent.get("kind")?.as_str()?)?;
-    let id = parent.get("id")?.as_str()?;
-    let rest = object.id.strip_prefix(id).unwrap_or_default();
-    Some(format!("{} of {}{rest}", object.kind.name, by_id.get(&(kind.name, id.to_owned()))?))
+    let (kind, id) = object.meta.parent().filter(|_| matches!(object.kind.shape, Shape::Attached(_)))?;
+    let kind = kinds::by_name(&kind)?;
+    let rest = object.id.strip_prefix(&id).unwrap_or_default().to_owned();
+    Some(format!("{} of {}{rest}", object.kind.name, by_id.get(&(kind.name, id))?))
 }

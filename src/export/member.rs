@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 
 /// Writes an object down, with a line for each value that was blanked.
 pub(super) fn write(writer: &mut Writer, mut object: Object) -> Result<(), WriteError> {
-    let name = name_of(object.kind, &object.id, &object.meta);
+    let meta = object.meta.members();
+    let name = name_of(object.kind, &object.id, &meta);
     let redacted = std::mem::take(&mut object.redacted).into_iter().map(|(pointer, reason)| Redacted {
         kind: object.kind.name.to_owned(),
         path: object.id.clone(),
@@ -17,9 +18,10 @@ pub(super) fn write(writer: &mut Writer, mut object: Object) -> Result<(), Write
         reason: reason.to_owned(),
     });
     let redacted: Vec<Redacted> = redacted.collect();
-    let canonical = object.document().map(|document| canonical(object.kind, document));
+    let canonical = object.document().map(|document| canonical(object.kind, &document));
     let body = match object.body {
         Body::Bytes(blob) => blob,
+        Body::Packed(document) => writer.spool().keep(document.value().to_string().as_bytes()).map_err(WriteError::Spool)?,
         Body::Json(document) => writer.spool().keep(document.to_string().as_bytes()).map_err(WriteError::Spool)?,
         Body::Stored { .. } => return Ok(()),
     };
@@ -30,7 +32,7 @@ pub(super) fn write(writer: &mut Writer, mut object: Object) -> Result<(), Write
         key,
         name,
         modified_at: object.modified_at,
-        meta: object.meta,
+        meta,
         degraded: object.degraded,
         body,
         canonical,

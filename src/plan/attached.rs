@@ -50,18 +50,17 @@ impl Planner<'_> {
     }
 
     fn hangs_on_what_is_left(&self, object: &Sanitized) -> bool {
-        let parent =
-            crate::object::parent(object.meta()).and_then(|(kind, id)| self.bundle.by_id(kinds::by_name(kind)?.name, id));
+        let parent = object.meta().parent().and_then(|(kind, id)| self.bundle.by_id(kinds::by_name(&kind)?.name, &id));
         parent.is_some_and(|parent| self.left.contains(&parent))
     }
 
     pub(super) fn place_of(&self, object: &Sanitized) -> Result<Place, Box<Action>> {
         let skip = |reason: String| Box::new(Action::Skip { reason });
-        let (kind, id) =
-            crate::object::parent(object.meta()).ok_or_else(|| skip("the bundle does not say what it hangs on".into()))?;
-        let kind = kinds::by_name(kind).ok_or_else(|| skip(format!("it hangs on a {kind}, which this version does not know")))?;
+        let (kind, id) = object.meta().parent().ok_or_else(|| skip("the bundle does not say what it hangs on".into()))?;
+        let kind =
+            kinds::by_name(&kind).ok_or_else(|| skip(format!("it hangs on a {kind}, which this version does not know")))?;
         let missing = || skip(format!("{}:{id} is not in the bundle", kind.name));
-        let index = self.bundle.by_id(kind.name, id).ok_or_else(missing)?;
+        let index = self.bundle.by_id(kind.name, &id).ok_or_else(missing)?;
         match &self.fates[index] {
             Fate::Never(_) => {
                 let name = label(self.bundle.objects[index]);
@@ -87,8 +86,8 @@ impl Planner<'_> {
         if let Some(one) = there.first() {
             return Draft::new(object, index, Action::Unchanged { target: Some(super::index::found(one)) });
         }
-        let backend = self.bundle.objects[place.index].json().and_then(|scope| scope.get("backend_type"));
-        if backend == Some(&json!("AZURE_KEYVAULT")) {
+        let scope = self.bundle.objects[place.index].json();
+        if scope.is_some_and(|scope| scope.get("backend_type") == Some(&json!("AZURE_KEYVAULT"))) {
             return Draft::new(object, index, Action::Unchanged { target: None }).note("lives in the key vault");
         }
         self.todos.add(What::SecretValue, todo, label(object));
@@ -178,8 +177,9 @@ impl Planner<'_> {
 
     /// A job has exactly one owner, and no group can be one (core reference §14, rule 3).
     fn settle_owner(&mut self, object: &Sanitized, place: &Place, resolved: &mut Resolved) {
-        let direct = object.json().and_then(|body| body.get("access_control_list")).and_then(Value::as_array);
-        if place.kind.name != "job" || direct.is_none_or(Vec::is_empty) {
+        let is_empty =
+            |body: Map<String, Value>| body.get("access_control_list").and_then(Value::as_array).is_none_or(Vec::is_empty);
+        if place.kind.name != "job" || object.json().is_none_or(is_empty) {
             return;
         }
         let owns = |entry: &Value| entry.get("permission_level").is_some_and(|level| level == "IS_OWNER");

@@ -45,7 +45,9 @@ pub fn bases(
 impl Planner<'_> {
     fn base(&mut self, index: usize) -> Option<(SourceId, Map<String, Value>)> {
         let object = self.bundle.objects[index];
-        object.json()?;
+        if object.body().is_content() {
+            return None;
+        }
         if let Shape::Attached(_) = object.kind().shape {
             let place = self.place_of(object).ok()?;
             let there = self.present.attached(object.kind().name, place.kind, &super::refs::text(&place.there.as_ref()?.id))?;

@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashSet};
 impl Planner<'_> {
     /// One draft for each object, and one for what is recorded only.
     pub(super) fn draft_all(&mut self) -> Vec<Draft> {
-        let mut drafts = Vec::new();
+        let mut drafts = Vec::with_capacity(self.bundle.objects.len() + self.bundle.recorded.len());
         for index in 0..self.bundle.objects.len() {
             drafts.push(self.draft(index));
             self.tell_redactions(index);
@@ -123,8 +123,8 @@ impl Planner<'_> {
 
     /// Whether an import of this very object left it running.
     fn is_unsettled(&self, object: &Sanitized, collection: &Collection, target: &Object) -> bool {
-        let ours = super::index::stamped(target, &self.source.workspace_id) == Some(object.id());
-        ours && collection.settle.zip(target.document()).is_some_and(|(settle, document)| (settle.missed)(document))
+        let ours = super::index::stamped(target, &self.source.workspace_id).is_some_and(|id| id == object.id());
+        ours && collection.settle.zip(target.document()).is_some_and(|(settle, document)| (settle.missed)(&document))
     }
 
     fn draft_replacement(
@@ -348,9 +348,8 @@ pub(super) fn drop_fixed(kind: &'static Kind, body: &mut Map<String, Value>) {
 }
 
 fn missing_marks(object: &Sanitized, collection: &Collection, there: Option<&Object>) -> Vec<String> {
-    let set = |meta: &Map<String, Value>, name: &str| meta.get(name) == Some(&json!(true));
     let missing = collection.marks.iter().map(|mark| mark.name);
-    let wanted = missing.filter(|name| set(object.meta(), name) && !there.is_some_and(|there| set(&there.meta, name)));
+    let wanted = missing.filter(|name| object.meta().has(name) && !there.is_some_and(|there| there.meta.has(name)));
     wanted.map(str::to_owned).collect()
 }
 

@@ -74,9 +74,8 @@ impl Planner<'_> {
     /// Whether an import of this machine made an object, or what it hangs on, and never came to the end of it.
     fn is_half_done(&self, index: usize) -> bool {
         let object = self.bundle.objects[index];
-        let parent = crate::object::parent(object.meta());
-        let parent = parent.map(|(kind, id)| SourceId { kind: kind.to_owned(), id: id.to_owned() });
-        self.options.unfinished.contains(&object.source()) || parent.is_some_and(|parent| self.options.made.contains(&parent))
+        let parent = object.meta().parent().map(|(kind, id)| SourceId { kind, id });
+        self.options.unfinished.contains(&object.source()) || parent.is_some_and(|parent| self.options.made.contains_key(&parent))
     }
 
     /// An update, less what people changed.

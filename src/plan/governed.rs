@@ -2,8 +2,10 @@
 
 use super::Planner;
 use crate::kinds::Kind;
+use crate::object::Object;
 use crate::rules::{Difference, equal_under};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 impl Planner<'_> {
     /// Where an object of the target differs from what is wanted; what a policy filled in is no difference.
@@ -24,15 +26,16 @@ impl Planner<'_> {
 
     /// The definitions of a policy, as the target has it, or else the bundle; those of its family too.
     fn definitions(&self, id: &str) -> Vec<Map<String, Value>> {
-        let there = self.present.by_id("cluster_policy", id).and_then(|policy| policy.document()).and_then(Value::as_object);
+        let there = self.present.by_id("cluster_policy", id).and_then(Object::document).map(Cow::into_owned);
+        let there = there.and_then(|policy| if let Value::Object(policy) = policy { Some(policy) } else { None });
         let coming = || self.bundle.objects[self.bundle.by_id("cluster_policy", id)?].json();
         let Some(policy) = there.or_else(coming) else { return Vec::new() };
         let family = policy.get("policy_family_id").and_then(Value::as_str);
-        let family = family.and_then(|family| self.bundle.recorded("policy_family", family)).and_then(|family| family.document());
+        let family = family.and_then(|family| self.bundle.recorded("policy_family", family)).and_then(Object::document);
         let texts = [
             policy.get("definition"),
             policy.get("policy_family_definition_overrides"),
-            family.and_then(|one| one.get("definition")),
+            family.as_ref().and_then(|one| one.get("definition")),
         ];
         texts.into_iter().flatten().filter_map(|text| serde_json::from_str(text.as_str()?).ok()).collect()
     }

@@ -50,7 +50,7 @@ impl Planner<'_> {
         if places.is_empty() || self.same_workspace {
             return None;
         }
-        let body = Value::Object(object.json()?.clone());
+        let body = Value::Object(object.json()?);
         let mut found = None;
         for (at, reference) in places {
             pointer::each(&body, &at, &mut |place, value| {

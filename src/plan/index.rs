@@ -2,48 +2,62 @@
 
 use super::Found;
 use crate::kinds::{Kind, Shape};
-use crate::object::{Object, STAMP, fold, parent};
+use crate::object::{Object, STAMP, fold};
 use crate::rules::Sanitized;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-type ByText<T> = HashMap<(&'static str, String), T>;
+/// By kind and id or key. There may be very many: the texts stay with their objects.
+type ByText<'a, T> = HashMap<(&'static str, Cow<'a, str>), T>;
 
 /// The objects of the bundle.
 pub(super) struct Bundle<'a> {
     pub objects: Vec<&'a Sanitized>,
     pub recorded: Vec<&'a Object>,
-    by_id: ByText<usize>,
-    by_key: ByText<Vec<usize>>,
-    recorded_by_id: ByText<usize>,
+    by_id: ByText<'a, usize>,
+    /// Places in `namesakes`.
+    by_key: ByText<'a, usize>,
+    namesakes: Vec<Vec<usize>>,
+    recorded_by_id: ByText<'a, usize>,
 }
 
 impl<'a> Bundle<'a> {
     /// Objects in the order of the table, folders before what is in them, scripts by position.
     pub(super) fn new(objects: &'a [Sanitized], recorded: &'a [Object]) -> Self {
         let mut objects: Vec<&Sanitized> = objects.iter().collect();
-        objects.sort_by_cached_key(|object| (rank(object.kind()), position(object), object.id().to_owned()));
-        let mut by_key: ByText<Vec<usize>> = HashMap::new();
+        objects.sort_by_cached_key(|object| (rank(object.kind()), position(object), object.id()));
+        let (mut by_key, mut namesakes) = (ByText::with_capacity(objects.len()), Vec::with_capacity(objects.len()));
         for (index, object) in objects.iter().enumerate() {
-            by_key.entry((object.kind().name, fold(object.kind(), object.key()))).or_default().push(index);
+            let place = *by_key.entry((object.kind().name, folded(object.kind(), object.key()))).or_insert(namesakes.len());
+            match namesakes.get_mut(place) {
+                None => namesakes.push(vec![index]),
+                Some(all) => all.push(index),
+            }
         }
-        let by_id =
-            objects.iter().enumerate().map(|(index, object)| ((object.kind().name, object.id().to_owned()), index)).collect();
-        let recorded_by_id = recorded.iter().enumerate().map(|(index, one)| ((one.kind.name, one.id.clone()), index)).collect();
-        Self { objects, recorded: recorded.iter().collect(), by_id, by_key, recorded_by_id }
+        let named = |(index, object): (usize, &&'a Sanitized)| ((object.kind().name, object.id().into()), index);
+        let by_id = objects.iter().enumerate().map(named).collect();
+        let recorded_by_id =
+            recorded.iter().enumerate().map(|(index, one)| ((one.kind.name, one.id.as_str().into()), index)).collect();
+        Self { objects, recorded: recorded.iter().collect(), by_id, by_key, namesakes, recorded_by_id }
     }
 
     pub(super) fn by_id(&self, kind: &'static str, id: &str) -> Option<usize> {
-        self.by_id.get(&(kind, id.to_owned())).copied()
+        self.by_id.get(&(kind, id.into())).copied()
     }
 
     pub(super) fn by_key(&self, kind: &Kind, key: &str) -> &[usize] {
-        self.by_key.get(&(kind.name, fold(kind, key))).map_or(&[], Vec::as_slice)
+        let place = self.by_key.get(&(kind.name, folded(kind, key))).copied();
+        place.map_or(&[], |place| self.namesakes[place].as_slice())
     }
 
     pub(super) fn recorded(&self, kind: &'static str, id: &str) -> Option<&'a Object> {
-        self.recorded_by_id.get(&(kind, id.to_owned())).map(|index| self.recorded[*index])
+        self.recorded_by_id.get(&(kind, id.into())).map(|index| self.recorded[*index])
     }
+}
+
+fn folded<'a>(kind: &Kind, key: &'a str) -> Cow<'a, str> {
+    if kind.key.fold { fold(kind, key).into() } else { key.into() }
 }
 
 fn rank(kind: &Kind) -> usize {
@@ -51,16 +65,18 @@ fn rank(kind: &Kind) -> usize {
 }
 
 fn position(object: &Sanitized) -> i64 {
-    object.json().and_then(|body| body.get("position")).and_then(Value::as_i64).unwrap_or(i64::MAX)
+    let has_one = object.kind().sent().any(|(field, _)| field == "position");
+    let body = has_one.then(|| object.json()).flatten();
+    body.and_then(|body| body.get("position")?.as_i64()).unwrap_or(i64::MAX)
 }
 
 /// The objects of the target.
 pub(super) struct Present<'a> {
     pub objects: Vec<&'a Object>,
-    by_id: ByText<usize>,
-    by_key: ByText<Vec<usize>>,
-    by_stamp: ByText<Vec<usize>>,
-    attached: HashMap<(&'static str, String, String), usize>,
+    by_id: ByText<'a, usize>,
+    by_key: ByText<'a, Vec<usize>>,
+    by_stamp: ByText<'a, Vec<usize>>,
+    attached: HashMap<(&'static str, &'static str, Cow<'a, str>), usize>,
 }
 
 impl<'a> Present<'a> {
@@ -78,34 +94,35 @@ impl<'a> Present<'a> {
         present
     }
 
-    fn add(&mut self, index: usize, object: &Object, source_workspace: &str) {
+    fn add(&mut self, index: usize, object: &'a Object, source_workspace: &str) {
         let kind = object.kind.name;
-        if let Some((parent_kind, parent)) = parent(&object.meta) {
-            self.attached.entry((kind, parent_kind.to_owned(), parent.to_owned())).or_insert(index);
+        let parent = object.meta.parent().and_then(|(on, id)| Some((crate::kinds::by_name(&on)?.name, id)));
+        if let Some((on, id)) = parent {
+            self.attached.entry((kind, on, id.into())).or_insert(index);
         }
-        self.by_id.insert((kind, object.id.clone()), index);
-        self.by_key.entry((kind, fold(object.kind, &object.key))).or_default().push(index);
+        self.by_id.insert((kind, object.id.as_str().into()), index);
+        self.by_key.entry((kind, folded(object.kind, &object.key))).or_insert_with(|| Vec::with_capacity(1)).push(index);
         if let Some(id) = stamped(object, source_workspace) {
-            self.by_stamp.entry((kind, id.to_owned())).or_default().push(index);
+            self.by_stamp.entry((kind, id.into())).or_default().push(index);
         }
     }
 
     pub(super) fn by_id(&self, kind: &'static str, id: &str) -> Option<&'a Object> {
-        self.by_id.get(&(kind, id.to_owned())).map(|index| self.objects[*index])
+        self.by_id.get(&(kind, id.into())).map(|index| self.objects[*index])
     }
 
     pub(super) fn by_key(&self, kind: &Kind, key: &str) -> Vec<&'a Object> {
-        self.all(self.by_key.get(&(kind.name, fold(kind, key))))
+        self.all(self.by_key.get(&(kind.name, folded(kind, key))))
     }
 
     /// Those that carry the stamp of this object of the source.
     pub(super) fn by_stamp(&self, kind: &'static str, id: &str) -> Vec<&'a Object> {
-        self.all(self.by_stamp.get(&(kind, id.to_owned())))
+        self.all(self.by_stamp.get(&(kind, id.into())))
     }
 
     /// The document of this kind that hangs on an object of the target.
     pub(super) fn attached(&self, kind: &'static str, parent: &Kind, id: &str) -> Option<&'a Object> {
-        self.attached.get(&(kind, parent.name.to_owned(), id.to_owned())).map(|index| self.objects[*index])
+        self.attached.get(&(kind, parent.name, id.into())).map(|index| self.objects[*index])
     }
 
     fn all(&self, indexes: Option<&Vec<usize>>) -> Vec<&'a Object> {
@@ -114,8 +131,8 @@ impl<'a> Present<'a> {
 }
 
 /// The source id in the stamp of an object, if it was restored from this workspace.
-pub(super) fn stamped<'a>(object: &'a Object, source_workspace: &str) -> Option<&'a str> {
-    object.stamp()?.strip_prefix(source_workspace)?.strip_prefix('/')
+pub(super) fn stamped(object: &Object, source_workspace: &str) -> Option<String> {
+    object.stamp()?.strip_prefix(source_workspace)?.strip_prefix('/').map(str::to_owned)
 }
 
 /// The stamp for an object of the source.
@@ -147,7 +164,8 @@ pub(super) fn found(object: &Object) -> Found {
         Shape::Recorded(recorded) => recorded.id,
         Shape::Tree(_) | Shape::Attached(_) => "",
     };
-    let id = object.document().filter(|_| !at.is_empty()).and_then(|document| document.pointer(at)).cloned();
+    let document = if at.is_empty() { None } else { object.document() };
+    let id = document.and_then(|document| document.pointer(at).cloned());
     let id = id.filter(|id| id.is_string() || id.is_i64() || id.is_u64()).unwrap_or_else(|| json!(object.id));
-    Found { id, key: object.key.clone(), object_id: object.meta.get("object_id").cloned() }
+    Found { id, key: object.key.clone(), object_id: object.meta.get("object_id") }
 }

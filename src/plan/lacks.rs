@@ -42,10 +42,10 @@ fn lacks_of_collection(
     // Only a create can set what is fixed at creation.
     found.retain(|one| !one.fixed || matches!(step.action, Action::Create { .. }));
     found.extend(unstamped(kind, body, there));
-    found.extend(step.marks.iter().filter(|mark| there.meta.get(*mark) != Some(&json!(true))).map(|mark| unmarked(mark)));
+    found.extend(step.marks.iter().filter(|mark| !there.meta.has(mark)).map(|mark| unmarked(mark)));
     found.extend(collection.settle.filter(|_| is_settled(step)).and_then(|settle| {
-        let running = there.document().is_some_and(settle.missed);
-        running.then(|| lacking_at("state", json!("stopped"), there.document().and_then(|document| document.get("state"))))
+        let document = there.document()?;
+        (settle.missed)(&document).then(|| lacking_at("state", json!("stopped"), document.get("state")))
     }));
     found
 }
@@ -65,6 +65,7 @@ fn unstamped(kind: &Kind, body: &Map<String, Value>, there: &Object) -> Option<D
     let field = kind.stamp?.trim_start_matches('/');
     let stamp = body.get(field)?.get(STAMP)?.as_str()?;
     let have = there.stamp();
+    let have = have.as_deref();
     let lost = || lacking_at(&format!("{field}/{STAMP}"), json!(stamp), have.map(Value::from).as_ref());
     (have != Some(stamp)).then(lost)
 }
@@ -104,8 +105,8 @@ fn lacks_of_notebook(step: &Step, there: &Object) -> Vec<Difference> {
     let wanted = [("format", format), ("language", language)];
     let other = |(name, want): (&str, &Option<String>)| {
         let have = there.meta.get(name);
-        let same = want.is_none() || have.and_then(Value::as_str) == want.as_deref();
-        (!same).then(|| lacking_at(name, json!(want), have))
+        let same = want.is_none() || have.as_ref().and_then(Value::as_str) == want.as_deref();
+        (!same).then(|| lacking_at(name, json!(want), have.as_ref()))
     };
     wanted.into_iter().filter_map(other).collect()
 }

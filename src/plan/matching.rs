@@ -167,7 +167,7 @@ impl Planner<'_> {
         let kind = object.kind().name;
         let one = self.same_workspace.then(|| self.present.by_id(kind, object.id())).flatten()?;
         let marked = super::index::stamped(one, &self.source.workspace_id).filter(|id| *id != object.id());
-        marked.is_none_or(|id| self.bundle.by_id(kind, id).is_none()).then_some(one)
+        marked.is_none_or(|id| self.bundle.by_id(kind, &id).is_none()).then_some(one)
     }
 
     /// Where names may repeat: exactly one of that name on both sides, and equal. Answers whether one was found.
@@ -268,15 +268,15 @@ impl Planner<'_> {
 /// Whether what anybody may have written of an object can be believed: only of what looks like it. A person or group is
 /// never known by that, since rights hang on them; a program whose id is another one by what it is called.
 fn bears_out(object: &Sanitized, there: &Object) -> bool {
-    let name = |body: Option<&Value>| body.and_then(|body| body.get("displayName")).and_then(Value::as_str).map(str::to_owned);
     if object.kind().name == "service_principal" {
-        let here = object.json().and_then(|body| body.get("displayName")).and_then(Value::as_str);
-        return here.is_some_and(|here| !here.is_empty() && name(there.document()).as_deref() == Some(here));
+        let (here, there) = (object.json().unwrap_or_default(), there.document().unwrap_or_default());
+        let here = here.get("displayName").and_then(Value::as_str).filter(|here| !here.is_empty());
+        return here.is_some_and(|here| there.get("displayName").is_some_and(|there| there == here));
     }
     if is_principal(object.kind()) {
         return false;
     }
-    there.key == object.key() || object.json().is_some_and(|body| differs_in_name_only(object.kind(), body, &comparable(there)))
+    there.key == object.key() || object.json().is_some_and(|body| differs_in_name_only(object.kind(), &body, &comparable(there)))
 }
 
 fn differs_in_name_only(kind: &'static Kind, wanted: &Map<String, Value>, actual: &Map<String, Value>) -> bool {

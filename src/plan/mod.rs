@@ -59,6 +59,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 /// Where the bundle comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -117,9 +118,9 @@ pub struct Options {
     /// Whether what is made carries the tag that a later import recognises.
     pub stamp: bool,
     /// What earlier imports of this workspace made, from their journals: used if the inventory still shows it.
-    pub known: BTreeMap<SourceId, String>,
+    pub known: Arc<BTreeMap<SourceId, String>>,
     /// What the target's own copy of that says, which anybody may have written: used only where the object there bears it out.
-    pub told: BTreeMap<SourceId, String>,
+    pub told: Arc<BTreeMap<SourceId, String>>,
     /// What is known of the way on which the bundle's objects came, if they came from the target.
     pub back: Back,
     /// What was asked for: other objects serve to resolve references, and are not told of.
@@ -128,8 +129,8 @@ pub struct Options {
     pub conflicts: Option<Conflicts>,
     /// What was written to each object last.
     pub memory: Memory,
-    /// What imports of this machine made.
-    pub made: HashSet<SourceId>,
+    /// What imports of this machine made, with the ids in the target.
+    pub made: Arc<BTreeMap<SourceId, String>>,
     /// What they began and did not end.
     pub unfinished: HashSet<SourceId>,
     /// What may be deleted, if that was asked for.
@@ -142,13 +143,13 @@ impl Default for Options {
             create_principals: true,
             restore_admins: false,
             stamp: true,
-            known: BTreeMap::new(),
-            told: BTreeMap::new(),
+            known: Arc::default(),
+            told: Arc::default(),
             back: Back::default(),
             selection: Selection::default(),
             conflicts: None,
             memory: Memory::default(),
-            made: HashSet::new(),
+            made: Arc::default(),
             unfinished: HashSet::new(),
             pruning: None,
         }

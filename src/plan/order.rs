@@ -86,78 +86,87 @@ fn order_permissions(drafts: &mut [Draft]) {
     }
 }
 
-/// A step with its needs as indexes of objects, and the step whose second half it is.
-struct Flat {
-    step: Step,
-    needs: BTreeSet<usize>,
-    after: BTreeSet<usize>,
-    first: Option<usize>,
+/// Steps with needs as indexes of steps: first halves in the order of the drafts, then second halves. An object's first half
+/// stands for it. And the rank of each step among those that are free, which is where it would stand with halves together.
+///
+/// There may be very many: steps are moved where they are, and never held twice.
+fn flatten(mut drafts: Vec<Draft>) -> (Vec<Step>, Vec<usize>) {
+    let of_object = by_object(&drafts);
+    let halves = drafts.iter().map(|draft| 1 + usize::from(draft.second.is_some()));
+    let rank = |next: &mut usize, halves: usize| Some(std::mem::replace(next, *next + halves));
+    let mut ranks: Vec<usize> = halves.scan(0, rank).collect();
+    let second = |(first, draft): (usize, &mut Draft)| Some((first, *draft.second.take()?));
+    let seconds: Vec<(usize, Draft)> = drafts.iter_mut().enumerate().filter_map(second).collect();
+    let behind: Vec<usize> = seconds.iter().map(|(first, _)| ranks[*first] + 1).collect();
+    ranks.extend(behind);
+    let mut steps: Vec<Step> = drafts.into_iter().map(|draft| finished(draft, None, &of_object)).collect();
+    steps.reserve_exact(seconds.len());
+    steps.extend(seconds.into_iter().map(|(first, draft)| finished(draft, Some(first), &of_object)));
+    (steps, ranks)
 }
 
-/// Steps with needs as indexes of steps; an object's first half stands for it.
-fn flatten(drafts: Vec<Draft>) -> Vec<Step> {
-    let mut of_object: HashMap<usize, usize> = HashMap::new();
-    let mut flat: Vec<Flat> = Vec::new();
-    let mut implied = 0;
-    for draft in drafts {
-        let first = flat.len();
-        if draft.step.implied {
-            of_object.insert(IMPLIED + implied, first);
-            implied += 1;
-        }
-        draft.object.map(|object| of_object.insert(object, first));
-        flat.push(Flat { step: draft.step, needs: draft.needs, after: draft.after, first: None });
-        if let Some(second) = draft.second {
-            flat.push(Flat { step: second.step, needs: second.needs, after: second.after, first: Some(first) });
-        }
+/// The draft of each object, by the number that needs know it by.
+fn by_object(drafts: &[Draft]) -> HashMap<usize, usize> {
+    let mut of_object = HashMap::with_capacity(drafts.len());
+    let mut implied = IMPLIED..;
+    for (first, draft) in drafts.iter().enumerate() {
+        let number = if draft.step.implied { implied.next() } else { None };
+        of_object.extend(number.into_iter().chain(draft.object).map(|number| (number, first)));
     }
-    let steps = |objects: BTreeSet<usize>| objects.iter().filter_map(|one| of_object.get(one).copied()).collect::<BTreeSet<_>>();
-    let finish = |Flat { mut step, needs, after, first }: Flat| {
-        step.needs = steps(needs).into_iter().chain(first).collect::<BTreeSet<_>>().into_iter().collect();
-        step.after = steps(after).into_iter().filter(|one| !step.needs.contains(one)).collect();
-        step
-    };
-    flat.into_iter().map(finish).collect()
+    of_object
 }
 
-/// Sorts topologically; among those that are free, the first in the table's order comes first.
-fn sorted(steps: Vec<Step>) -> Vec<Step> {
+fn finished(draft: Draft, first: Option<usize>, of_object: &HashMap<usize, usize>) -> Step {
+    let Draft { mut step, needs, after, .. } = draft;
+    let steps =
+        |objects: BTreeSet<usize>| objects.into_iter().filter_map(|one| of_object.get(&one).copied()).collect::<BTreeSet<_>>();
+    step.needs = steps(needs).into_iter().chain(first).collect::<BTreeSet<_>>().into_iter().collect();
+    step.after = steps(after).into_iter().filter(|one| !step.needs.contains(one)).collect();
+    step
+}
+
+/// Sorts topologically; among those that are free, the one of lowest rank comes first.
+fn sorted((steps, ranks): (Vec<Step>, Vec<usize>)) -> Vec<Step> {
     let waits = |step: &Step| step.needs.len() + step.after.len();
     let mut open: Vec<usize> = steps.iter().map(waits).collect();
     let mut waiting: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
     for (index, step) in steps.iter().enumerate() {
         step.needs.iter().chain(&step.after).for_each(|one| waiting[*one].push(index));
     }
-    let mut free: BTreeSet<usize> = (0..steps.len()).filter(|index| open[*index] == 0).collect();
-    let mut order = Vec::with_capacity(steps.len());
-    while let Some(index) = free.pop_first() {
-        order.push(index);
+    let mut free: BTreeSet<(usize, usize)> =
+        (0..steps.len()).filter(|one| open[*one] == 0).map(|one| (ranks[one], one)).collect();
+    let mut places: Vec<Option<usize>> = vec![None; steps.len()];
+    let mut placed = 0..;
+    while let Some((_, index)) = free.pop_first() {
+        places[index] = placed.next();
         for other in &waiting[index] {
             open[*other] -= 1;
             if open[*other] == 0 {
-                free.insert(*other);
+                free.insert((ranks[*other], *other));
             }
         }
     }
     // What still waits for itself keeps its place at the end; carrying it out then says so.
-    let placed: BTreeSet<usize> = order.iter().copied().collect();
-    order.extend((0..steps.len()).filter(|index| !placed.contains(index)));
-    renumbered(steps, &order)
+    let mut left: Vec<usize> = (0..steps.len()).filter(|one| places[*one].is_none()).collect();
+    left.sort_by_key(|one| ranks[*one]);
+    left.into_iter().for_each(|one| places[one] = placed.next());
+    moved(steps, places.into_iter().flatten().collect())
 }
 
-fn renumbered(steps: Vec<Step>, order: &[usize]) -> Vec<Step> {
-    let mut new = vec![0; order.len()];
-    order.iter().enumerate().for_each(|(place, old)| new[*old] = place);
-    let mut slots: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
-    let moved = |old: &usize| {
-        let mut step = slots[*old].take()?;
+/// Puts each step in its place, and renumbers what it waits for.
+fn moved(mut steps: Vec<Step>, mut places: Vec<usize>) -> Vec<Step> {
+    for step in &mut steps {
         for list in [&mut step.needs, &mut step.after] {
-            for one in list.iter_mut() {
-                *one = new[*one];
-            }
+            list.iter_mut().for_each(|one| *one = places[*one]);
             list.sort_unstable();
         }
-        Some(step)
-    };
-    order.iter().filter_map(moved).collect()
+    }
+    for at in 0..places.len() {
+        while places[at] != at {
+            let to = places[at];
+            steps.swap(at, to);
+            places.swap(at, to);
+        }
+    }
+    steps
 }

@@ -57,7 +57,7 @@ pub fn prunable(
         made.iter().map(|(source, id)| ((source.kind.as_str(), id.as_str()), source)).collect();
     let source_of = |object: &Object| match object.kind.stamp {
         Some(_) => {
-            let id = stamped(object, source_workspace)?.to_owned();
+            let id = stamped(object, source_workspace)?;
             Some(SourceId { kind: object.kind.name.to_owned(), id })
         }
         None => by_target.get(&(object.kind.name, object.id.as_str())).map(|source| (*source).clone()),
@@ -73,7 +73,7 @@ pub fn prunable(
 /// What every workspace or person has.
 fn is_everybodys(object: &Object) -> bool {
     let built_in = match &object.kind.shape {
-        Shape::Collection(one) => one.built_in.zip(object.document()).is_some_and(|(built_in, document)| built_in(document)),
+        Shape::Collection(one) => one.built_in.zip(object.document()).is_some_and(|(built_in, document)| built_in(&document)),
         _ => false,
     };
     built_in || (object.kind.name == "directory" && (paths::always_there(&object.key) || paths::home_of(&object.key).is_some()))
@@ -161,7 +161,7 @@ impl Planner<'_> {
             let reason = "an import made it, and the bundle does not hold it any more".to_owned();
             let delete = Action::Delete { target: found(object), reason };
             let mut step = Step::alone(source.clone(), object.key.clone(), delete);
-            let set = |name: &&str| object.meta.get(*name) == Some(&json!(true));
+            let set = |name: &&str| object.meta.has(name);
             if let Shape::Collection(collection) = &object.kind.shape {
                 step.marks = collection.marks.iter().map(|mark| mark.name).filter(set).map(str::to_owned).collect();
             }
@@ -244,7 +244,8 @@ fn users_of(pruning: &Pruning, candidates: &[&(SourceId, Object)]) -> Vec<BTreeS
 
 fn referred(referrer: &Object, candidates: &[&(SourceId, Object)], by_id: &HashMap<(&str, &str), usize>) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
-    let Some(body) = referrer.document().and_then(|document| referrer.kind.body_of(document)) else { return found };
+    let Some(document) = referrer.document() else { return found };
+    let Some(body) = referrer.kind.body_of(&document) else { return found };
     for (at, reference) in references(referrer.kind) {
         pointer::each(body, &at, &mut |_, value| {
             let name = text(value);

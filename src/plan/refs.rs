@@ -67,7 +67,7 @@ impl Planner<'_> {
     pub(super) fn resolve(&self, index: usize) -> Resolved {
         let object = self.bundle.objects[index];
         let Some(body) = object.json() else { return Resolved::default() };
-        let mut resolved = self.resolve_body(object.kind(), body.clone());
+        let mut resolved = self.resolve_body(object.kind(), body);
         for change in object.switched_off() {
             let change = self.led(object.kind(), change, &mut resolved.lost);
             resolved.off.push(change);

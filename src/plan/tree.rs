@@ -169,7 +169,7 @@ fn implied_draft(folder: &str, place: String, action: Action) -> Draft {
 
 /// The API cannot make a Git folder at a commit (core reference §13.1): which one it was is told.
 fn with_commit(object: &Sanitized, mut draft: Draft) -> Draft {
-    if let Some(commit) = object.meta_text("head_commit_id") {
+    if let Some(commit) = object.meta().text("head_commit_id") {
         draft.step.notes.push(format!("at commit {commit} at the source; it comes back at the head of its branch"));
     }
     draft
@@ -179,15 +179,15 @@ fn made(object: &Sanitized, tree: Tree) -> Action {
     match tree {
         Tree::Directory if paths::home_of(object.key()).is_some() => Action::Home,
         Tree::Directory => Action::Folder,
-        Tree::Repo => Action::Create { body: object.json().cloned().unwrap_or_default() },
+        Tree::Repo => Action::Create { body: object.json().unwrap_or_default() },
         Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume | Tree::Other => content(object, false),
     }
 }
 
 fn content(object: &Sanitized, overwrite: bool) -> Action {
     let (len, sha256) = if let Body::Content { len, sha256 } = object.body() { (*len, hex(sha256)) } else { (0, String::new()) };
-    let text = |name: &str| object.meta_text(name).map(str::to_owned);
-    Action::Content { overwrite, len, sha256, format: text("format"), language: text("language") }
+    let meta = object.meta();
+    Action::Content { overwrite, len, sha256, format: meta.text("format"), language: meta.text("language") }
 }
 
 /// Same bytes; for a notebook also in the same language and format, since an export compares only to its like.

@@ -21,7 +21,7 @@ pub fn wanted(objects: &[Sanitized], recorded: &[Object], maps: &Maps, source_wo
         }
         object.key().starts_with('/').then(|| add_way(&mut wanted, object.key()));
         if let Some(body) = object.json() {
-            let body = Value::Object(body.clone());
+            let body = Value::Object(body);
             add_references(&mut wanted, object.kind(), &body, maps);
             texts(&body, &mut String::new(), &mut |_, text| add_scopes(&mut wanted, text));
         }

@@ -203,7 +203,7 @@ pub async fn run(
     let identity = workspace.identity().await?;
     let met = prepared.meet(workspace, &identity, options, observer).await?;
     let mut plan = prepared.decide(&met, options);
-    restore::tell_leaks(reader, &prepared, &mut plan);
+    restore::tell_leaks(reader, &prepared, options, &mut plan)?;
     observer.event(&Event::Stage("check"));
     let facts = Facts::of(&prepared, &met, &plan, options);
     let offer = ask::ask(workspace, &identity, &ask::needs(&facts)).await?;

@@ -6,6 +6,7 @@ use super::{Check, Entry, Facts, Finding, Findings, Severity, nearest, unchecked
 use crate::kinds::{self, Gone, Kind};
 use crate::object::Object;
 use crate::plan::{Action, Dangling};
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
 const PEOPLE: &[&str] = &["user", "group", "service_principal"];
@@ -57,7 +58,7 @@ pub(super) fn missing(facts: &Facts<'_>) -> Vec<Finding> {
     let mut any = false;
     for one in sought(facts) {
         any = true;
-        let display = one.kinds.iter().find_map(|kind| names.get(&(*kind, one.key)).copied());
+        let display = one.kinds.iter().find_map(|kind| names.get(&(*kind, one.key)).map(String::as_str));
         tell(facts, &one, nearest::person(&one.kinds, one.key, display, people), &mut findings);
     }
     let mut found = findings.finish();
@@ -101,9 +102,9 @@ fn entry(from: &str, (to, why): (&Person, String)) -> Entry {
 }
 
 /// What people see of everybody in the bundle, by kind and natural key.
-fn displayed<'a>(facts: &Facts<'a>) -> HashMap<(&'static str, &'a str), &'a str> {
+fn displayed<'a>(facts: &Facts<'a>) -> HashMap<(&'static str, &'a str), String> {
     let people = facts.prepared.contents.objects.iter().filter(|object| is_person(object.kind.name));
-    let name = |object: &'a Object| object.document()?.get("displayName")?.as_str();
+    let name = |object: &Object| object.document()?.get("displayName")?.as_str().map(str::to_owned);
     people.filter_map(|object| Some(((object.kind.name, object.key.as_str()), name(object)?))).collect()
 }
 
@@ -112,8 +113,8 @@ pub(super) fn account_groups(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Findings::default();
     let Some(kind) = kinds::by_name("group").filter(|_| facts.offer.is_some()) else { return Vec::new() };
     let of_account = |object: &&Object| {
-        let sort = object.document().and_then(|group| group.pointer("/meta/resourceType"));
-        object.kind.name == kind.name && sort.is_some_and(|sort| sort == "Group")
+        let sort = |group: &Value| group.pointer("/meta/resourceType").is_some_and(|sort| sort == "Group");
+        object.kind.name == kind.name && object.document().is_some_and(|group| sort(&group))
     };
     let all = facts.prepared.contents.objects.iter().filter(of_account);
     let all: HashSet<&str> = all.map(|object| object.id.as_str()).collect();

@@ -68,7 +68,7 @@ impl<'a> Names<'a> {
 }
 
 /// Stamps of what the target has, by kind and id.
-struct Stamps<'a>(HashMap<(&'a str, &'a str), &'a str>);
+struct Stamps<'a>(HashMap<(&'a str, &'a str), String>);
 
 impl<'a> Stamps<'a> {
     fn of(facts: &Facts<'a>) -> Self {
@@ -80,7 +80,7 @@ impl<'a> Stamps<'a> {
     fn are_ours(&self, facts: &Facts<'_>, kind: &Kind, step: &Step, target: &str) -> bool {
         let known = facts.met.known.get(&step.source).is_some_and(|id| id == target);
         let stamp = format!("{}/{}", facts.plan.source.workspace_id, step.source.id);
-        known || self.0.get(&(kind.name, target)).is_some_and(|found| **found == stamp)
+        known || self.0.get(&(kind.name, target)).is_some_and(|found| *found == stamp)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::plan::{Action, Plan, Step, name_of};
 use crate::pointer;
 use crate::rules::below_body;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 /// A body that would be written.
@@ -116,7 +117,7 @@ impl<'a> Planned<'a> {
         for kind in kinds {
             let objects = facts.met.inventory.objects.iter().filter(|object| object.kind.name == *kind);
             for object in objects {
-                let document = object.document().and_then(Value::as_object).cloned().unwrap_or_default();
+                let document = object.document().and_then(|document| document.as_object().cloned()).unwrap_or_default();
                 planned.by_id.insert((kind, object.id.clone()), document);
             }
             facts.plan.steps.iter().filter(|step| step.source.kind == *kind).for_each(|step| planned.learn(kind, step));
@@ -153,7 +154,7 @@ impl<'a> Planned<'a> {
     }
 
     /// A family as the target has it, or else the bundle.
-    fn family(&self, id: &str) -> Option<&Value> {
+    fn family(&self, id: &str) -> Option<Cow<'_, Value>> {
         let (there, here) = (&self.facts.met.inventory.objects, &self.facts.prepared.contents.recorded);
         let mut all = there.iter().chain(here);
         all.find(|object| object.kind.name == "policy_family" && object.id == id)?.document()

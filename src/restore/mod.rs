@@ -4,20 +4,22 @@
 //! [`crate::import`]'s business.
 
 mod check;
+mod contents;
 mod ids;
 mod marks;
 mod prune;
 mod reverse;
 
+pub use contents::{Contents, Unfit, contents};
 pub use marks::marks;
 
 use crate::api::{ApiError, Identity, Workspace};
-use crate::bundle::{MemberLine, ReadError, Reader};
+use crate::bundle::{ReadError, Reader};
 use crate::event::{Event, Observer};
 use crate::journal::{self, Past};
-use crate::kinds::{self, Shape, Tree};
+use crate::kinds;
 use crate::memory::Memory;
-use crate::object::{self, Body, Edit, Object, Selection, SourceId, Wanted};
+use crate::object::{Edit, Object, Selection, SourceId, Wanted};
 pub use crate::plan::Goal;
 use crate::plan::{self, Action, Answers, Back, Inventory, Maps, Plan, Pruning, Recipe, RecipeError, Source, Step, Target};
 use crate::rules::{Applied, LARGEST_CODE, LeftOut, Remark, RuleSet};
@@ -25,7 +27,7 @@ use crate::spool::Spool;
 use crate::survey::{self, Found, GapState, Scope};
 use reverse::Way;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -160,98 +162,6 @@ fn first(remarks: &[Remark]) -> String {
     if remarks.len() > TOLD { format!("{told}; and {} more", remarks.len() - TOLD) } else { told }
 }
 
-/// All objects of a bundle that are asked for, and the objects of kinds that are only recorded.
-#[derive(Debug, Default)]
-pub struct Contents {
-    /// What is restored.
-    pub objects: Vec<Object>,
-    /// What only serves to resolve references.
-    pub recorded: Vec<Object>,
-    /// Members that cannot be restored, since this version does not know their kind, or they make no sense.
-    pub unfit: Vec<Unfit>,
-}
-
-/// A member of a bundle that is whole and yet nothing that could be restored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfit {
-    /// Kind and path, as the manifest has them.
-    pub object: SourceId,
-    /// What people call it.
-    pub key: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-/// Reads the objects of a bundle. Bytes stay there; documents come along.
-pub fn contents(reader: &Reader, selection: &Selection) -> Result<Contents, RestoreError> {
-    let mut contents = Contents::default();
-    for member in reader.manifest().in_place_order() {
-        match restorable(reader, member)? {
-            Ok(object) if matches!(object.kind.shape, Shape::Recorded(_)) => contents.recorded.push(object),
-            Ok(object) => contents.objects.push(object),
-            Err(reason) => contents.unfit.push(unfit(member, reason)),
-        }
-    }
-    contents.unfit.retain(|one| selection.wants(&one.object.kind, &one.key));
-    select(&mut contents.objects, selection);
-    Ok(contents)
-}
-
-/// What hangs on an object goes with it.
-fn select(objects: &mut Vec<Object>, selection: &Selection) {
-    if selection.is_everything() {
-        return;
-    }
-    let own = |object: &Object| selection.wants(object.kind.name, &object.key);
-    let chosen: HashSet<(String, String)> = objects
-        .iter()
-        .filter(|object| parent(object).is_none() && own(object))
-        .map(|object| (object.kind.name.to_owned(), object.id.clone()))
-        .collect();
-    objects.retain(|object| match parent(object) {
-        Some(parent) => selection.wants_attached(object.kind.name) && chosen.contains(&parent),
-        None => own(object),
-    });
-}
-
-fn parent(object: &Object) -> Option<(String, String)> {
-    object::parent(&object.meta).map(|(kind, id)| (kind.to_owned(), id.to_owned()))
-}
-
-fn unfit(member: &MemberLine, reason: String) -> Unfit {
-    let object = SourceId { kind: member.kind.to_string(), id: member.path.to_string() };
-    Unfit { object, key: member.key.as_deref().unwrap_or(&member.path).to_owned(), reason }
-}
-
-/// The object that a member holds, or why it holds none. Errors: the bundle cannot be read.
-fn restorable(reader: &Reader, member: &MemberLine) -> Result<Result<Object, String>, RestoreError> {
-    let Some(kind) = kinds::by_name(&member.kind) else {
-        return Ok(Err("this version knows no such kind".to_owned()));
-    };
-    if let Err(reason) = check::names(kind, member) {
-        return Ok(Err(reason.to_owned()));
-    }
-    let body = match kind.shape {
-        Shape::Tree(Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume) => {
-            Body::Stored { len: member.size, sha256: member.sha256 }
-        }
-        _ => match check::document(kind, member, &mut || reader.read(member))? {
-            Ok(document) => Body::Json(document),
-            Err(reason) => return Ok(Err(reason)),
-        },
-    };
-    Ok(Ok(Object {
-        kind,
-        id: member.path.to_string(),
-        key: member.key.as_deref().unwrap_or(&member.path).to_owned(),
-        body,
-        meta: member.meta(),
-        modified_at: member.modified_at(),
-        degraded: member.degraded.as_deref().map(str::to_owned),
-        redacted: Vec::new(),
-    }))
-}
-
 /// Decides everything that a restore will do. Writes nothing.
 pub async fn plan(
     reader: &Reader,
@@ -272,6 +182,10 @@ pub async fn plan(
     if options.goal == Goal::Restore {
         prepared.applied.warnings.iter().for_each(|warning| observer.event(&Event::Warning(warning.to_string())));
     }
+    // What the rules have made of it is what counts from here on, and there may be very much of it.
+    if way.is_none() {
+        prepared.contents.objects = Vec::new();
+    }
     let mut met = Box::pin(prepared.meet_on(workspace, &identity, options, way.as_ref(), observer)).await?;
     observer.event(&Event::Stage("plan"));
     if let Some(way) = &way {
@@ -286,16 +200,17 @@ pub async fn plan(
         if let Some(way) = &way {
             way.judge(reader, &prepared, &met.inventory, &options.selection, &mut plan)?;
         }
-        tell_leaks(reader, &prepared, &mut plan);
+        tell_leaks(reader, &prepared, options, &mut plan)?;
     }
     Ok(plan)
 }
 
-/// Adds to the todos of a plan what of the source it would write.
-pub fn tell_leaks(reader: &Reader, prepared: &Prepared, plan: &mut Plan) {
+/// Adds to the todos of a plan what of the source it would write. Errors: the bundle cannot be read.
+pub fn tell_leaks(reader: &Reader, prepared: &Prepared, options: &Options, plan: &mut Plan) -> Result<(), RestoreError> {
     if plan.writes() > 0 {
-        marks::tell(&marks::of(reader, &prepared.contents, prepared.rules.maps(), plan), plan);
+        marks::tell(&marks::of(reader, &options.selection, prepared.rules.maps(), plan)?, plan);
     }
+    Ok(())
 }
 
 /// A bundle under its rules: all of a restore in which no target has a say.
@@ -317,9 +232,9 @@ pub struct Met {
     /// Its objects.
     pub inventory: Inventory,
     /// What earlier imports into it made, from their journals.
-    pub known: BTreeMap<SourceId, String>,
+    pub known: Arc<BTreeMap<SourceId, String>>,
     /// What the copy of those journals says, which the target keeps and anybody may have written.
-    pub told: BTreeMap<SourceId, String>,
+    pub told: Arc<BTreeMap<SourceId, String>>,
     /// What is known of the way on which the bundle's objects came, if they came from here.
     pub back: Back,
     /// How earlier imports went.
@@ -392,7 +307,7 @@ impl Prepared {
         let listed = std::mem::take(&mut gathered.listed);
         let back = Back { originals, ..Back::default() };
         let inventory = inventory(workspace, identity, gathered);
-        Ok(Met { inventory, known, told, back, past, memory, pruning: None, listed })
+        Ok(Met { inventory, known: known.into(), told: told.into(), back, past, memory, pruning: None, listed })
     }
 
     /// The plan for a target that holds this.
@@ -405,7 +320,7 @@ impl Prepared {
             selection: options.selection.clone(),
             conflicts: self.rules.conflicts().or(options.recipe.conflicts),
             memory: met.memory.clone(),
-            made: met.past.made.keys().cloned().collect(),
+            made: met.past.made.clone(),
             unfinished: met.past.unfinished.clone(),
             pruning: met.pruning.clone(),
             ..options.plan.clone()
@@ -443,14 +358,10 @@ pub fn ruled(reader: &Reader, contents: &Contents, rules: &RuleSet) -> Result<Ap
         let Some(member) = reader.find(object.kind.name, &object.id).filter(|member| member.size <= LARGEST_CODE) else {
             continue;
         };
-        let new = rewriter.rewrite(object.kind.name, &reader.read(member)?, format(object));
+        let new = rewriter.rewrite(object.kind.name, &reader.read(member)?, object.meta.text("format").as_deref());
         code.extend(new.map(|new| (object.source(), new.into())));
     }
     Ok(rules.apply(&contents.objects, &rewriter.code(code)))
-}
-
-fn format(object: &Object) -> Option<&str> {
-    object.meta.get("format").and_then(Value::as_str)
 }
 
 /// Carries out on bytes that are sent what the plan was made with: the rules of these options.
@@ -506,7 +417,7 @@ async fn look(
     options: &Options,
     observer: &Arc<dyn Observer>,
 ) -> Result<Gathered, RestoreError> {
-    let scope = Scope { only: Some(wanted), max_file: u64::MAX, workers: options.workers.max(1), ..Scope::default() };
+    let scope = Scope { only: Some(wanted.into()), max_file: u64::MAX, workers: options.workers.max(1), ..Scope::default() };
     gather(workspace, &scope, observer).await
 }
 
@@ -543,7 +454,7 @@ pub async fn gather(workspace: &Workspace, scope: &Scope, observer: &Arc<dyn Obs
         let mut gathered = Gathered::default();
         while let Some(one) = found.recv().await {
             match one {
-                Found::Object(object) => gathered.objects.push(without_bytes(*object)),
+                Found::Object(object) => gathered.objects.push(object.packed()),
                 Found::Gap(gap) if gap.state == GapState::Unavailable && gap.path.ends_with('*') => {
                     gathered.unavailable.push(plan::unavailable(gap.kind, gap.path.trim_end_matches(['*', '/'])));
                 }
@@ -562,13 +473,6 @@ pub async fn gather(workspace: &Workspace, scope: &Scope, observer: &Arc<dyn Obs
     let (listed, mut gathered) = tokio::join!(reading, gathering);
     gathered.listed = listed?;
     Ok(gathered)
-}
-
-fn without_bytes(mut object: Object) -> Object {
-    if let Some((len, sha256)) = object.body.digest() {
-        object.body = Body::Stored { len, sha256 };
-    }
-    object
 }
 
 #[cfg(test)]

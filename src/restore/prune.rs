@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// The inventory must show what imports made, also what the bundle does not name.
 pub(super) fn look_for(wanted: &mut Wanted, past: &Past) {
     wanted.add_stamped();
-    for (source, path) in &past.made {
+    for (source, path) in past.made.iter() {
         let kind = kinds::by_name(&source.kind).filter(|kind| matches!(kind.shape, Shape::Tree(_)));
         kind.into_iter().for_each(|kind| wanted.add(kind, path, path));
     }

@@ -12,12 +12,14 @@ use crate::bundle::Reader;
 use crate::event::{Event, Observer};
 use crate::journal::{self, Book, Off};
 use crate::kinds::{self, Kind, Shape};
-use crate::object::{self, Body, Object, Selection, SourceId, Wanted};
+use crate::object::{Body, Object, Selection, SourceId, Wanted};
+use crate::packed::Packed;
 use crate::plan::{self, Back, Inventory, Plan, Source, Target, Todo, What};
 use crate::pointer;
 use crate::rules::{Code, RuleSet, Rules, sanitize};
 use crate::spool::Spool;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -67,9 +69,9 @@ impl Way {
     fn add_stamped(&mut self, contents: &Contents, target: &str) {
         let mut claims: BTreeMap<SourceId, Vec<SourceId>> = BTreeMap::new();
         for object in &contents.objects {
-            let id = object.stamp().and_then(|stamp| stamp.strip_prefix(target)?.strip_prefix('/'));
+            let id = object.stamp().and_then(|stamp| Some(stamp.strip_prefix(target)?.strip_prefix('/')?.to_owned()));
             if let Some(id) = id {
-                claims.entry(SourceId { kind: object.kind.name.into(), id: id.into() }).or_default().push(object.source());
+                claims.entry(SourceId { kind: object.kind.name.into(), id }).or_default().push(object.source());
             }
         }
         let known: HashSet<(String, String)> = self.originals.iter().map(|(one, id)| (one.kind.clone(), id.clone())).collect();
@@ -87,8 +89,9 @@ impl Way {
         for object in objects {
             let Some(twin) = self.off.get(&object.source()) else { continue };
             let kind = object.kind;
-            let Body::Json(document) = &mut object.body else { continue };
-            twin.off.iter().for_each(|off| wake(kind, document, off));
+            let Some(mut document) = object.document().map(Cow::into_owned) else { continue };
+            twin.off.iter().for_each(|off| wake(kind, &mut document, off));
+            object.body = Body::Packed(Packed::of(&document));
         }
     }
 
@@ -207,7 +210,7 @@ impl Way {
         let turned = inverse.rules.apply(&bodies, &Code::default()).objects;
         let bases = turned.iter().filter_map(|one| {
             let id = one.origin().unwrap_or(one.id()).to_owned();
-            Some((SourceId { kind: one.kind().name.into(), id }, one.json()?.clone()))
+            Some((SourceId { kind: one.kind().name.into(), id }, one.json()?))
         });
         let unclear = inverse.unclear.into_iter().map(|(section, to, _)| (section, to));
         let maker = there.target.user;
@@ -258,7 +261,7 @@ fn leave_scaffold(objects: &mut Vec<Object>, forward: &RuleSet) {
     let needed = |path: &str| tree().any(|one| below(&one.id, path) && !moved(&one.id) && !leads(&one.id));
     let folders = tree().filter(|one| one.kind.name == "directory" && leads(&one.id) && !needed(&one.id));
     let gone: HashSet<String> = folders.map(|one| one.id.clone()).collect();
-    let on = |object: &Object| object::parent(&object.meta).is_some_and(|(kind, id)| kind == "directory" && gone.contains(id));
+    let on = |object: &Object| object.meta.parent().is_some_and(|(kind, id)| kind == "directory" && gone.contains(&id));
     objects.retain(|object| !on(object) && (object.kind.name != "directory" || !gone.contains(&object.id)));
 }
 
@@ -325,7 +328,7 @@ fn image(reader: &Reader, contents: &Contents) -> Inventory {
 
 /// An object with another body.
 fn with_body(object: &Object, body: serde_json::Map<String, Value>) -> Option<Object> {
-    let mut document = object.document()?.clone();
+    let mut document = object.document()?.into_owned();
     let root = object.kind.body.iter().find(|root| document.pointer(root).is_some_and(|body| !body.is_null()))?;
     match *root {
         "" => {
@@ -337,5 +340,5 @@ fn with_body(object: &Object, body: serde_json::Map<String, Value>) -> Option<Ob
         }
         root => *document.pointer_mut(root)? = Value::Object(body),
     }
-    Some(Object { body: Body::Json(document), redacted: Vec::new(), ..object.clone() })
+    Some(Object { body: Body::Packed(Packed::of(&document)), redacted: Vec::new(), ..object.clone() })
 }

@@ -15,7 +15,8 @@ use super::swap::Swaps;
 use super::swapped::{self, Measured, Rewritten};
 use super::{Act, Rules, acts};
 use crate::kinds::Kind;
-use crate::object::{self, Object, SourceId, parent};
+use crate::object::{Object, SourceId};
+use crate::packed::{Meta, Packed};
 use crate::pointer;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -114,9 +115,9 @@ pub(super) struct Work<'a> {
     /// Its id, key and meta data, as they are now.
     pub id: String,
     pub key: String,
-    pub meta: Map<String, Value>,
+    pub meta: Meta,
     /// The body of a document.
-    pub body: Option<Value>,
+    pub body: Option<Packed>,
     content: Option<(u64, [u8; 32])>,
     pub changes: Vec<Change>,
     redactions: Vec<Redaction>,
@@ -180,8 +181,9 @@ impl<'a> Run<'a> {
     }
 
     fn one(&mut self, object: &'a Object) -> Work<'a> {
-        let mut work = begin(object, self.code);
-        let mut body = work.body.take().unwrap_or_default();
+        let (mut work, body) = begin(object, self.code);
+        let is_document = body.is_some();
+        let mut body = body.unwrap_or_default();
         let rules = self.rules_for(object, &body);
         work.changes.extend(swapped::body(&self.swaps, object.kind, &mut body));
         work.changes.extend(swapped::script(&self.swaps, &self.set.inside, object.kind, &mut body));
@@ -192,18 +194,19 @@ impl<'a> Run<'a> {
         for at in rules {
             self.obey(at, &mut work, &mut body, activations);
         }
-        if object.document().is_some() {
+        if is_document {
             remove_stamp(object.kind, &mut body);
             self.switch_off(activations, object.kind, &mut body, &mut work.changes);
             work.redactions = self.still_blank(std::mem::take(&mut work.redactions), &body, &work.changes[swapped..]);
-            work.body = Some(body);
+            work.body = Some(Packed::of(&body));
         }
         work
     }
 
     /// The rules that an object is for, by their places: decided by what the source says, whatever rules made of it since.
     fn rules_for(&self, object: &'a Object, body: &Value) -> Vec<usize> {
-        let holder = parent(&object.meta).and_then(|parent| self.holders.get(&parent)).copied().unwrap_or(object);
+        let parent = object.meta.parent();
+        let holder = parent.and_then(|(kind, id)| self.holders.get(&(kind.as_str(), id.as_str())).copied()).unwrap_or(object);
         let subject = Subject { kind: object.kind, body, holder };
         let fits = |rule: &Rule| rule.moves.0.is_empty() && rule.pick.as_ref().is_none_or(|pick| pick.fits(&subject));
         (0..self.set.rules.len()).filter(|at| fits(&self.set.rules[*at].rule)).collect()
@@ -215,7 +218,7 @@ impl<'a> Run<'a> {
         if entry.rule.skip {
             work.left_out.get_or_insert_with(|| said_by(entry, "left out"));
         }
-        if work.object.document().is_none() {
+        if work.object.body.digest().is_some() {
             return;
         }
         let before = body.clone();
@@ -310,23 +313,24 @@ impl<'a> Run<'a> {
     }
 }
 
-fn begin<'a>(object: &'a Object, code: &Code) -> Work<'a> {
+fn begin<'a>(object: &'a Object, code: &Code) -> (Work<'a>, Option<Value>) {
     let (mut body, mut content, mut changes, mut redactions, mut unknown) = (None, None, Vec::new(), Vec::new(), Vec::new());
-    match &object.body {
-        object::Body::Json(document) => {
-            let mut projected = Value::Object(project(object.kind, document));
+    match object.document() {
+        Some(document) => {
+            let mut projected = Value::Object(project(object.kind, &document));
             redactions = remove_redacted(&mut projected);
-            unknown = unknown_settings(object.kind, document);
+            unknown = unknown_settings(object.kind, &document);
             body = Some(projected);
         }
-        object::Body::Bytes(_) | object::Body::Stored { .. } => content = object.body.digest(),
+        None => content = object.body.digest(),
     }
     if let Some(new) = code.new.get(&object.source()) {
         content = Some(new.content);
         changes.clone_from(&new.changes);
     }
     let (id, key, meta) = (object.id.clone(), object.key.clone(), object.meta.clone());
-    Work { object, id, key, meta, body, content, changes, redactions, unknown, left_out: None, conflicts: None }
+    let work = Work { object, id, key, meta, body: None, content, changes, redactions, unknown, left_out: None, conflicts: None };
+    (work, body)
 }
 
 /// Whether what held a blank is gone. An element of a list that no key tells from others may only have moved.
@@ -359,9 +363,9 @@ fn fills(change: &Change, at: &str) -> bool {
 
 fn done(work: Work<'_>) -> Sanitized {
     let body = match (work.body, work.content) {
-        (Some(Value::Object(body)), _) => Body::Json(body),
+        (Some(body), _) => Body::Json(body),
         (_, Some((len, sha256))) => Body::Content { len, sha256 },
-        (_, None) => Body::Json(Map::new()),
+        (_, None) => Body::Json(Map::new().into()),
     };
     let origin = (work.id != work.object.id).then(|| work.object.id.clone());
     Sanitized {

@@ -6,7 +6,8 @@ use super::project::{below_body, name_at};
 use super::sanitize::Change;
 use super::swap::Swaps;
 use crate::kinds::{By, Kind, Shape, Tree};
-use crate::object::{fold, parent};
+use crate::object::fold;
+use crate::packed::Packed;
 use crate::pointer;
 use regex::Regex;
 use serde_json::{Value, json};
@@ -68,11 +69,11 @@ fn give_path(work: &mut Work<'_>, swaps: &Swaps) {
 fn give_name(work: &mut Work<'_>) -> Option<String> {
     let kind = work.object.kind;
     let at = name_at(kind)?;
-    let new = work.body.as_ref()?.pointer(&at)?.as_str()?.to_owned();
     let Shape::Collection(collection) = &kind.shape else { return None };
     // Only what a rule changed: a survey may have found the key elsewhere.
     let change = work.changes.iter().rev().find(|change| change.at == at)?;
     let rule = change.rule.clone();
+    let new = work.body.as_ref()?.value().pointer(&at)?.as_str()?.to_owned();
     if collection.id == kind.key.at {
         work.id.clone_from(&new);
     }
@@ -83,21 +84,24 @@ fn give_name(work: &mut Work<'_>) -> Option<String> {
 /// What hangs on something follows it.
 fn hang(work: &mut Work<'_>, new_ids: &HashMap<Name, (String, String)>) {
     let Shape::Attached(attached) = &work.object.kind.shape else { return };
-    let Some((kind, old)) = parent(&work.object.meta) else { return };
-    let Some(on) = crate::kinds::by_name(kind) else { return };
-    let Some((id, key)) = new_ids.get(&(on.name, old.to_owned())) else { return };
+    let Some((kind, old)) = work.object.meta.parent() else { return };
+    let Some(on) = crate::kinds::by_name(&kind) else { return };
+    let Some((id, key)) = new_ids.get(&(on.name, old.clone())) else { return };
     if attached.to.is_empty() {
         work.key = format!("{kind}:{key}");
     } else {
-        let rest = work.object.id.strip_prefix(old).unwrap_or_default();
+        let rest = work.object.id.strip_prefix(&old).unwrap_or_default();
         (work.key, work.id) = (format!("{key}{rest}"), format!("{id}{rest}"));
     }
-    work.meta.insert("parent".into(), json!({ "kind": kind, "id": id }));
+    work.meta.insert("parent", json!({ "kind": kind, "id": id }));
 }
 
 /// References by name, and the secrets that texts name.
 fn refer(work: &mut Work<'_>, new_names: &HashMap<Name, (String, String)>, known: &HashSet<Name>) {
-    let Some(body) = &mut work.body else { return };
+    let Some(packed) = &work.body else { return };
+    let mut whole = packed.value();
+    let body = &mut whole;
+    let before = work.changes.len();
     for (at, reference) in work.object.kind.references() {
         let Some(at) = below_body(work.object.kind, &at) else { continue };
         if reference.by != By::Key {
@@ -131,6 +135,9 @@ fn refer(work: &mut Work<'_>, new_names: &HashMap<Name, (String, String)>, known
                 activation: false,
             });
         });
+    }
+    if work.changes.len() > before {
+        work.body = Some(Packed::of(&whole));
     }
 }
 
@@ -170,7 +177,7 @@ fn leave_out_below(works: &mut [Work<'_>]) {
         return;
     }
     for work in works.iter_mut().filter(|work| work.left_out.is_none()) {
-        let above = parent(&work.object.meta).and_then(|(kind, id)| Some((crate::kinds::by_name(kind)?.name, id.to_owned())));
+        let above = work.object.meta.parent().and_then(|(kind, id)| Some((crate::kinds::by_name(&kind)?.name, id)));
         work.left_out = above.and_then(|above| gone.get(&above)).cloned();
     }
 }

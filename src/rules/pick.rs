@@ -24,9 +24,10 @@ impl Subject<'_> {
         self.path().and_then(|path| path.rsplit_once('/')).map_or(key, |(_, name)| name)
     }
 
-    fn tags(&self) -> Option<&Map<String, Value>> {
-        let body = self.holder.kind.body_of(self.holder.document()?)?;
-        body.pointer(self.holder.kind.stamp?)?.as_object()
+    fn tags(&self) -> Option<Map<String, Value>> {
+        let at = self.holder.kind.stamp?;
+        let document = self.holder.document()?;
+        self.holder.kind.body_of(&document)?.pointer(at)?.as_object().cloned()
     }
 }
 

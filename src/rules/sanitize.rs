@@ -4,6 +4,7 @@ use super::project::{project, remove_exactly, unknown_settings};
 use super::{Act, Conflicts, Rule, Rules, place};
 use crate::kinds::{Kind, Shape};
 use crate::object::{self, Object, REDACTED, SourceId};
+use crate::packed::{Meta, Packed};
 use crate::pointer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ pub struct Sanitized {
     pub(super) key: String,
     pub(super) origin: Option<String>,
     pub(super) body: Body,
-    pub(super) meta: Map<String, Value>,
+    pub(super) meta: Meta,
     pub(super) built_in: bool,
     pub(super) changes: Vec<Change>,
     pub(super) redactions: Vec<Redaction>,
@@ -29,7 +30,7 @@ pub struct Sanitized {
 #[derive(Clone, Debug)]
 pub enum Body {
     /// The body of a create, under the document's own field names.
-    Json(Map<String, Value>),
+    Json(Packed),
     /// Bytes that stay in the bundle until they are sent.
     Content {
         /// Length in bytes.
@@ -37,6 +38,13 @@ pub enum Body {
         /// SHA-256 of the bytes.
         sha256: [u8; 32],
     },
+}
+
+impl Body {
+    /// Whether it is bytes, and no document.
+    pub fn is_content(&self) -> bool {
+        matches!(self, Self::Content { .. })
+    }
 }
 
 /// What a rule did, and what stood there before: `activate` puts it back.
@@ -98,21 +106,16 @@ impl Sanitized {
     }
 
     /// The body of a create, for what is a document.
-    pub fn json(&self) -> Option<&Map<String, Value>> {
+    pub fn json(&self) -> Option<Map<String, Value>> {
         match &self.body {
-            Body::Json(body) => Some(body),
+            Body::Json(body) => Some(body.members()),
             Body::Content { .. } => None,
         }
     }
 
     /// What is known beside the body.
-    pub fn meta(&self) -> &Map<String, Value> {
+    pub fn meta(&self) -> &Meta {
         &self.meta
-    }
-
-    /// A text in the meta data.
-    pub fn meta_text(&self, name: &str) -> Option<&str> {
-        self.meta.get(name).and_then(Value::as_str)
     }
 
     /// Whether every workspace has it, so that it is matched and never made.
@@ -150,16 +153,16 @@ impl Sanitized {
 pub fn sanitize(rules: &Rules, object: &Object) -> Sanitized {
     let mut changes = Vec::new();
     let (mut redactions, mut unknown) = (Vec::new(), Vec::new());
-    let body = match &object.body {
-        object::Body::Json(document) => {
-            let mut body = Value::Object(project(object.kind, document));
-            unknown = unknown_settings(object.kind, document);
+    let body = match (object.document(), object.body.digest()) {
+        (_, Some((len, sha256))) => Body::Content { len, sha256 },
+        (document, None) => {
+            let document = document.unwrap_or_default();
+            let mut body = Value::Object(project(object.kind, &document));
+            unknown = unknown_settings(object.kind, &document);
             redactions = remove_redacted(&mut body);
             switch_off(rules, object.kind, &mut body, &mut changes);
-            Body::Json(if let Value::Object(body) = body { body } else { Map::new() })
+            Body::Json(Packed::of(&body))
         }
-        object::Body::Bytes(blob) => Body::Content { len: blob.len(), sha256: *blob.sha256() },
-        object::Body::Stored { len, sha256 } => Body::Content { len: *len, sha256: *sha256 },
     };
     let built_in = is_built_in(object);
     let (id, key, meta) = (object.id.clone(), object.key.clone(), object.meta.clone());
@@ -180,14 +183,14 @@ pub(crate) fn stop(kind: &Kind, body: &mut Value) -> Vec<Change> {
 
 /// The body of an object that a target has, in the form that [`super::equal`] compares: projected, without what was blanked.
 pub fn comparable(object: &Object) -> Map<String, Value> {
-    let mut body = Value::Object(object.document().map(|document| project(object.kind, document)).unwrap_or_default());
+    let mut body = Value::Object(object.document().map(|document| project(object.kind, &document)).unwrap_or_default());
     remove_redacted(&mut body);
     if let Value::Object(body) = body { body } else { Map::new() }
 }
 
 pub(super) fn is_built_in(object: &Object) -> bool {
     let Shape::Collection(collection) = &object.kind.shape else { return false };
-    collection.built_in.zip(object.document()).is_some_and(|(built_in, document)| built_in(document))
+    collection.built_in.is_some_and(|built_in| object.document().is_some_and(|document| built_in(&document)))
 }
 
 fn apply(rule: &Rule, body: &mut Value, changes: &mut Vec<Change>) {
@@ -342,7 +345,7 @@ mod tests {
             id: "1".into(),
             key: "k".into(),
             body: object::Body::Json(document),
-            meta: Map::new(),
+            meta: crate::packed::Meta::default(),
             modified_at: None,
             degraded: None,
             redacted: vec![],
@@ -358,7 +361,7 @@ mod tests {
         let settings = json!({"name": "x", "triggers": [{"pause_status": "UNPAUSED", "schedule": {"pause_status": "UNPAUSED"}}]});
         let job = object("job", json!({"job_id": 1, "settings": settings}));
         let clean = sanitize(&Rules::standby(), &job);
-        let body = Value::Object(clean.json().cloned().unwrap_or_default());
+        let body = Value::Object(clean.json().unwrap_or_default());
         assert_eq!(body.pointer("/triggers/0/schedule/pause_status"), Some(&json!("PAUSED")));
         assert_eq!(clean.changes().len(), 2, "{:?}", clean.changes());
     }
@@ -371,7 +374,7 @@ mod tests {
                 "trigger": {"file_arrival": {}, "pause_status": "UNPAUSED"},
                 "triggers": [{"schedule": {"quartz_cron_expression": "y"}}, {"table_update": {}, "pause_status": "UNPAUSED"}]}}),
         );
-        let body = Value::Object(job.json().expect("a document").clone());
+        let body = Value::Object(job.json().expect("a document"));
         for at in ["/schedule", "/continuous", "/trigger", "/triggers/0", "/triggers/1"] {
             assert_eq!(body.pointer(&format!("{at}/pause_status")), Some(&json!("PAUSED")), "{at}");
         }
@@ -387,7 +390,7 @@ mod tests {
     #[test]
     fn pools_idle_scripts_and_enforcement_are_off() {
         let pool = clean("instance_pool", json!({"instance_pool_name": "p", "min_idle_instances": 4}));
-        assert_eq!(pool.json().and_then(|body| body.get("min_idle_instances")), Some(&json!(0)));
+        assert_eq!(pool.json().and_then(|body| body.get("min_idle_instances").cloned()), Some(json!(0)));
         assert_eq!(pool.changes()[0].was, Some(json!(4)));
         assert!(clean("global_init_script", json!({"name": "s"})).changes().is_empty(), "off already");
         let policy = clean("cluster_policy", json!({"name": "p", "auto_enforcement_config": {"enforce_mode": "X"}}));
@@ -418,7 +421,7 @@ mod tests {
                 "environments": [{"environment_key": "e", "spec": {"dependencies": [format!("--index-url {index}"), format!("--token {REDACTED} {index}")]}}],
                 "tasks": [{"task_key": "a", "libraries": [{"pypi": {"package": "x", "repo": index}}]}]}}),
         );
-        let body = Value::Object(job.json().expect("a document").clone());
+        let body = Value::Object(job.json().expect("a document"));
         assert_eq!(body.pointer("/git_source/git_url"), Some(&json!("https://dev.azure.com/x")));
         assert_eq!(body.pointer("/tasks/0/libraries/0/pypi/repo"), Some(&json!("https://pypi.example.com/simple")));
         assert_eq!(
@@ -445,7 +448,7 @@ mod tests {
             json!({"settings": {"name": "j", "tasks": [{"task_key": "a", "new_cluster": {"spark_env_vars": {"A_TOKEN": REDACTED}}},
             {"task_key": "b", "params": [REDACTED, "x", REDACTED]}]}}),
         );
-        let text = Value::Object(job.json().expect("a document").clone()).to_string();
+        let text = Value::Object(job.json().expect("a document")).to_string();
         assert!(!text.contains(REDACTED) && text.contains("\"x\""), "{text}");
         assert_eq!(job.redactions().len(), 3);
     }

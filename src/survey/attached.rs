@@ -109,7 +109,7 @@ impl Survey {
     }
 
     async fn hang(&self, kind: &'static Kind, id: String, parent: &Parent, document: Value) {
-        let meta = Map::from_iter([("parent".to_owned(), json!({ "kind": parent.kind.name, "id": parent.id }))]);
+        let meta = Map::from_iter([("parent".to_owned(), json!({ "kind": parent.kind.name, "id": parent.id }))]).into();
         let key = attached_key(kind, &id, parent);
         let object = Object {
             kind,

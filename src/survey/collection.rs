@@ -123,6 +123,7 @@ impl Survey {
 
     async fn json_object(&self, kind: &'static Kind, id: String, document: Value, marks: &[&'static str]) {
         let meta: Map<String, Value> = marks.iter().map(|mark| ((*mark).to_owned(), json!(true))).collect();
+        let meta = meta.into();
         let key = key_of(kind, &document, &id);
         let object = Object {
             kind,

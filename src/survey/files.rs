@@ -6,11 +6,12 @@ use super::{GapState, Survey, Task, text_at};
 use crate::api::{ApiError, Request, encode_path};
 use crate::kinds::{self, By, Kind, Place};
 use crate::object::{Body, Object, Wanted};
+use crate::packed::Meta;
 use crate::pointer;
 use crate::spool::Blob;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::io::Write;
 
 /// The most that one `dbfs/read` gives: 1 MiB.
@@ -239,7 +240,7 @@ impl Survey {
             size.filter(|size| *size != blob.len()).map(|size| format!("its status says {size} bytes, {} came", blob.len()));
         let (id, key) = (path.to_owned(), path.to_owned());
         let object =
-            Object { kind, id, key, body: Body::Bytes(blob), meta: Map::new(), modified_at, degraded, redacted: Vec::new() };
+            Object { kind, id, key, body: Body::Bytes(blob), meta: Meta::default(), modified_at, degraded, redacted: Vec::new() };
         self.object(object, path).await;
     }
 

@@ -35,7 +35,7 @@ pub struct Scope {
     /// What a person asked for.
     pub selection: Selection,
     /// Only what a bundle would meet; `None` for everything.
-    pub only: Option<Wanted>,
+    pub only: Option<Arc<Wanted>>,
     /// Size in bytes above which a file of DBFS or a volume is not read, but reported.
     pub max_file: u64,
     /// Whether what hangs on an object (permissions, libraries) is read with it.

@@ -49,7 +49,7 @@ pub async fn seek(
 ) -> Result<(), ApiError> {
     let mut wanted = Wanted::default();
     sought.iter().for_each(|one| want(&mut wanted, one));
-    let scope = Scope { only: Some(wanted), max_file: u64::MAX, workers, attached: false, ..Scope::default() };
+    let scope = Scope { only: Some(wanted.into()), max_file: u64::MAX, workers, attached: false, ..Scope::default() };
     let survey = Survey::new(workspace, &scope, spool, observer, sink);
     survey.begin_sought(sought).await?;
     survey.crew.work(workers, |task| survey.run(task)).await

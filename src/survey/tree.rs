@@ -140,7 +140,7 @@ impl Survey {
         let captured = self.notebook_bytes(path).await?;
         let body = Body::Bytes(self.kept(path, &captured.bytes)?);
         let mut object = self.listed_object(kind, path, info, body);
-        object.meta.insert("format".into(), json!(captured.format));
+        object.meta.insert("format", json!(captured.format));
         object.degraded = captured.degraded;
         Ok(object)
     }
@@ -209,7 +209,7 @@ impl Survey {
         let document = an_object(&request, self.workspace.call(&request).await?)?;
         let commit = document.get("head_commit_id").cloned();
         let mut object = self.listed_object(kind, path, info, Body::Json(document));
-        object.meta.extend(commit.map(|commit| ("head_commit_id".to_owned(), commit)));
+        commit.into_iter().for_each(|commit| object.meta.insert("head_commit_id", commit));
         Ok(object)
     }
 
@@ -225,7 +225,7 @@ impl Survey {
         let kept = ["object_id", "object_type", "language", "resource_id"];
         let meta: Map<String, Value> =
             kept.iter().filter_map(|name| info.get(*name).map(|value| ((*name).to_owned(), value.clone()))).collect();
-        let modified_at = info.get("modified_at").and_then(Value::as_u64);
+        let (meta, modified_at) = (meta.into(), info.get("modified_at").and_then(Value::as_u64));
         Object { kind, id: path.to_owned(), key: path.to_owned(), body, meta, modified_at, degraded: None, redacted: Vec::new() }
     }
 

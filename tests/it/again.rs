@@ -69,7 +69,7 @@ async fn an_import_of_the_next_night_brings_what_changed_and_deletes_nothing() {
     post(&source, "/api/2.2/jobs/delete", json!({ "job_id": named(&before, "job", "ping").document().unwrap()["job_id"] })).await;
     let path = "/Shared/Ingest/Smart meters/load_readings";
     post(&source, "/api/2.0/workspace/import", notebook(path, "# Databricks notebook source\nprint('new')\n")).await;
-    let id = &named(&before, "directory", "/Shared/ML").meta["object_id"];
+    let id = named(&before, "directory", "/Shared/ML").meta.get("object_id").unwrap();
     let acl = json!({"access_control_list": [{"group_name": "analysts", "permission_level": "CAN_RUN"}]});
     call(&source, Method::Put, &format!("/api/2.0/permissions/directories/{id}"), acl).await;
     let bundled = bundle_from(&source).await;

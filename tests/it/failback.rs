@@ -102,7 +102,7 @@ pub(super) async fn work(secondary: &Server) {
     let definition = policy.document().unwrap()["definition"].clone();
     let renamed = json!({"policy_id": id(policy, "policy_id"), "name": "etl autoscale, renamed", "definition": definition});
     post(secondary, "/api/2.0/policies/clusters/edit", renamed).await;
-    let folder = &named(&there, "directory", "/Shared/ML").meta["object_id"];
+    let folder = named(&there, "directory", "/Shared/ML").meta.get("object_id").unwrap();
     let acl = json!({"access_control_list": [{"group_name": "analysts", "permission_level": "CAN_EDIT"}]});
     call(secondary, Method::Put, &format!("/api/2.0/permissions/directories/{folder}"), acl).await;
     post(secondary, "/api/2.2/jobs/delete", json!({"job_id": id(named(&there, "job", "pooled"), "job_id")})).await;

@@ -154,10 +154,10 @@ async fn what_is_restored_is_inert_and_means_the_same() {
     apply(&bundled, &planned, &target, &mut Journal::none()).await;
     let objects = everything(&target).await;
     for object in objects.iter().filter(|object| object.stamp().is_some()) {
-        let text = object.document().map(ToString::to_string).unwrap_or_default();
+        let text = object.document().map(|document| document.to_string()).unwrap_or_default();
         assert!(!text.contains("UNPAUSED"), "{} is active", object.key);
-        let state = object.document().and_then(|document| document.get("state")).and_then(|state| state.as_str());
-        assert!(matches!(state, None | Some("TERMINATED" | "TERMINATING" | "ACTIVE")), "{} is {state:?}", object.key);
+        let state = object.document().and_then(|document| document.get("state")?.as_str().map(str::to_owned));
+        assert!(matches!(state.as_deref(), None | Some("TERMINATED" | "TERMINATING" | "ACTIVE")), "{} is {state:?}", object.key);
     }
     let scripts = objects.iter().filter(|object| object.kind.name == "global_init_script");
     assert!(scripts.filter_map(Object::document).all(|script| script["enabled"] == false));
@@ -361,7 +361,7 @@ async fn service_principals_may_get_new_application_ids() {
         planned.steps.iter().filter(|step| step.source.kind == "service_principal").map(|step| step.key.clone()).collect();
     for object in everything(&target).await.iter().filter(|object| object.kind.name == "job" || object.kind.name == "permissions")
     {
-        let text = object.document().map(ToString::to_string).unwrap_or_default();
+        let text = object.document().map(|document| document.to_string()).unwrap_or_default();
         assert!(old.iter().all(|id| !text.contains(id.as_str())), "{} names an old application id", object.key);
     }
     let mut again = options();

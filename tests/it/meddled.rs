@@ -62,8 +62,8 @@ fn made(objects: &[Object], plan: &Plan, receipt: &Receipt) -> Vec<(Object, Id)>
         known.map(|item| ((item.source.kind.as_str(), item.target_id.as_deref().unwrap()), item)).collect();
     let of = |kind: &str, id: &str| known.get(&(kind, id)).copied();
     let attached = |object: &Object| {
-        let parent = object.meta.get("parent")?;
-        let parent = &of(parent["kind"].as_str()?, parent["id"].as_str()?)?.source;
+        let (kind, id) = object.meta.parent()?;
+        let parent = &of(&kind, &id)?.source;
         let step = plan.steps.iter().find(|step| step.source.kind == object.kind.name && step.parent.as_ref() == Some(parent))?;
         matches!(step.action, Action::Attach { .. }).then(|| step.source.id.clone())
     };
@@ -120,17 +120,14 @@ async fn meddle(target: &Server, made: &[(Object, Id)], dice: &mut Dice) -> Medd
 
 /// What hangs on an object goes with it.
 fn hangs_on_gone(object: &Object, made: &[(Object, Id)], gone: &BTreeSet<Id>) -> bool {
-    let parent = |meta: &serde_json::Map<String, Value>| {
-        Some((meta.get("parent")?["kind"].as_str()?.to_owned(), meta.get("parent")?["id"].as_str()?.to_owned()))
-    };
-    let Some((kind, id)) = parent(&object.meta) else { return false };
+    let Some((kind, id)) = object.meta.parent() else { return false };
     made.iter().any(|(one, name)| one.kind.name == kind && one.id == id && gone.contains(name))
 }
 
 /// The body of a create as the workspace shows it, without the stamp, and texts of JSON read.
 fn body(object: &Object) -> Value {
-    let Some(body) = object.document().and_then(|document| object.kind.body_of(document)) else { return Value::Null };
-    let mut body = body.clone();
+    let body = object.document().and_then(|document| object.kind.body_of(&document).cloned());
+    let Some(mut body) = body else { return Value::Null };
     forget_machines(&mut body);
     if object.kind.name == "permissions" {
         return json!({ "access_control_list": grants(&body) });

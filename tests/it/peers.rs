@@ -14,6 +14,7 @@ use lifeboat::object::Object;
 use lifeboat::restore;
 use lifeboat::simulator::{Options, Seed, Server};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 const SCIM: &str = "/api/2.0/preview/scim/v2";
 
@@ -127,15 +128,15 @@ fn with(mut body: Value, more: &Value) -> Value {
     body
 }
 
-fn all<'a>(objects: &'a [Object], kind: &str, key: &str) -> Vec<&'a Value> {
+fn all<'a>(objects: &'a [Object], kind: &str, key: &str) -> Vec<Cow<'a, Value>> {
     let fits = |object: &&Object| object.kind.name == kind && object.key == key;
     objects.iter().filter(fits).filter_map(Object::document).collect()
 }
 
 /// The one object of this name.
-fn one<'a>(objects: &'a [Object], kind: &str, key: &str) -> &'a Value {
+fn one(objects: &[Object], kind: &str, key: &str) -> Value {
     match all(objects, kind, key).as_slice() {
-        [one] => one,
+        [one] => one.clone().into_owned(),
         found => panic!("{kind} \"{key}\" is there {} times", found.len()),
     }
 }

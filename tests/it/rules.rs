@@ -12,6 +12,7 @@ use lifeboat::rules::RuleSet;
 use lifeboat::simulator::{Seed, Server};
 use lifeboat::spool::Spool;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 const WEST: &str = r#"
@@ -70,7 +71,7 @@ async fn twice(bundled: &Bundled, options: &restore::Options, target: &Server) -
     receipt
 }
 
-fn documents<'a>(objects: &'a [Object], kind: &'a str) -> impl Iterator<Item = (&'a Object, &'a Value)> {
+fn documents<'a>(objects: &'a [Object], kind: &'a str) -> impl Iterator<Item = (&'a Object, Cow<'a, Value>)> {
     objects.iter().filter(move |object| object.kind.name == kind).filter_map(|object| Some((object, object.document()?)))
 }
 

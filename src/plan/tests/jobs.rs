@@ -74,8 +74,8 @@ fn a_stamp_that_two_objects_carry_is_not_guessed() {
     let twins = Case { bundle: bundle(), target: vec![job("7", stamped("n")), job("8", stamped("n"))], ..Case::default() };
     let plan = twins.plan();
     assert!(matches!(plan.of("job", "1").action, Action::Skip { .. }) && plan.todos[0].what == What::Ambiguous);
-    let mut known = Options::default();
-    known.known.insert(plan.of("job", "1").source.clone(), "8".into());
+    let ids = [(plan.of("job", "1").source.clone(), "8".into())].into();
+    let known = Options { known: std::sync::Arc::new(ids), ..Options::default() };
     let journal = Case { options: known, ..twins };
     assert!(matches!(&journal.plan().of("job", "1").action, Action::Unchanged { target: Some(one) } if one.id == json!(8)));
 }

@@ -11,7 +11,7 @@ use super::{Action, Inventory, Maps, Options, Plan, Source, Step, Target, make, 
 use crate::kinds::{self, Shape};
 use crate::object::{Body, Object};
 use crate::rules::{Code, RuleSet, Sanitized};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub(super) const ME: &str = "restorer@x.com";
 
@@ -21,7 +21,16 @@ pub(crate) fn object(kind: &str, id: &str, document: Value) -> Object {
     let key = document.pointer(kind.key.at).filter(|_| !kind.key.at.is_empty()).and_then(Value::as_str).unwrap_or(id).to_owned();
     let document = with_id(kind, id, document);
     let body = Body::Json(document);
-    Object { kind, id: id.into(), key, body, meta: Map::new(), modified_at: None, degraded: None, redacted: vec![] }
+    Object {
+        kind,
+        id: id.into(),
+        key,
+        body,
+        meta: crate::packed::Meta::default(),
+        modified_at: None,
+        degraded: None,
+        redacted: vec![],
+    }
 }
 
 fn with_id(kind: &kinds::Kind, id: &str, mut document: Value) -> Value {
@@ -53,7 +62,7 @@ pub(crate) trait With {
 
 impl With for Object {
     fn with(mut self, meta: &Value) -> Self {
-        self.meta = meta.as_object().cloned().expect("an object");
+        self.meta = meta.as_object().cloned().expect("an object").into();
         self
     }
 }

@@ -91,7 +91,7 @@ impl World {
         let (unavailable, unread) = (self.unavailable.clone(), self.unread.clone());
         let without_entra = self.without_entra.clone();
         let inventory = Inventory { target, objects: self.target.clone(), unavailable, unread, without_entra };
-        Met { inventory, known: self.known.clone(), listed: self.listed.clone(), ..Met::default() }
+        Met { inventory, known: self.known.clone().into(), listed: self.listed.clone(), ..Met::default() }
     }
 
     pub(super) fn report(&self) -> Report {

@@ -33,7 +33,10 @@ fn a_moved_path_is_followed_by_whatever_names_it() {
     assert_eq!(applied.of("dbfs_file", "/west/jars/a.jar").origin(), Some("/jars/a.jar"));
     assert_eq!(applied.body("repo", "/Archive/2026/etl/git")["path"], "/Archive/2026/etl/git");
     let acl = applied.of("permissions", "notebooks/7");
-    assert_eq!((acl.key(), &acl.meta()["parent"]["id"]), ("notebook:/Archive/2026/etl/load", &json!("/Archive/2026/etl/load")));
+    assert_eq!(
+        (acl.key(), acl.meta().parent().expect("a parent").1.as_str()),
+        ("notebook:/Archive/2026/etl/load", "/Archive/2026/etl/load")
+    );
     let body = applied.body("job", "1");
     assert_eq!(body["name"], "/Shared/etl", "a name is no path");
     assert_eq!(body["tasks"][0]["notebook_task"]["notebook_path"], "/Workspace/Archive/2026/etl/load");
@@ -90,7 +93,7 @@ fn new_names_are_carried_to_references_by_name() {
     assert_eq!(applied.of("group", "g1").key(), "grid-dr");
     let scope = applied.of("secret_scope", "ops-dr");
     assert_eq!((scope.key(), scope.origin()), ("ops-dr", Some("ops")));
-    assert_eq!(applied.of("secret", "ops-dr/key").meta()["parent"]["id"], "ops-dr");
+    assert_eq!(applied.of("secret", "ops-dr/key").meta().parent().expect("a parent").1, "ops-dr");
     assert_eq!(applied.body("secret_acl", "ops-dr")["items"][0]["principal"], "grid-dr");
     let list = applied.body("permissions", "clusters/c1");
     let names: Vec<&Value> =

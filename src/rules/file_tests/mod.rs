@@ -10,14 +10,23 @@ mod swaps;
 use super::{Applied, Code, RuleSet, Sanitized};
 use crate::kinds;
 use crate::object::{Body, Object};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// An object as a survey gives it.
 pub(super) fn object(kind: &str, id: &str, document: Value) -> Object {
     let kind = kinds::by_name(kind).expect("kind exists");
     let key = document.pointer(kind.key.at).filter(|_| !kind.key.at.is_empty()).and_then(Value::as_str).unwrap_or(id).to_owned();
     let body = Body::Json(document);
-    Object { kind, id: id.into(), key, body, meta: Map::new(), modified_at: None, degraded: None, redacted: vec![] }
+    Object {
+        kind,
+        id: id.into(),
+        key,
+        body,
+        meta: crate::packed::Meta::default(),
+        modified_at: None,
+        degraded: None,
+        redacted: vec![],
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "what is given is made on the spot")]
@@ -37,7 +46,7 @@ pub(super) fn content(kind: &str, path: &str, bytes: &[u8]) -> Object {
 
 pub(super) fn hanging(kind: &str, id: &str, on: (&str, &str), document: Value) -> Object {
     let mut object = object(kind, id, document);
-    object.meta.insert("parent".into(), json!({"kind": on.0, "id": on.1}));
+    object.meta.insert("parent", json!({"kind": on.0, "id": on.1}));
     object
 }
 
@@ -60,7 +69,7 @@ impl Applied {
     }
 
     pub(super) fn body(&self, kind: &str, id: &str) -> Value {
-        Value::Object(self.of(kind, id).json().cloned().expect("a document"))
+        Value::Object(self.of(kind, id).json().expect("a document"))
     }
 
     pub(super) fn problem(text: &str, objects: &[Object]) -> String {

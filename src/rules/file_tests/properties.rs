@@ -55,7 +55,7 @@ proptest! {
         let set = rules(&format!("maps: {{storage: {{\"https://x\": \"https://z\"}}}}\nrules:\n{text}"));
         let cluster = cluster("c", json!({"cluster_name": "n", "num_workers": workers, "spark_conf": {"a": "1"}}));
         let first = set.apply(&[job, cluster], &Code::default());
-        let same = set.apply(&first.objects.iter().map(|one| again(one.kind().name, &Value::Object(one.json().cloned().unwrap_or_default()))).collect::<Vec<_>>(), &Code::default());
+        let same = set.apply(&first.objects.iter().map(|one| again(one.kind().name, &Value::Object(one.json().unwrap_or_default()))).collect::<Vec<_>>(), &Code::default());
         for (one, other) in first.objects.iter().zip(&same.objects) {
             prop_assert_eq!(one.json(), other.json(), "{}", text);
             prop_assert_eq!(one.key(), other.key());
@@ -68,7 +68,7 @@ proptest! {
         let text = written(&picked);
         let rules = rules(&format!("extends: {base}\nrules:\n{}", if picked.is_empty() { "  []\n" } else { &text }));
         let applied = rules.apply(&[job], &Code::default());
-        let body = Value::Object(applied.objects[0].json().cloned().unwrap_or_default());
+        let body = Value::Object(applied.objects[0].json().unwrap_or_default());
         for starter in ["/schedule", "/trigger"] {
             prop_assert!(body.pointer(starter).is_none_or(|starter| starter["pause_status"] == "PAUSED"), "{} {}", text, body);
         }

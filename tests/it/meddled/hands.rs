@@ -138,7 +138,7 @@ impl Hands {
     /// Puts a value where something of that name can stand; the workspace may refuse it.
     async fn set(&self, object: &Object, at: &str, value: &Value) -> bool {
         let (parent, field) = at.rsplit_once('/').unwrap();
-        let mut body = object.kind.body_of(object.document().unwrap()).unwrap().clone();
+        let mut body = object.kind.body_of(&object.document().unwrap()).unwrap().clone();
         let tags = ["/custom_tags", "/tags", "/spark_conf", "/spark_env_vars"].contains(&parent);
         if tags && body.pointer(parent).is_none() {
             body[&parent[1..]] = json!({});
@@ -160,7 +160,7 @@ impl Hands {
             (object.id.as_str(), |text: &str| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text));
         match object.kind.name {
             "notebook" => {
-                let language = object.meta["language"].clone();
+                let language = object.meta.get("language").unwrap();
                 let sign = match language.as_str() {
                     Some("SQL") => "--",
                     Some("SCALA") => "//",
@@ -210,7 +210,7 @@ impl Hands {
     /// Lets everybody see something more, or takes an entry away.
     async fn grant(&self, object: &Object, dice: &mut Dice) -> bool {
         let path = format!("/api/2.0/permissions/{}", object.id);
-        let mut entries = grants(object.document().unwrap());
+        let mut entries = grants(&object.document().unwrap());
         let last = entries.iter().rposition(|entry| entry["permission_level"] != "IS_OWNER" && entry["group_name"] != "admins");
         match (dice.below(2), last) {
             (0, Some(last)) if entries.len() > 1 => drop(entries.remove(last)),

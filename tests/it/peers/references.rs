@@ -154,7 +154,8 @@ async fn ids_of_pools_and_names_of_secrets_inside_a_policy_stayed_those_of_the_s
         })
     );
     for object in &objects {
-        let text = object.document().map(ToString::to_string).unwrap_or_default().replace(object.stamp().unwrap_or("-"), "");
+        let text = object.document().map(|document| document.to_string()).unwrap_or_default();
+        let text = text.replace(object.stamp().as_deref().unwrap_or("-"), "");
         assert!(
             [&work, &drive, &other].iter().all(|old| !text.contains(*old)),
             "{} {} leaks: {text}",

@@ -1,0 +1,106 @@
+//! What a bundle holds that could be restored, and what of it makes no sense.
+
+use super::{RestoreError, check};
+use crate::bundle::{MemberLine, Reader};
+use crate::kinds::{self, Shape, Tree};
+use crate::object::{Body, Object, Selection, SourceId};
+use std::collections::HashSet;
+
+/// All objects of a bundle that are asked for, and the objects of kinds that are only recorded.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// What is restored; a plan lets go of it once rules have made of it what they make.
+    pub objects: Vec<Object>,
+    /// What only serves to resolve references.
+    pub recorded: Vec<Object>,
+    /// Members that cannot be restored, since this version does not know their kind, or they make no sense.
+    pub unfit: Vec<Unfit>,
+}
+
+/// A member of a bundle that is whole and yet nothing that could be restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// Kind and path, as the manifest has them.
+    pub object: SourceId,
+    /// What people call it.
+    pub key: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Reads the objects of a bundle. Bytes stay there; documents come along.
+pub fn contents(reader: &Reader, selection: &Selection) -> Result<Contents, RestoreError> {
+    let mut contents = Contents::default();
+    for member in reader.manifest().in_place_order() {
+        match restorable(reader, member)?.map(Object::packed) {
+            Ok(object) if matches!(object.kind.shape, Shape::Recorded(_)) => contents.recorded.push(object),
+            Ok(object) => contents.objects.push(object),
+            Err(reason) => contents.unfit.push(unfit(member, reason)),
+        }
+    }
+    contents.unfit.retain(|one| selection.wants(&one.object.kind, &one.key));
+    select(&mut contents.objects, selection);
+    Ok(contents)
+}
+
+/// Reads them one by one, and holds none where everything is asked for.
+pub(super) fn each(reader: &Reader, selection: &Selection, act: &mut dyn FnMut(&Object)) -> Result<(), RestoreError> {
+    if selection.is_everything() {
+        let mut members = reader.manifest().in_place_order();
+        return members.try_for_each(|member| restorable(reader, member).map(|one| one.iter().for_each(&mut *act)));
+    }
+    let contents = contents(reader, selection)?;
+    contents.objects.iter().chain(&contents.recorded).for_each(act);
+    Ok(())
+}
+
+/// What hangs on an object goes with it.
+fn select(objects: &mut Vec<Object>, selection: &Selection) {
+    if selection.is_everything() {
+        return;
+    }
+    let own = |object: &Object| selection.wants(object.kind.name, &object.key);
+    let chosen: HashSet<(String, String)> = objects
+        .iter()
+        .filter(|object| object.meta.parent().is_none() && own(object))
+        .map(|object| (object.kind.name.to_owned(), object.id.clone()))
+        .collect();
+    objects.retain(|object| match object.meta.parent() {
+        Some(parent) => selection.wants_attached(object.kind.name) && chosen.contains(&parent),
+        None => own(object),
+    });
+}
+
+fn unfit(member: &MemberLine, reason: String) -> Unfit {
+    let object = SourceId { kind: member.kind.to_string(), id: member.path.to_string() };
+    Unfit { object, key: member.key.as_deref().unwrap_or(&member.path).to_owned(), reason }
+}
+
+/// The object that a member holds, or why it holds none. Errors: the bundle cannot be read.
+fn restorable(reader: &Reader, member: &MemberLine) -> Result<Result<Object, String>, RestoreError> {
+    let Some(kind) = kinds::by_name(&member.kind) else {
+        return Ok(Err("this version knows no such kind".to_owned()));
+    };
+    if let Err(reason) = check::names(kind, member) {
+        return Ok(Err(reason.to_owned()));
+    }
+    let body = match kind.shape {
+        Shape::Tree(Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume) => {
+            Body::Stored { len: member.size, sha256: member.sha256 }
+        }
+        _ => match check::document(kind, member, &mut || reader.read(member))? {
+            Ok(document) => Body::Json(document),
+            Err(reason) => return Ok(Err(reason)),
+        },
+    };
+    Ok(Ok(Object {
+        kind,
+        id: member.path.to_string(),
+        key: member.key.as_deref().unwrap_or(&member.path).to_owned(),
+        body,
+        meta: member.meta().into(),
+        modified_at: member.modified_at(),
+        degraded: member.degraded.as_deref().map(str::to_owned),
+        redacted: Vec::new(),
+    }))
+}
