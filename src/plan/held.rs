@@ -45,15 +45,14 @@ impl Planner<'_> {
     /// A reference that a workspace checks. In the workspace where the bundle comes from, the id may still be good although the
     /// inventory did not look for it.
     fn names_what_is_not_there(&self, object: &Sanitized) -> Option<String> {
-        let needed = |(_, reference): &(String, &crate::kinds::Ref)| reference.gone == Gone::Needed;
-        let places: Vec<_> = references(object.kind()).into_iter().filter(needed).collect();
+        let places: Vec<_> = references(object.kind()).filter(|(_, reference)| reference.gone == Gone::Needed).collect();
         if places.is_empty() || self.same_workspace {
             return None;
         }
         let body = Value::Object(object.json()?);
         let mut found = None;
         for (at, reference) in places {
-            pointer::each(&body, &at, &mut |place, value| {
+            pointer::each(&body, at, &mut |place, value| {
                 let Lead::Gone(why) = self.lead(reference, value) else { return };
                 let kind = reference.to.join(" or ");
                 let gone = || "which is neither in the target nor restored with it".to_owned();

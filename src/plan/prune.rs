@@ -247,7 +247,7 @@ fn referred(referrer: &Object, candidates: &[&(SourceId, Object)], by_id: &HashM
     let Some(document) = referrer.document() else { return found };
     let Some(body) = referrer.kind.body_of(&document) else { return found };
     for (at, reference) in references(referrer.kind) {
-        pointer::each(body, &at, &mut |_, value| {
+        pointer::each(body, at, &mut |_, value| {
             let name = text(value);
             match (reference.by, kinds::place(&name)) {
                 (By::Id, _) => found.extend(reference.to.iter().filter_map(|kind| by_id.get(&(*kind, name.as_str())))),

@@ -11,7 +11,8 @@ use crate::object::SourceId;
 use crate::pointer;
 use crate::rules::{Change, below_body, remove_exactly, stop};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 /// A body whose references lead into the target.
 #[derive(Debug, Default)]
@@ -111,7 +112,7 @@ impl Planner<'_> {
     fn leave_out_dead(&self, kind: &'static Kind, body: &mut Value, resolved: &mut Resolved) {
         let mut removed = Vec::new();
         for (at, reference) in references(kind) {
-            pointer::each(body, &at, &mut |place, value| {
+            pointer::each(body, at, &mut |place, value| {
                 let Lead::Gone(why) = self.lead(reference, value) else { return };
                 match reference.gone {
                     Gone::Drop => removed.push(place.to_owned()),
@@ -135,7 +136,7 @@ impl Planner<'_> {
     fn lead_all(&self, kind: &'static Kind, body: &mut Value, resolved: &mut Resolved) {
         let mut values = Vec::new();
         for (at, reference) in references(kind) {
-            pointer::each(body, &at, &mut |place, value| match self.lead(reference, value) {
+            pointer::each(body, at, &mut |place, value| match self.lead(reference, value) {
                 Lead::Path(after, text, home) => {
                     resolved.after.extend(after);
                     values.extend(text.map(|text| (place.to_owned(), json!(text))));
@@ -322,8 +323,13 @@ fn home_link(place: &str, home: String) -> Link {
 }
 
 /// Every reference of a kind, with its pointer below the body.
-pub(super) fn references(kind: &'static Kind) -> Vec<(String, &'static Ref)> {
-    kind.references().filter_map(|(at, reference)| Some((below_body(kind, &at)?, reference))).collect()
+pub(super) fn references(kind: &'static Kind) -> impl Iterator<Item = (&'static str, &'static Ref)> {
+    /// Made once: they are asked for again and again, for each object.
+    static ALL: LazyLock<HashMap<&'static str, Vec<(String, &'static Ref)>>> = LazyLock::new(|| {
+        let of = |kind: &'static Kind| kind.references().filter_map(|(at, reference)| Some((below_body(kind, &at)?, reference)));
+        kinds::all().iter().map(|kind| (kind.name, of(kind).collect())).collect()
+    });
+    ALL.get(kind.name).into_iter().flatten().map(|(at, reference)| (at.as_str(), *reference))
 }
 
 /// What a link puts in the place of the source's value.

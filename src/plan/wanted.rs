@@ -55,7 +55,7 @@ fn add_scopes(wanted: &mut Wanted, text: &str) {
 
 fn add_references(wanted: &mut Wanted, kind: &'static Kind, body: &Value, maps: &Maps) {
     for (at, reference) in refs::references(kind) {
-        pointer::each(body, &at, &mut |_, value| {
+        pointer::each(body, at, &mut |_, value| {
             let text = refs::text(value);
             let to = reference.to.iter().filter_map(|to| kinds::by_name(to));
             match (reference.by, kinds::place(&text)) {
