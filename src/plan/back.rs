@@ -4,7 +4,7 @@
 //! has. Where base and bundle say the same, nobody changed anything, and the original stays, whatever rules and missing
 //! principals had made of it; elsewhere the bundle counts.
 
-use super::{Found, Inventory, Maps, Options, Planner, Resolved, Source};
+use super::{Found, Matter, Planner, Resolved};
 use crate::kinds::{Kind, Shape};
 use crate::object::{Object, SourceId};
 use crate::rules::{Sanitized, blank, canonical, comparable, equal};
@@ -28,15 +28,8 @@ pub struct Back {
 
 /// What a restore of these objects into an inventory makes of those that it has: by object of the inventory, the body with its
 /// references leading into the inventory.
-pub fn bases(
-    objects: &[Sanitized],
-    recorded: &[Object],
-    inventory: &Inventory,
-    maps: &Maps,
-    source: &Source,
-    options: &Options,
-) -> HashMap<SourceId, Map<String, Value>> {
-    let mut planner = Planner::new(objects, recorded, inventory, maps, source, options);
+pub fn bases(matter: Matter<'_>) -> HashMap<SourceId, Map<String, Value>> {
+    let mut planner = Planner::new(matter);
     planner.match_all();
     let indexes = 0..planner.bundle.objects.len();
     indexes.filter_map(|index| planner.base(index)).collect()

@@ -8,7 +8,7 @@ use super::collection::{drop_fixed, label};
 use super::index::keep_stamp;
 use super::matching::{Fate, How};
 use super::notes::What;
-use super::{Action, Draft, Found, Inventory, Maps, Options, Plan, Planner, Source, order, refs};
+use super::{Action, Draft, Found, Matter, Plan, Planner, order, refs};
 use crate::kinds::{Class, Collection, Kind, Shape, Update};
 use crate::object::Object;
 use crate::pointer;
@@ -16,18 +16,10 @@ use crate::rules::{Change, Difference, Rules, Sanitized, comparable, equal, sani
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// Decides what is switched on (`on`) or off. `objects` are what a restore would make of the bundle: what its rules changed
+/// Decides what is switched on (`on`) or off. The objects are what a restore would make of the bundle: what its rules changed
 /// is what was active.
-pub fn switch(
-    on: bool,
-    objects: &[Sanitized],
-    recorded: &[Object],
-    inventory: &Inventory,
-    maps: &Maps,
-    source: &Source,
-    options: &Options,
-) -> Plan {
-    let mut planner = Planner::new(objects, recorded, inventory, maps, source, options);
+pub fn switch(on: bool, matter: Matter<'_>) -> Plan {
+    let mut planner = Planner::new(matter);
     planner.match_all();
     let indexes = 0..planner.bundle.objects.len();
     let mut drafts: Vec<Draft> = indexes.map(|index| planner.draft_switch(index, on)).collect();

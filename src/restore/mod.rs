@@ -5,12 +5,14 @@
 
 mod check;
 mod contents;
+mod gather;
 mod ids;
 mod marks;
 mod prune;
 mod reverse;
 
 pub use contents::{Contents, Unfit, contents};
+pub use gather::{Gathered, gather};
 pub use marks::marks;
 
 use crate::api::{ApiError, Identity, Workspace};
@@ -19,18 +21,18 @@ use crate::event::{Event, Observer};
 use crate::journal::{self, Past};
 use crate::kinds;
 use crate::memory::Memory;
-use crate::object::{Edit, Object, Selection, SourceId, Wanted};
+use crate::object::{Edit, Selection, SourceId, Wanted};
 pub use crate::plan::Goal;
-use crate::plan::{self, Action, Answers, Back, Inventory, Maps, Plan, Pruning, Recipe, RecipeError, Source, Step, Target};
+use crate::plan::{
+    self, Action, Answers, Back, Inventory, Maps, Matter, Plan, Pruning, Recipe, RecipeError, Source, Step, Target,
+};
 use crate::rules::{Applied, LARGEST_CODE, LeftOut, Remark, RuleSet};
-use crate::spool::Spool;
-use crate::survey::{self, Found, GapState, Scope};
+use crate::survey::Scope;
 use reverse::Way;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// What a restore is asked to do.
 #[derive(Clone, Debug, Default)]
@@ -325,10 +327,17 @@ impl Prepared {
             pruning: met.pruning.clone(),
             ..options.plan.clone()
         };
-        let (sanitized, recorded, maps) = (&self.applied.objects, &self.contents.recorded, self.rules.maps());
+        let matter = Matter {
+            objects: &self.applied.objects,
+            recorded: &self.contents.recorded,
+            inventory: &met.inventory,
+            maps: self.rules.maps(),
+            source: &self.source,
+            options: &choices,
+        };
         let mut plan = match options.goal {
-            Goal::Restore => plan::make(sanitized, recorded, &met.inventory, maps, &self.source, &choices),
-            goal => plan::switch(goal == Goal::Activate, sanitized, recorded, &met.inventory, maps, &self.source, &choices),
+            Goal::Restore => plan::make(matter),
+            goal => plan::switch(goal == Goal::Activate, matter),
         };
         plan.made_with = options.recipe.clone();
         plan.answer(|step| options.answers.of(step));
@@ -430,49 +439,6 @@ fn inventory(workspace: &Workspace, identity: &Identity, gathered: Gathered) -> 
         is_admin: identity.is_admin,
     };
     Inventory { target, objects, unavailable, unread, without_entra: workspace.without_entra() }
-}
-
-/// All that a survey finds, in memory; bytes are known by their digests.
-#[derive(Clone, Debug, Default)]
-pub struct Gathered {
-    /// The objects.
-    pub objects: Vec<Object>,
-    /// What the workspace does not offer, as [`plan::unavailable`] names it.
-    pub unavailable: Vec<String>,
-    /// What is there and could not be read: kind, and id or `*`.
-    pub unread: Vec<(String, String)>,
-    /// How many objects of each kind the listings showed.
-    pub listed: BTreeMap<&'static str, u64>,
-}
-
-/// A survey with all that it finds in memory.
-pub async fn gather(workspace: &Workspace, scope: &Scope, observer: &Arc<dyn Observer>) -> Result<Gathered, RestoreError> {
-    let spool = Spool::in_temp()?;
-    let (sink, mut found) = mpsc::channel(64);
-    let reading = survey::read(workspace, scope, &spool, observer, sink);
-    let gathering = async {
-        let mut gathered = Gathered::default();
-        while let Some(one) = found.recv().await {
-            match one {
-                Found::Object(object) => gathered.objects.push(object.packed()),
-                Found::Gap(gap) if gap.state == GapState::Unavailable && gap.path.ends_with('*') => {
-                    gathered.unavailable.push(plan::unavailable(gap.kind, gap.path.trim_end_matches(['*', '/'])));
-                }
-                Found::Gap(gap) if gap.state == GapState::Missing => {
-                    observer.event(&Event::Warning(format!(
-                        "cannot read {} \"{}\" of the target: {}",
-                        gap.kind, gap.path, gap.reason
-                    )));
-                    gathered.unread.push((gap.kind.to_owned(), gap.path));
-                }
-                Found::Gap(_) => {}
-            }
-        }
-        gathered
-    };
-    let (listed, mut gathered) = tokio::join!(reading, gathering);
-    gathered.listed = listed?;
-    Ok(gathered)
 }
 
 #[cfg(test)]

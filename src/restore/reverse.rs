@@ -14,7 +14,7 @@ use crate::journal::{self, Book, Off};
 use crate::kinds::{self, Kind, Shape};
 use crate::object::{Body, Object, Selection, SourceId, Wanted};
 use crate::packed::Packed;
-use crate::plan::{self, Back, Inventory, Plan, Source, Target, Todo, What};
+use crate::plan::{self, Back, Inventory, Matter, Plan, Source, Target, Todo, What};
 use crate::pointer;
 use crate::rules::{Code, RuleSet, Rules, sanitize};
 use crate::spool::Spool;
@@ -204,7 +204,15 @@ impl Way {
         };
         let source = Source { workspace_id: inventory.target.workspace_id.clone(), ..Source::default() };
         let there = image(reader, all);
-        let mut bases = plan::bases(&restored, &recorded, &there, forward.maps(), &source, &choices);
+        let matter = Matter {
+            objects: &restored,
+            recorded: &recorded,
+            inventory: &there,
+            maps: forward.maps(),
+            source: &source,
+            options: &choices,
+        };
+        let mut bases = plan::bases(matter);
         let bodies: Vec<Object> =
             all.objects.iter().filter_map(|object| with_body(object, bases.remove(&object.source())?)).collect();
         let turned = inverse.rules.apply(&bodies, &Code::default()).objects;

@@ -7,10 +7,10 @@ mod rights;
 mod switch;
 mod tree;
 
-use super::{Action, Inventory, Maps, Options, Plan, Source, Step, Target, make, switch as switched};
+use super::{Action, Inventory, Maps, Matter, Options, Plan, Source, Step, Target, make, switch as switched};
 use crate::kinds::{self, Shape};
 use crate::object::{Body, Object};
-use crate::rules::{Code, RuleSet, Sanitized};
+use crate::rules::{Code, RuleSet};
 use serde_json::{Value, json};
 
 pub(super) const ME: &str = "restorer@x.com";
@@ -99,12 +99,10 @@ impl Case {
 
     /// What is switched on or off, once what the bundle holds is there.
     pub(super) fn switch(&self, on: bool) -> Plan {
-        self.made_by(|objects, recorded, inventory, maps, source, options| {
-            switched(on, objects, recorded, inventory, maps, source, options)
-        })
+        self.made_by(|matter| switched(on, matter))
     }
 
-    fn made_by(&self, make: impl Fn(&[Sanitized], &[Object], &Inventory, &Maps, &Source, &Options) -> Plan) -> Plan {
+    fn made_by(&self, make: impl Fn(Matter<'_>) -> Plan) -> Plan {
         let maps = Maps::parse(self.maps).expect("maps are good");
         let objects =
             RuleSet::parse(self.rules).expect("rules are good").with_maps(&maps).apply(&self.bundle, &Code::default()).objects;
@@ -118,7 +116,14 @@ impl Case {
             without_entra: self.without_entra.clone(),
         };
         let source = Source { workspace_id: "100".into(), host: "https://source".into(), digest: "d".into() };
-        let plan = make(&objects, &self.recorded, &inventory, &maps, &source, &self.options);
+        let plan = make(Matter {
+            objects: &objects,
+            recorded: &self.recorded,
+            inventory: &inventory,
+            maps: &maps,
+            source: &source,
+            options: &self.options,
+        });
         check(&plan);
         plan
     }
