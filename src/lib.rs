@@ -20,13 +20,14 @@
 //! | [`spool`] | bodies on disk while a bundle is made, so that memory stays flat |
 //! | [`event`] | all that the library says while it works |
 //! | [`api`] | one workspace over HTTP: authentication, retries, pacing, pages, errors |
-//! | [`store`] | bytes at a place: whole under a free name, or not at all |
+//! | [`store`] | bytes at a place, on disk or behind a network: whole under a free name, or not at all |
 //! | [`survey`] | reads a workspace into objects, for an export and for the inventory of a target |
 //! | [`bundle`] | the format: one way in, one way out |
 //! | [`export`] | workspace to bundle |
 //! | [`audit`] | questions about a bundle, never the network |
 //! | [`backup`] | the configured nightly run: what to do, and what came of it |
 //! | [`retention`] | which bundles to keep: pure |
+//! | [`catalogue`] | which bundles a place holds |
 //! | [`rules`] | sanitizing: which changes make an object safe to restore |
 //! | [`plan`] | bundle and inventory to a plan: pure |
 //! | [`import`] | carries out a plan, and reads back what it wrote |
@@ -54,6 +55,7 @@ pub mod audit;
 pub mod backup;
 pub mod berth;
 pub mod bundle;
+pub mod catalogue;
 pub mod compare;
 pub mod drill;
 pub mod event;

@@ -23,6 +23,7 @@ use lifeboat::receipt::{self as records, Clock, End, Facts, Keeper, Named};
 use lifeboat::restore::{self, RestoreError};
 use lifeboat::rules::Conflicts;
 use lifeboat::spool::Spool;
+use lifeboat::store::Place;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -412,9 +413,9 @@ pub fn advice(error: &OpenError) -> Option<&'static str> {
 }
 
 /// A bundle that cannot be trusted is refused; one that cannot be read from disk is an ordinary failure.
-pub fn unfit(error: OpenError, path: &Path) -> anyhow::Error {
+pub fn unfit(error: OpenError, place: &Place) -> anyhow::Error {
     let Some(hint) = advice(&error) else {
-        return anyhow::Error::new(error).context(format!("cannot open {}", path.display()));
+        return anyhow::Error::new(error).context(format!("cannot open {place}"));
     };
     let text = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source()).map(ToString::to_string);
     Refusal::new(text.collect::<Vec<_>>().join(": "), hint).into()

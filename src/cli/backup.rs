@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use lifeboat::backup::{Config, Good, Night, Result as Made, Status, Verdict, Workspace, metrics};
 use lifeboat::bundle::hex;
 use lifeboat::event::{Event, Observer};
+use lifeboat::store::without_signatures;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io::Write;
@@ -137,7 +138,7 @@ fn options(workspace: &Workspace, began: Timestamp) -> Vec<String> {
     let mut words = vec!["export".to_owned()];
     let mut say = |option: &str, value: String| words.push(format!("--{option}={value}"));
     for place in workspace.to() {
-        say("to", format!("{}/{name}", place.trim_end_matches('/')));
+        say("to", below(place, &name));
     }
     let one = |value: &Option<String>| value.clone().into_iter().collect::<Vec<_>>();
     let many = |values: &Option<Vec<String>>| values.clone().unwrap_or_default();
@@ -155,12 +156,22 @@ fn options(workspace: &Workspace, began: Timestamp) -> Vec<String> {
     words
 }
 
+/// A name in a folder; behind a `?` an address has its signature.
+fn below(folder: &str, name: &str) -> String {
+    let (folder, signature) = match folder.split_once('?') {
+        Some((address, signature)) if address.contains("://") => (address, format!("?{signature}")),
+        _ => (folder, String::new()),
+    };
+    format!("{}/{name}{signature}", folder.trim_end_matches('/'))
+}
+
 /// What would be done.
 fn told(ui: &mut Ui, tasks: &[Task]) -> anyhow::Result<Outcome> {
     for Task { workspace, .. } in tasks {
-        ui.value(&serde_json::json!({ "name": workspace.name(), "profile": workspace.profile, "to": workspace.to() }))?;
+        let to: Vec<String> = workspace.to().iter().map(|place| without_signatures(place)).collect();
+        ui.value(&serde_json::json!({ "name": workspace.name(), "profile": workspace.profile, "to": to }))?;
         let profile = workspace.profile.as_deref().map_or("the environment".to_owned(), |name| format!("profile {name}"));
-        ui.line(format!("{} ({profile}) to {}", workspace.name(), workspace.to().join(" and ")))?;
+        ui.line(format!("{} ({profile}) to {}", workspace.name(), to.join(" and ")))?;
     }
     Ok(Outcome::Done)
 }
@@ -234,7 +245,7 @@ impl Run<'_> {
     }
 
     fn failed(&self, workspace: &Workspace, error: &anyhow::Error) -> Night {
-        let text = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let text = without_signatures(&error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": "));
         ui::note(format!("error: {}: {text}", workspace.name()));
         Night {
             name: workspace.name().to_owned(),

@@ -40,14 +40,15 @@ pub struct Drill {
 impl Drill {
     pub fn run(self, ui: &mut Ui, quiet: bool) -> anyhow::Result<Outcome> {
         let progress = Arc::new(Progress::new(quiet));
-        if let Some(bundle) = &self.bundle {
+        let temporary = tempfile::tempdir()?;
+        let bundle = self.bundle.map(|bundle| Bundle::ours(bundle).on_disk(temporary.path())).transpose()?;
+        if let Some(bundle) = &bundle {
             // What an import would refuse is no rehearsal either.
             Bundle::ours(bundle.clone()).whole(&*progress)?;
         }
-        let temporary = tempfile::tempdir()?;
         let folder = self.keep.unwrap_or_else(|| temporary.path().to_owned());
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        let options = Options { seed: self.seed, bundle: self.bundle, folder, latency: self.latency, evidence: self.evidence };
+        let options = Options { seed: self.seed, bundle, folder, latency: self.latency, evidence: self.evidence };
         let report =
             block_on(async { Ok(interruptible("interrupted", Box::pin(drill::run(&options, progress.clone()))).await??) });
         progress.end();

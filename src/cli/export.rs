@@ -3,28 +3,30 @@
 use super::bundle::Bundle;
 use super::connect::Connect;
 use super::signals::interruptible;
+use super::targets::{Landing, Targets};
 use super::{Outcome, block_on};
 use crate::ui::{self, Progress, Ui, words};
 use clap::Args;
+use lifeboat::bundle;
 use lifeboat::bundle::Manifest;
 use lifeboat::event::Observer;
 use lifeboat::export::{self, Exported};
 use lifeboat::object::Selection;
 use lifeboat::survey::Scope;
-use lifeboat::{api, bundle};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Temporary files go with the work.
 const LEFT_NOTHING: &str = "interrupted; nothing was left under the bundle's name";
+/// An upload may be done in the moment when it is given up.
+const LEFT_NO_PART: &str = "interrupted; under the bundle's name in a store stands nothing, or the whole bundle";
 
 /// Read a workspace and write one bundle.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Where the bundle goes; without it a name from the workspace and the UTC time
-    #[arg(long, short = 'o', visible_alias = "to", value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    targets: Targets,
     #[command(flatten)]
     connect: Connect,
     #[command(flatten)]
@@ -89,6 +91,8 @@ pub struct Performed {
     pub outcome: Outcome,
     /// Where the bundle stands now, without what signs in there.
     pub bundles: Vec<String>,
+    /// What came of each place, unless it is one alone, and on disk.
+    landing: Option<Landing>,
 }
 
 impl Export {
@@ -96,32 +100,59 @@ impl Export {
         let progress = Arc::new(Progress::new(quiet));
         let performed = block_on(self.perform(progress.clone()));
         progress.end();
-        let Performed { exported, outcome, .. } = performed?;
-        report(ui, &exported, outcome)?;
-        Ok(outcome)
+        let performed = performed?;
+        report(ui, &performed)?;
+        Ok(performed.outcome)
     }
 
     /// Says what is wrong with the options, as far as that can be seen without a workspace.
     pub fn check(&self) -> anyhow::Result<()> {
+        self.targets.places()?;
         self.select.selection().map(drop)
     }
 
     /// The export, without words about what came of it.
     pub async fn perform(&self, observer: Arc<dyn Observer>) -> anyhow::Result<Performed> {
-        let created = created()?;
-        let workspace = self.connect.workspace(observer.clone()).await?;
-        let options = self.options(&workspace, created)?;
-        let exported = interruptible(LEFT_NOTHING, export::run(&workspace, options, observer)).await??;
+        let (mut exported, landing) = self.bring(observer).await?;
         let outcome = if exported.is_complete() { Outcome::Done } else { Outcome::Incomplete };
-        let outcome = match self.select.include.as_slice() {
-            [] => outcome,
-            _ => self.select.settle(outcome, Bundle::ours(exported.summary.path.clone()).open()?.manifest())?,
+        let outcome = match (self.select.include.as_slice(), &landing) {
+            ([], _) => outcome,
+            (_, None) => self.select.settle(outcome, Bundle::ours(exported.summary.path.clone()).open()?.manifest())?,
+            (_, Some(landing)) => self.select.settle(outcome, landing.reader()?.manifest())?,
         };
-        let bundles = vec![exported.summary.path.display().to_string()];
-        Ok(Performed { exported, outcome, bundles })
+        let Some(landing) = landing else {
+            let bundles = vec![exported.summary.path.display().to_string()];
+            return Ok(Performed { exported, outcome, bundles, landing: None });
+        };
+        let bundles = landing.bundles();
+        if let Some(first) = bundles.first() {
+            exported.summary.path = first.into();
+        }
+        let outcome = landing.settle(outcome);
+        Ok(Performed { exported, outcome, bundles, landing: Some(landing) })
     }
 
-    fn options(&self, workspace: &api::Workspace, created: jiff::Timestamp) -> anyhow::Result<export::Options> {
+    /// To one path on disk, as the writer does it; anywhere else from a file that has no name.
+    async fn bring(&self, observer: Arc<dyn Observer>) -> anyhow::Result<(Exported, Option<Landing>)> {
+        let created = created()?;
+        let mut targets = self.targets.places()?;
+        let workspace = self.connect.workspace(observer.clone()).await?;
+        targets.name(&default_name(workspace.host(), created));
+        if let Some(target) = targets.only_path() {
+            let options = self.options(target, created)?;
+            let exported = interruptible(LEFT_NOTHING, export::run(&workspace, options, observer)).await??;
+            return Ok((exported, None));
+        }
+        interruptible(LEFT_NOTHING, targets.check()).await??;
+        let hold = targets.hold();
+        let options = self.options(hold.target(), created)?;
+        let store = Arc::new(hold.clone());
+        let exported = interruptible(LEFT_NOTHING, export::run_in(store, &workspace, options, observer.clone())).await??;
+        let landing = interruptible(LEFT_NO_PART, targets.deliver(&hold, &*observer)).await??;
+        Ok((exported, Some(landing)))
+    }
+
+    fn options(&self, target: PathBuf, created: jiff::Timestamp) -> anyhow::Result<export::Options> {
         let scope = Scope {
             selection: self.select.selection()?,
             only: None,
@@ -131,7 +162,6 @@ impl Export {
         };
         let packing = bundle::Options { level: self.level, ..bundle::Options::default() };
         let packing = self.threads.map_or(packing.clone(), |threads| bundle::Options { threads: threads.into(), ..packing });
-        let target = self.output.clone().unwrap_or_else(|| default_name(workspace.host(), created));
         Ok(export::Options { target, scope, packing, created: Some(created) })
     }
 }
@@ -145,15 +175,17 @@ fn created() -> anyhow::Result<jiff::Timestamp> {
 }
 
 /// `adb-1234-20260822T020000Z.tar.zst`: host and time, safe on every file system.
-fn default_name(host: &str, created: jiff::Timestamp) -> PathBuf {
+fn default_name(host: &str, created: jiff::Timestamp) -> String {
     let host = host.split("://").last().unwrap_or(host);
     let name: String = host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
     let short = name.split("-azuredatabricks").next().unwrap_or(&name);
-    format!("{short}-{}.tar.zst", created.strftime("%Y%m%dT%H%M%SZ")).into()
+    format!("{short}-{}.tar.zst", created.strftime("%Y%m%dT%H%M%SZ"))
 }
 
-fn report(ui: &mut Ui, exported: &Exported, outcome: Outcome) -> anyhow::Result<()> {
-    ui.value(&to_json(exported, outcome))?;
+fn report(ui: &mut Ui, performed: &Performed) -> anyhow::Result<()> {
+    let Performed { exported, outcome, landing, .. } = performed;
+    let (landing, outcome) = (landing.as_ref(), *outcome);
+    ui.value(&to_json(exported, landing, outcome))?;
     super::list::accounts(ui, &exported.kinds)?;
     super::list::gaps(ui, &exported.gaps)?;
     super::list::degraded(
@@ -171,6 +203,10 @@ fn report(ui: &mut Ui, exported: &Exported, outcome: Outcome) -> anyhow::Result<
     let size = words::size(summary.bytes);
     ui.line(format!("{} objects in {}, {size}, {} requests", summary.members, summary.path.display(), exported.requests))?;
     ui.line(format!("identity {}", bundle::hex(&summary.manifest_sha256)))?;
+    landing.map_or(Ok(()), |landing| landing.tell(ui))?;
+    if landing.is_some_and(|landing| !landing.is_everywhere()) {
+        ui.line("NOT EVERYWHERE: one place lacks the bundle, see above")?;
+    }
     Ok(ui.line(match (outcome, exported.identity.is_admin) {
         (Outcome::Done, true) => "complete",
         (Outcome::Done, false) => "complete as far as this caller can see",
@@ -181,7 +217,7 @@ fn report(ui: &mut Ui, exported: &Exported, outcome: Outcome) -> anyhow::Result<
     })?)
 }
 
-fn to_json(exported: &Exported, outcome: Outcome) -> Value {
+fn to_json(exported: &Exported, landing: Option<&Landing>, outcome: Outcome) -> Value {
     let summary = &exported.summary;
     let kinds: Vec<Value> = exported.kinds.iter().map(super::list::kind_json).collect();
     json!({
@@ -197,5 +233,6 @@ fn to_json(exported: &Exported, outcome: Outcome) -> Value {
         "gaps": exported.gaps.iter().map(super::list::gap_json).collect::<Vec<_>>(),
         "degraded": exported.degraded,
         "redacted": exported.redacted,
+        "destinations": landing.map(Landing::to_json),
     })
 }

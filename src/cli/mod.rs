@@ -5,6 +5,7 @@ mod alert;
 mod apply;
 mod backup;
 mod bundle;
+mod bundles;
 mod check;
 mod connect;
 mod drill;
@@ -22,6 +23,7 @@ mod sealed;
 mod show;
 mod signals;
 mod simulate;
+mod targets;
 mod verify;
 
 use crate::ui::{self, LogFormat, Ui};
@@ -31,6 +33,7 @@ use lifeboat::object::PatternError;
 use lifeboat::plan::MapsError;
 use lifeboat::restore::{Goal, RestoreError};
 use lifeboat::rules::RulesError;
+use lifeboat::store::{DeliverError, PlaceError, StoreError, without_signatures};
 use lifeboat::{api, audit, backup as nightly};
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -116,6 +119,9 @@ enum Command {
     /// What is in a bundle, and what is not
     #[command(after_help = EXIT_CODES)]
     List(list::List),
+    /// Which bundles a folder or a store holds
+    #[command(after_help = EXIT_CODES)]
+    Bundles(bundles::Bundles),
     /// One object of a bundle
     #[command(after_help = EXIT_CODES)]
     Show(show::Show),
@@ -157,6 +163,7 @@ impl Cli {
             Command::Deactivate(command) => command.run(Goal::Deactivate, &mut ui, quiet),
             Command::Verify(command) => command.run(&mut ui, quiet),
             Command::List(command) => command.run(&mut ui),
+            Command::Bundles(command) => command.run(&mut ui),
             Command::Show(command) => command.run(&mut ui),
             Command::Extract(command) => command.run(&mut ui),
             Command::Receipt(command) => command.run(&mut ui),
@@ -177,7 +184,8 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
 
 /// Says what went wrong, and what can be done about it.
 pub fn complain(error: &anyhow::Error, json: bool) {
-    let text = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    // Whatever an error repeats of what it was given, the signature of an address is not for logs.
+    let text = without_signatures(&error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": "));
     let hint = error.chain().find_map(hint);
     ui::complain(&text, hint.as_deref(), outcome_of(error) as u8, json);
 }
@@ -209,6 +217,7 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
     let taken = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref::<WriteError>(), Some(WriteError::AlreadyExists { .. }))
             || matches!(cause.downcast_ref::<audit::ExtractError>(), Some(error) if error.is_taken())
+            || matches!(cause.downcast_ref::<DeliverError>(), Some(error) if error.is_taken())
             || matches!(cause.downcast_ref(), Some(RestoreError::ChangesOriginals { .. }))
             || cause.is::<Refusal>()
     };
@@ -218,6 +227,7 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
             || cause.is::<nightly::ConfigError>()
             || cause.is::<MapsError>()
             || cause.is::<RulesError>()
+            || cause.is::<PlaceError>()
             || unfit(cause)
     };
     if error.chain().any(usage) {
@@ -245,6 +255,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<audit::ExtractError>() {
         return error.is_taken().then(|| "nothing is overwritten: give another folder with `-o`".into());
     }
+    if let Some(error) = cause.downcast_ref().or_else(|| StoreError::within(cause.downcast_ref()?)) {
+        return error.hint().map(str::to_owned);
+    }
     plain_hint(cause).map(str::to_owned)
 }
 
@@ -258,6 +271,12 @@ fn plain_hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str>
     }
     if let Some(ReadError::Damaged(_)) = cause.downcast_ref() {
         return Some("use another copy of the bundle; `lifeboat extract` takes out what is whole of this one");
+    }
+    if cause.is::<PlaceError>() {
+        return Some(PlaceError::hint());
+    }
+    if let Some(DeliverError::Taken(_)) = cause.downcast_ref() {
+        return Some("give another name with `-o`, or move the old bundle away");
     }
     if let Some(WriteError::AlreadyExists { .. }) = cause.downcast_ref() {
         return Some("give another name with `-o`, or move the old bundle away");

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 /// Is this bundle whole and unaltered?
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Verify {
     #[command(flatten)]
     bundle: Bundle,
@@ -23,6 +24,9 @@ pub struct Verify {
     /// Only trailer and manifest: for a bundle behind a slow line
     #[arg(long, conflicts_with_all = ["full", "quick"])]
     tail: bool,
+    /// Note beside the bundle that it was found whole, for `lifeboat bundles`
+    #[arg(long, conflicts_with_all = ["quick", "tail"])]
+    record: bool,
 }
 
 impl Verify {
@@ -36,10 +40,16 @@ impl Verify {
         let progress = Progress::new(quiet);
         let verdict = self.bundle.verify(depth, &progress);
         progress.end();
-        match verdict {
-            Ok(verdict) => report(ui, &verdict),
+        match verdict? {
+            Ok(verdict) => {
+                let outcome = report(ui, &verdict)?;
+                if let (true, Some(manifest)) = (self.record && verdict.is_whole(), verdict.manifest_sha256) {
+                    self.bundle.note_verified(&manifest, self.full)?;
+                }
+                Ok(outcome)
+            }
             Err(error @ (OpenError::Truncated { .. } | OpenError::NotABundle(_))) => unreadable(ui, &error),
-            Err(error) => Err(error).with_context(|| format!("cannot open {}", self.bundle.path().display())),
+            Err(error) => Err(error).with_context(|| format!("cannot open {}", self.bundle.shown())),
         }
     }
 }

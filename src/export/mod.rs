@@ -10,6 +10,7 @@ use crate::bundle::{self, Head, KindLine, States, WriteError, Writer};
 use crate::event::{Event, Observer};
 use crate::kinds::{self, Kind};
 use crate::object::Object;
+use crate::store::{Disk, Store};
 use crate::survey::{self, Found, Gap, Scope};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -73,12 +74,22 @@ pub enum ExportError {
     Background(#[from] tokio::task::JoinError),
 }
 
-/// Reads the workspace and writes one bundle. Dropped before its end, it leaves nothing.
+/// Reads the workspace and writes one bundle on the local disk. Dropped before its end, it leaves nothing.
 pub async fn run(workspace: &Workspace, options: Options, observer: Arc<dyn Observer>) -> Result<Exported, ExportError> {
+    run_in(Arc::new(Disk), workspace, options, observer).await
+}
+
+/// The same in another store. Temporary files stand in the target's folder.
+pub async fn run_in(
+    store: Arc<dyn Store>,
+    workspace: &Workspace,
+    options: Options,
+    observer: Arc<dyn Observer>,
+) -> Result<Exported, ExportError> {
     let created = options.created.unwrap_or_else(jiff::Timestamp::now);
     let stop = bundle::Stop::default();
     let _stops = StopWhenDropped(stop.clone());
-    let mut writer = Writer::create(&options.target, bundle::Options { stop, ..options.packing.clone() })?;
+    let mut writer = Writer::create_in(store, &options.target, bundle::Options { stop, ..options.packing.clone() })?;
     let identity = workspace.identity().await?;
     observer.event(&Event::Stage("export"));
     let mut book = Book::default();

@@ -2,9 +2,27 @@
 //!
 //! On disk: the file is staged beside its target with mode 0600 and a lock, written, synced, read back by the caller, and
 //! then published by a rename that never replaces. What a killed run left behind is removed by the next one for that target.
+//!
+//! Behind a network ([`Place`]): a finished file is brought there ([`deliver()`]), and read in ranges ([`Ranged`]).
 
+mod client;
+mod deliver;
+mod error;
+mod geo;
+mod hold;
+mod list;
+mod place;
+mod ranged;
 mod source;
+mod transport;
 
+pub use deliver::{DeliverError, Look, Seen, deliver, is_free};
+pub use error::{StoreError, StoreErrorKind};
+pub use geo::{Replica, last_sync};
+pub use hold::Hold;
+pub use list::{Entry, entry, list, read_small, write_small};
+pub use place::{Place, PlaceError, Remote, is_bundle_name, without_signatures};
+pub use ranged::{Ranged, Say};
 pub use source::Source;
 pub(crate) use source::Stretch;
 

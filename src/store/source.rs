@@ -1,8 +1,9 @@
-//! Bytes that can be read at any place: a file, a buffer, later a range of an object store. Nothing else of a bundle's
+//! Bytes that can be read at any place: a file, a buffer, an object of a store. Nothing else of a bundle's
 //! whereabouts is known to the reader.
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 /// Something of known size that can be read by position, from many threads at once.
 pub trait Source: Send + Sync {
@@ -37,6 +38,16 @@ impl Source for Vec<u8> {
 }
 
 impl<S: Source + ?Sized> Source for &S {
+    fn size(&self) -> io::Result<u64> {
+        (**self).size()
+    }
+
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        (**self).read_at(at, buffer)
+    }
+}
+
+impl<S: Source + ?Sized> Source for Arc<S> {
     fn size(&self) -> io::Result<u64> {
         (**self).size()
     }

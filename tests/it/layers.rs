@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("backup", &["retention", "yaml"]),
     ("berth", &["api", "journal", "kinds", "object", "spool"]),
     ("bundle", &["event", "spool", "store"]),
+    ("catalogue", &["bundle", "store"]),
     ("compare", &["kinds", "object", "pointer"]),
     (
         "drill",
@@ -36,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("event", &[]),
-    ("export", &["api", "bundle", "event", "kinds", "object", "pointer", "spool", "survey"]),
+    ("export", &["api", "bundle", "event", "kinds", "object", "pointer", "spool", "store", "survey"]),
     (
         "import",
         &[

@@ -1,0 +1,264 @@
+//! Where an export goes: a name on disk, a store, or several places in one run, each of which succeeds or fails on its own.
+
+use super::{Outcome, hint};
+use crate::ui::{self, Ui};
+use clap::{Args, ValueEnum};
+use lifeboat::bundle::{Limits, Reader};
+use lifeboat::catalogue;
+use lifeboat::event::{Event, Observer};
+use lifeboat::store::{self, DeliverError, Hold, Look, Place, PlaceError, Seen, folder_of};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where the bundle goes.
+#[derive(Debug, Args)]
+pub struct Targets {
+    /// Where the bundle goes: a file, a folder, or an address in a store as `az://ACCOUNT/CONTAINER/FOLDER`, `https://…`, `s3://…`, `gs://…`;
+    /// may be repeated. In a folder, and without this, it gets a name from the workspace and the UTC time
+    #[arg(long, short = 'o', visible_alias = "to", value_name = "PLACE")]
+    output: Vec<PathBuf>,
+    /// How closely to look at what arrived in a store: its length and both ends, or every byte
+    #[arg(long, value_enum, value_name = "HOW", default_value = "ends")]
+    verify_upload: Closeness,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Closeness {
+    Ends,
+    Full,
+}
+
+/// The places, and what is known to be wrong with each.
+#[derive(Debug)]
+pub struct Places {
+    all: Vec<(Place, Option<DeliverError>)>,
+    look: Look,
+    name: String,
+}
+
+/// What came of each place.
+#[derive(Debug)]
+pub struct Landing {
+    places: Vec<(Place, Result<Seen, DeliverError>)>,
+    file: Arc<File>,
+}
+
+impl Targets {
+    /// Reads the addresses. Errors: one of them is none.
+    pub fn places(&self) -> Result<Places, PlaceError> {
+        let look = match self.verify_upload {
+            Closeness::Ends => Look::Ends,
+            Closeness::Full => Look::Full,
+        };
+        let places: Result<Vec<_>, _> = self.output.iter().map(|output| Ok((Place::parse(output)?, None))).collect();
+        let places = places?;
+        Ok(Places { all: places, look, name: String::new() })
+    }
+}
+
+impl Places {
+    /// Gives the bundle its name wherever it has none.
+    pub fn name(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
+        if self.all.is_empty() {
+            self.all.push((Place::Disk(name.into()), None));
+        }
+        for (place, _) in self.all.iter_mut().filter(|(place, _)| place.is_folder()) {
+            *place = place.join(name);
+        }
+    }
+
+    /// The place, if it is one alone, and on disk.
+    pub fn only_path(&self) -> Option<PathBuf> {
+        match self.all.as_slice() {
+            [(Place::Disk(path), _)] => Some(path.clone()),
+            _ => None,
+        }
+    }
+
+    /// Asks each place whether it can take a bundle, before a workspace is read for hours. Errors: none can.
+    pub async fn check(&mut self) -> anyhow::Result<()> {
+        for (place, trouble) in &mut self.all {
+            *trouble = store::is_free(place).await.err();
+        }
+        if self.all.iter().any(|(_, trouble)| trouble.is_none()) {
+            let troubles = self.all.iter().filter_map(|(_, trouble)| trouble.as_ref());
+            troubles.for_each(|trouble| ui::note(format!("warning: {}; going on with the others", text(trouble))));
+            return Ok(());
+        }
+        self.others_are_told();
+        match self.all.pop() {
+            Some((_, Some(trouble))) => Err(trouble.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// All but the last, which is told as the error of the command.
+    fn others_are_told(&self) {
+        let others = self.all.iter().rev().skip(1).rev();
+        others.filter_map(|(_, trouble)| trouble.as_ref()).for_each(|trouble| ui::note(format!("error: {}", text(trouble))));
+    }
+
+    /// Where the bundle is made: on the disk that it goes to, or else where temporary files are.
+    pub fn hold(&self) -> Hold {
+        let on_disk = self.all.iter().find_map(|(place, trouble)| match place {
+            Place::Disk(path) if trouble.is_none() => Some(folder_of(path).to_owned()),
+            _ => None,
+        });
+        Hold::in_folder(&on_disk.unwrap_or_else(std::env::temp_dir))
+    }
+
+    /// Brings the bundle to every place that can take one. Errors: none took it.
+    pub async fn deliver(self, hold: &Hold, observer: &dyn Observer) -> anyhow::Result<Landing> {
+        observer.event(&Event::Stage("upload"));
+        let file = Arc::new(hold.take().ok_or_else(|| anyhow::anyhow!("the bundle that was to be sent is not there"))?);
+        let mut places = Vec::new();
+        for (place, trouble) in self.all {
+            let landed = match trouble {
+                Some(trouble) => Err(trouble),
+                None => store::deliver(&file, &place, self.look).await,
+            };
+            places.push((place, landed));
+        }
+        let landing = Landing { places, file };
+        landing.record(self.look).await;
+        if landing.places.iter().any(|(_, landed)| landed.is_ok()) {
+            Ok(landing)
+        } else {
+            Err(landing.keep(hold, &self.name).await)
+        }
+    }
+}
+
+impl Landing {
+    /// No place took it, and it may be the work of hours, or the last of a workspace: it stays on this machine.
+    async fn keep(mut self, hold: &Hold, name: &str) -> anyhow::Error {
+        let kept = hold.target().with_file_name(name);
+        let outcome = store::deliver(&self.file, &Place::Disk(kept.clone()), Look::Full).await;
+        let last = self.places.pop();
+        self.complain();
+        let cause = last.and_then(|(_, landed)| landed.err()).map_or_else(|| anyhow::anyhow!("there is no place"), Into::into);
+        match outcome {
+            Ok(_) => cause.context(format!("no place took the bundle; it is whole, and was kept as {}", kept.display())),
+            Err(error) => cause.context(format!("no place took the bundle, and it could not be kept either ({})", text(&error))),
+        }
+    }
+
+    /// Writes the records for the catalogue, in stores: on disk a bundle is opened as fast as its record. That they cannot be
+    /// written is worth a word and no more, since they can be made again.
+    async fn record(&self, look: Look) {
+        let in_stores = self.places.iter().filter(|(place, landed)| landed.is_ok() && matches!(place, Place::Remote(_)));
+        for (place, landed) in in_stores {
+            if matches!(landed, Ok(Seen::Nothing)) {
+                continue;
+            }
+            if let Err(error) = self.record_at(place, look).await {
+                ui::note(format!(
+                    "warning: the bundle is there, and its record for `lifeboat bundles` could not be written: {error:#}"
+                ));
+            }
+        }
+    }
+
+    async fn record_at(&self, place: &Place, look: Look) -> anyhow::Result<()> {
+        let reader = self.reader()?;
+        catalogue::record(place, &reader).await?;
+        if look == Look::Full {
+            let now = jiff::Timestamp::now();
+            catalogue::note_verified(place, now, &reader.manifest().sha256, "read back").await?;
+        }
+        Ok(())
+    }
+
+    /// Says what did not work, and what helps.
+    fn complain(&self) {
+        for error in self.places.iter().filter_map(|(_, landed)| landed.as_ref().err()) {
+            ui::note(format!("error: {}", text(error)));
+            advice(error).into_iter().for_each(|hint| ui::note(format!("hint: {hint}")));
+        }
+    }
+
+    /// The bundle, for whoever wants to look into it.
+    pub fn reader(&self) -> anyhow::Result<Reader> {
+        let limits = Limits { bytes: u64::MAX, ..Limits::default() };
+        Ok(Reader::open_source(Box::new(self.file.try_clone()?), limits)?)
+    }
+
+    /// Where it can be had now.
+    pub fn bundles(&self) -> Vec<String> {
+        self.places.iter().filter(|(_, landed)| landed.is_ok()).map(|(place, _)| place.to_string()).collect()
+    }
+
+    /// What came of each place, for people.
+    pub fn tell(&self, ui: &mut Ui) -> anyhow::Result<()> {
+        for (place, landed) in &self.places {
+            match landed {
+                Ok(seen) => ui.line(format!("delivered to {place}: {}", seen_words(*seen)))?,
+                Err(error) => ui.line(format!("NOT DELIVERED to {place}: {}", cause(error)))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for programs.
+    pub fn to_json(&self) -> Value {
+        let one = |(place, landed): &(Place, Result<Seen, DeliverError>)| match landed {
+            Ok(seen) => json!({ "place": place.to_string(), "delivered": true, "checked": seen_code(*seen) }),
+            Err(error) => json!({
+                "place": place.to_string(), "delivered": false, "error": text(error), "hint": advice(error), "refused": error.is_taken(),
+            }),
+        };
+        self.places.iter().map(one).collect()
+    }
+
+    /// Whether every place has its bundle.
+    pub fn is_everywhere(&self) -> bool {
+        self.places.iter().all(|(_, landed)| landed.is_ok())
+    }
+
+    /// What the places make of the outcome: one that lacks its bundle makes the whole incomplete.
+    pub fn settle(&self, outcome: Outcome) -> Outcome {
+        self.complain();
+        if self.is_everywhere() || outcome != Outcome::Done { outcome } else { Outcome::Incomplete }
+    }
+}
+
+fn seen_words(seen: Seen) -> &'static str {
+    match seen {
+        Seen::Ends => "looked at afterwards, its length and both ends",
+        Seen::Full => "read back, every byte",
+        Seen::Nothing => "not looked at afterwards, since whoever is signed in may write there and not read",
+    }
+}
+
+fn seen_code(seen: Seen) -> &'static str {
+    match seen {
+        Seen::Ends => "ends",
+        Seen::Full => "full",
+        Seen::Nothing => "nothing",
+    }
+}
+
+/// An error with all its causes.
+fn text(error: &DeliverError) -> String {
+    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The same where the place was told already.
+fn cause(error: &DeliverError) -> String {
+    chain(error)
+        .skip(usize::from(!matches!(error, DeliverError::Taken(_))))
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+fn advice(error: &DeliverError) -> Option<String> {
+    chain(error).find_map(hint)
+}
+
+fn chain<'a>(error: &'a DeliverError) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error as &'a (dyn std::error::Error + 'static)), |error| error.source())
+}
