@@ -18,6 +18,7 @@ use crate::restore::{self, Contents, RestoreError};
 use crate::rules;
 use crate::simulator::{self, Seed, Server, SimulatorError};
 use crate::spool::Spool;
+use crate::store::Source;
 use crate::survey::Scope;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -33,6 +34,8 @@ pub struct Options {
     pub seed: Seed,
     /// A bundle to rehearse, instead of an export of the first workspace.
     pub bundle: Option<PathBuf>,
+    /// Its bytes, where they are not simply those of the file.
+    pub source: Option<Arc<dyn Source>>,
     /// Where the bundle of the first workspace goes.
     pub folder: PathBuf,
     /// Waited before each answer.
@@ -130,8 +133,10 @@ async fn rehearse(
     let path = bundle_of(options, &from, observer).await?;
     clock.stage("verify");
     let open = |source| DrillError::Open { path: path.clone(), source };
-    let verdict = audit::verify(&path, Depth::Full, &**observer).map_err(open)?;
-    let reader = Reader::open(&path).map_err(open)?;
+    let source = source_of(options, &path).map_err(open)?;
+    let limits = bundle::Limits::default();
+    let verdict = audit::verify_source(Box::new(source.clone()), Depth::Full, limits, &**observer).map_err(open)?;
+    let reader = Reader::open_source(Box::new(source), limits).map_err(open)?;
     let before = match options.bundle {
         Some(_) => restored_objects(&reader)?,
         None => survey(&from, observer).await?,
@@ -202,9 +207,18 @@ fn prepared_for(options: &Options) -> Result<Seed, DrillError> {
         (None, Seed::Sample) => Ok(Seed::Prepared),
         (None, _) => Ok(Seed::Empty),
         (Some(path), _) => {
-            let reader = Reader::open(path).map_err(|source| DrillError::Open { path: path.clone(), source })?;
+            let opened =
+                source_of(options, path).and_then(|source| Reader::open_source(Box::new(source), bundle::Limits::default()));
+            let reader = opened.map_err(|source| DrillError::Open { path: path.clone(), source })?;
             Ok(furnished(&restore::contents(&reader, &Selection::default())?))
         }
+    }
+}
+
+fn source_of(options: &Options, path: &Path) -> Result<Arc<dyn Source>, OpenError> {
+    match &options.source {
+        Some(source) => Ok(source.clone()),
+        None => Ok(Arc::new(std::fs::File::open(path).map_err(OpenError::Io)?)),
     }
 }
 
@@ -243,8 +257,13 @@ async fn bundle_of(options: &Options, from: &Workspace, observer: &Arc<dyn Obser
         return Ok(bundle.clone());
     }
     let target = options.folder.join("drill.tar.zst");
-    let export =
-        export::Options { target: target.clone(), scope: Scope::default(), packing: bundle::Options::default(), created: None };
+    let export = export::Options {
+        target: target.clone(),
+        scope: Scope::default(),
+        packing: bundle::Options::default(),
+        created: None,
+        since: None,
+    };
     export::run(from, export, observer.clone()).await?;
     Ok(target)
 }

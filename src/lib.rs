@@ -17,6 +17,8 @@
 //! | [`tokens`] | credentials, known by their shape |
 //! | [`object`] | one thing of one kind; which things are asked for |
 //! | [`packed`] | JSON as compact text, for what is kept by the hundred thousand |
+//! | [`crypt`] | encrypts whole bundles, and reads them in ranges |
+//! | [`origin`] | who made a bundle: keys and signatures |
 //! | [`spool`] | bodies on disk while a bundle is made, so that memory stays flat |
 //! | [`event`] | all that the library says while it works |
 //! | [`api`] | one workspace over HTTP: authentication, retries, pacing, pages, errors |
@@ -57,6 +59,7 @@ pub mod berth;
 pub mod bundle;
 pub mod catalogue;
 pub mod compare;
+pub mod crypt;
 pub mod drill;
 pub mod event;
 pub mod export;
@@ -66,6 +69,7 @@ pub mod kinds;
 pub mod leaks;
 pub mod memory;
 pub mod object;
+pub mod origin;
 pub mod packed;
 pub mod plan;
 pub mod pointer;

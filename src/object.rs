@@ -284,6 +284,12 @@ impl Selection {
         self.include.is_empty() && self.exclude.is_empty()
     }
 
+    /// Each pattern for a name that is asked for, as a selection of its own: one that meets nothing may be a slip of the pen.
+    pub fn named(&self) -> Vec<(String, Self)> {
+        let named = self.include.iter().filter(|pattern| pattern.name.is_some());
+        named.map(|one| (one.text.clone(), Self { include: vec![one.clone()], exclude: Vec::new() })).collect()
+    }
+
     /// For the manifest.
     pub fn to_json(&self) -> Value {
         let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| Value::from(pattern.text.clone())).collect::<Vec<_>>();

@@ -4,9 +4,13 @@
 //! target: small ones one after the other in a shared file, big ones each in a file of its own. The files are created with
 //! mode 0600, have no name where the system allows it, and vanish with the last [`Blob`].
 //!
+//! Where the bundle will be encrypted, so are they ([`Spool::hidden`]): with a key that this process makes up, keeps in memory
+//! and forgets.
+//!
 //! A call of the system for each small body costs more than its bytes do. So small ones are gathered, and written when there are
 //! enough of them, or when one of them is wanted.
 
+use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -30,12 +34,65 @@ pub(crate) type Guard = Xxh64;
 pub struct Spool {
     folder: PathBuf,
     shelf: Arc<Shelf>,
+    veil: Option<Arc<Veil>>,
+}
+
+/// A key that nobody knows but this process, and how many files were begun under it.
+struct Veil {
+    key: chacha20::Key,
+    files: AtomicU64,
+}
+
+impl std::fmt::Debug for Veil {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Veil")
+    }
+}
+
+impl Drop for Veil {
+    fn drop(&mut self) {
+        self.key.as_mut_slice().fill(0);
+    }
+}
+
+impl Veil {
+    fn new() -> io::Result<Self> {
+        let mut key = chacha20::Key::default();
+        getrandom::fill(&mut key).map_err(io::Error::other)?;
+        Ok(Self { key, files: 0.into() })
+    }
+
+    /// What hides one file: no two have the same.
+    fn cloak(self: &Arc<Self>) -> Cloak {
+        Cloak { veil: self.clone(), number: self.files.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+/// Hides the bytes of one file. Each place is written once, and so each part of the stream of the cipher is used once. The cipher
+/// does not notice changes: the checksum of a body does.
+#[derive(Clone, Debug)]
+struct Cloak {
+    veil: Arc<Veil>,
+    number: u64,
+}
+
+impl Cloak {
+    /// Hides bytes that stand at a place, or shows them: it is the same.
+    fn turn(&self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let mut nonce = chacha20::Nonce::default();
+        nonce[..8].copy_from_slice(&self.number.to_le_bytes());
+        let mut cipher = chacha20::ChaCha20::new(&self.veil.key, &nonce);
+        let long = |_| io::Error::new(io::ErrorKind::FileTooLarge, "a temporary file is too long to be encrypted");
+        cipher.try_seek(at).map_err(long)?;
+        cipher.try_apply_keystream(bytes).map_err(long)
+    }
 }
 
 /// A file that is written from its start to its end, and the bytes that come next.
 #[derive(Debug)]
 struct Shelf {
     file: File,
+    cloak: Option<Cloak>,
     waiting: Mutex<Waiting>,
     /// How many bytes stand in the file.
     settled: AtomicU64,
@@ -59,8 +116,8 @@ pub struct Blob {
 }
 
 impl Shelf {
-    fn new(file: File, settled: u64) -> Self {
-        Self { file, waiting: Mutex::new(Waiting { from: settled, bytes: Vec::new() }), settled: settled.into() }
+    fn new(file: File, cloak: Option<Cloak>, settled: u64) -> Self {
+        Self { file, cloak, waiting: Mutex::new(Waiting { from: settled, bytes: Vec::new() }), settled: settled.into() }
     }
 
     /// Takes bytes and says where they will stand.
@@ -83,7 +140,15 @@ impl Shelf {
     }
 
     fn write(&self, waiting: &mut Waiting) -> io::Result<()> {
-        write_at(&self.file, &waiting.bytes, waiting.from)?;
+        if let Some(cloak) = &self.cloak {
+            cloak.turn(waiting.from, &mut waiting.bytes)?;
+        }
+        let written = write_at(&self.file, &waiting.bytes, waiting.from);
+        if let (Err(_), Some(cloak)) = (&written, &self.cloak) {
+            // Else another try would show them.
+            cloak.turn(waiting.from, &mut waiting.bytes)?;
+        }
+        written?;
         waiting.from += waiting.bytes.len() as u64;
         waiting.bytes.clear();
         self.settled.store(waiting.from, Ordering::Release);
@@ -94,12 +159,22 @@ impl Shelf {
 impl Spool {
     /// Opens a spool in a folder that exists. Errors: what the file system says.
     pub fn in_folder(folder: &Path) -> io::Result<Self> {
-        Ok(Self { folder: folder.to_owned(), shelf: Arc::new(Shelf::new(tempfile::tempfile_in(folder)?, 0)) })
+        Self::begun(folder, None)
     }
 
-    /// Opens a spool in the system's folder for temporary files.
+    /// The same, with files that nobody else can read, whoever gets hold of the disk.
+    pub fn hidden(folder: &Path) -> io::Result<Self> {
+        Self::begun(folder, Some(Arc::new(Veil::new()?)))
+    }
+
+    fn begun(folder: &Path, veil: Option<Arc<Veil>>) -> io::Result<Self> {
+        let shelf = Shelf::new(tempfile::tempfile_in(folder)?, veil.as_ref().map(Veil::cloak), 0);
+        Ok(Self { folder: folder.to_owned(), shelf: Arc::new(shelf), veil })
+    }
+
+    /// Opens a spool in the system's folder for temporary files, which others may look into: it is [`Spool::hidden`].
     pub fn in_temp() -> io::Result<Self> {
-        Self::in_folder(&std::env::temp_dir())
+        Self::hidden(&std::env::temp_dir())
     }
 
     /// Keeps a small body that is in memory already. Errors: what the file system says, of this body or of one before it.
@@ -110,13 +185,16 @@ impl Spool {
 
     /// Begins a body of unknown size in a file of its own. Call [`Incoming::finish`] to get the blob.
     pub fn begin(&self) -> io::Result<Incoming> {
-        Ok(Incoming { file: tempfile::tempfile_in(&self.folder)?, len: 0, digest: Sha256::new(), guard: Guard::default() })
+        let (file, cloak) = (tempfile::tempfile_in(&self.folder)?, self.veil.as_ref().map(Veil::cloak));
+        Ok(Incoming { file, cloak, hidden: Vec::new(), len: 0, digest: Sha256::new(), guard: Guard::default() })
     }
 }
 
 /// A body that is still arriving. Dropping it forgets the bytes.
 pub struct Incoming {
     file: File,
+    cloak: Option<Cloak>,
+    hidden: Vec<u8>,
     len: u64,
     digest: Sha256,
     guard: Guard,
@@ -127,7 +205,7 @@ impl Incoming {
     pub fn finish(mut self) -> io::Result<Blob> {
         self.file.flush()?;
         let (sha256, guard) = (self.digest.finalize().into(), self.guard.digest());
-        Ok(Blob { shelf: Arc::new(Shelf::new(self.file, self.len)), start: 0, len: self.len, sha256, guard })
+        Ok(Blob { shelf: Arc::new(Shelf::new(self.file, self.cloak, self.len)), start: 0, len: self.len, sha256, guard })
     }
 
     /// Bytes written so far.
@@ -144,7 +222,15 @@ impl std::fmt::Debug for Incoming {
 
 impl Write for Incoming {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = match &self.cloak {
+            None => self.file.write(bytes)?,
+            Some(cloak) => {
+                self.hidden.clear();
+                self.hidden.extend_from_slice(bytes);
+                cloak.turn(self.len, &mut self.hidden)?;
+                self.file.write(&self.hidden)?
+            }
+        };
         self.digest.update(&bytes[..written]);
         self.guard.update(&bytes[..written]);
         self.len += written as u64;
@@ -213,6 +299,9 @@ impl Read for BlobReader {
         if got == 0 && want > 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a temporary file became shorter"));
         }
+        if let Some(cloak) = &self.blob.shelf.cloak {
+            cloak.turn(self.blob.start + self.at, &mut buffer[..got])?;
+        }
         self.at += got as u64;
         Ok(got)
     }
@@ -256,6 +345,27 @@ mod tests {
         let third = incoming.finish()?;
         assert_eq!((first.bytes()?, second.bytes()?, third.bytes()?), (b"first".to_vec(), b"second".to_vec(), b"third".to_vec()));
         assert_eq!(third.sha256(), &<Sha>::from(Sha256::digest(b"third")));
+        Ok(())
+    }
+
+    #[test]
+    fn hidden_bodies_cannot_be_read_from_the_disk() -> io::Result<()> {
+        let spool = Spool::hidden(&std::env::temp_dir())?;
+        let body = |number: usize| format!("a secret in body {number}").repeat(1 + number * 37).into_bytes();
+        let blobs = (0..120).map(|number| spool.keep(&body(number))).collect::<io::Result<Vec<_>>>()?;
+        let mut incoming = spool.begin()?;
+        (0..120).try_for_each(|number| incoming.write_all(&body(number)))?;
+        let (long, all) = (incoming.finish()?, (0..120).flat_map(body).collect::<Vec<u8>>());
+        assert_eq!(long.part(70_001, 5000)?, all[70_001..75_001]);
+        assert!(long.bytes()? == all && long.sha256() == &<Sha>::from(Sha256::digest(&all)));
+        for (number, blob) in blobs.iter().enumerate() {
+            assert_eq!(blob.bytes()?, body(number));
+        }
+        for shelf in [&spool.shelf, &long.shelf] {
+            let mut raw = vec![0; usize::try_from(shelf.settled.load(Ordering::Acquire)).unwrap()];
+            read_at(&shelf.file, &mut raw, 0)?;
+            assert!(raw.len() > 4000 && !raw.windows(6).any(|window| window == b"secret" || window == [0; 6]));
+        }
         Ok(())
     }
 

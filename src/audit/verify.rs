@@ -48,8 +48,8 @@ pub struct Verdict {
     pub manifest_sha256: Option<Sha>,
     /// The account of each kind, if the manifest was read.
     pub kinds: Vec<KindLine>,
-    /// Names of the signatures that stand in the tail; this does not say that they are good.
-    pub signatures: Vec<String>,
+    /// The signatures that stand in the tail; this does not say that they are good.
+    pub signatures: Vec<Signature>,
 }
 
 impl Verdict {
@@ -66,7 +66,7 @@ impl Verdict {
 
 /// Looks at a bundle on disk. Errors: it is no bundle, it needs a newer reader, or it cannot be read.
 pub fn verify(path: &Path, depth: Depth, observer: &dyn Observer) -> Result<Verdict, OpenError> {
-    let file = std::fs::File::open(path).map_err(OpenError::Io)?;
+    let file = std::fs::File::open(path).map_err(OpenError::io)?;
     verify_source(Box::new(file), depth, Limits::default(), observer)
 }
 
@@ -83,7 +83,7 @@ pub fn verify_source(
     observer: &dyn Observer,
 ) -> Result<Verdict, OpenError> {
     observer.event(&Event::Stage("verify"));
-    let size = source.size().map_err(OpenError::Io)?;
+    let size = source.size().map_err(OpenError::io)?;
     if depth == Depth::Quick
         && let Ok(Some(sealed)) = sealed(&source, limits)
     {
@@ -113,7 +113,7 @@ pub fn verify_source(
         head: Some(manifest.head.clone()),
         manifest_sha256: Some(manifest.sha256),
         kinds: manifest.kinds.clone(),
-        signatures: names(reader.signatures()),
+        signatures: reader.signatures().to_vec(),
     })
 }
 
@@ -125,12 +125,8 @@ fn as_written(sealed: Sealed, size: u64) -> Verdict {
         head: Some(sealed.head),
         manifest_sha256: None,
         kinds: Vec::new(),
-        signatures: names(&sealed.signatures),
+        signatures: sealed.signatures,
     }
-}
-
-fn names(signatures: &[Signature]) -> Vec<String> {
-    signatures.iter().map(|signature| signature.name.clone()).collect()
 }
 
 fn unreadable(depth: Depth, size: u64, finding: Finding) -> Verdict {
@@ -209,7 +205,7 @@ fn check_frames(reader: &Reader, depth: Depth) -> Result<Vec<Finding>, OpenError
     });
     seen.sort_by_key(|(start, _)| *start);
     let findings: Result<Vec<Vec<Finding>>, io::Error> = seen.into_iter().map(|(_, result)| result).collect();
-    Ok(findings.map_err(OpenError::Io)?.concat())
+    Ok(findings.map_err(OpenError::io)?.concat())
 }
 
 /// Frames that belong together: one, or all frames of a big member.

@@ -5,6 +5,8 @@ use std::fmt;
 /// The sort of a fault. The codes are part of the JSON output: they may be added to, never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
+    /// The encrypted file does not decrypt everywhere: it was altered or cut off.
+    Encryption,
     /// The file ends before its trailer: a broken copy or download.
     Truncated,
     /// The trailer's own digest or one of its constants differs.
@@ -59,6 +61,7 @@ impl Fault {
     /// The code in JSON output.
     pub fn code(self) -> &'static str {
         match self {
+            Self::Encryption => "encryption",
             Self::Truncated => "truncated",
             Self::Trailer => "trailer",
             Self::Tiling => "tiling",

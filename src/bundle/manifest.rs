@@ -288,8 +288,13 @@ pub struct Manifest {
 impl Manifest {
     /// The member of a kind at a path (or with a source id).
     pub fn find(&self, kind: &str, path: &str) -> Option<&MemberLine> {
+        self.place(kind, path).map(|(_, member)| member)
+    }
+
+    /// The same, with its index among the members.
+    pub(crate) fn place(&self, kind: &str, path: &str) -> Option<(usize, &MemberLine)> {
         let at = self.members.binary_search_by(|m| (&*m.path, &*m.kind).cmp(&(path, kind))).ok()?;
-        self.members.get(at)
+        Some((at, self.members.get(at)?))
     }
 
     /// Members in the order in which they stand in the archive: the cheapest order for reading them all.

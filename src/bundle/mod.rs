@@ -9,6 +9,7 @@
 //! - reading is bounded by declared sizes, which are checked before they are believed.
 
 mod canon;
+mod carry;
 mod feed;
 mod fields;
 mod finding;
@@ -32,6 +33,7 @@ mod trailer;
 mod writer;
 
 pub use crate::store::Source;
+pub use carry::Reused;
 pub use finding::{Fault, Finding, ObjectName};
 pub use manifest::{Counts, FrameLine, Gap, GapState, HeadLine, KindLine, Manifest, MemberLine, Previous, Redacted, States};
 pub use name::hex;

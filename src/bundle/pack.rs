@@ -7,6 +7,7 @@
 use super::frame;
 use super::manifest::mtime;
 use super::name::{ROOT, basename, extension};
+use super::reader::Reader;
 use super::tarhead::{head, head_len, padded};
 use super::writer::{Options, Record, WriteError};
 use crate::spool::{BlobReader, Guard};
@@ -103,17 +104,23 @@ impl Cutter {
 }
 
 /// Frames that belong together, and the members in them: one frame, or all frames of a big member.
-struct Group {
-    frames: Range<usize>,
-    members: Range<usize>,
+pub(crate) struct Group {
+    pub(crate) frames: Range<usize>,
+    pub(crate) members: Range<usize>,
+    /// The first of the earlier bundle's frames that are the same, if they are.
+    pub(crate) earlier: Option<usize>,
 }
 
-fn groups(plan: &Plan) -> Vec<Group> {
+/// The groups of a plan, in the order of their frames.
+pub(crate) fn groups(plan: &Plan) -> Vec<Group> {
     let frame_of = |at: usize| plan.places[plan.order[at] as usize].0 as usize - 1;
     let mut begins: Vec<usize> = (0..plan.order.len()).filter(|at| *at == 0 || frame_of(*at) != frame_of(at - 1)).collect();
     begins.push(plan.order.len());
     let frame_at = |at: usize| if at < plan.order.len() { frame_of(at) } else { plan.frames.len() };
-    begins.windows(2).map(|pair| Group { frames: frame_at(pair[0])..frame_at(pair[1]), members: pair[0]..pair[1] }).collect()
+    begins
+        .windows(2)
+        .map(|pair| Group { frames: frame_at(pair[0])..frame_at(pair[1]), members: pair[0]..pair[1], earlier: None })
+        .collect()
 }
 
 /// The tar stream of some members, to be taken in pieces. Each body is compared with its checksum on the way.
@@ -157,11 +164,11 @@ impl<'a> Feed<'a> {
     fn open(&mut self) -> Result<usize, WriteError> {
         let record = self.order.next().and_then(|index| self.records.get(*index as usize));
         let record = record.ok_or_else(|| WriteError::spool(io::ErrorKind::UnexpectedEof.into()))?;
-        let size = record.body.len();
+        let (size, blob) = (record.body.len(), record.body.blob()?);
         self.current = Some(Entry {
             record,
             head: io::Cursor::new(head(&tar_name(record), size, mtime(record.modified_at))),
-            body: record.body.reader().take(size),
+            body: blob.reader().take(size),
             guard: Guard::default(),
             padding: io::repeat(0).take(padded(size) - size),
         });
@@ -170,7 +177,7 @@ impl<'a> Feed<'a> {
 
     fn close(&mut self) -> Result<usize, WriteError> {
         let Some(entry) = self.current.take() else { return Ok(0) };
-        if entry.guard.digest() != entry.record.body.guard() {
+        if entry.guard.digest() != entry.record.body.blob()?.guard() {
             let cause = io::Error::new(io::ErrorKind::InvalidData, "a temporary file changed while it waited");
             return Err(WriteError::spool(cause));
         }
@@ -199,13 +206,20 @@ impl Entry<'_> {
 
 /// Makes the frames on some threads and hands them over in their order. At most twice as many frames as threads, and two more,
 /// are in memory at once.
-pub(crate) fn compress(records: &[Record], plan: &Plan, options: &Options, sink: &mut Sink<'_>) -> Result<(), WriteError> {
+pub(crate) fn compress(
+    records: &[Record],
+    plan: &Plan,
+    groups: &[Group],
+    options: &Options,
+    sink: &mut Sink<'_>,
+) -> Result<(), WriteError> {
     let frames = &plan.frames;
     let threads = options.threads.clamp(1, 64).min(frames.len().max(1));
     let work = Work {
         records,
         plan,
-        groups: groups(plan),
+        groups,
+        earlier: options.earlier.as_deref(),
         next: AtomicUsize::new(0),
         turn: Turn::new(2 * threads + 2),
         level: options.level,
@@ -243,7 +257,8 @@ type Done = (usize, Result<Vec<u8>, WriteError>);
 struct Work<'a> {
     records: &'a [Record],
     plan: &'a Plan,
-    groups: Vec<Group>,
+    groups: &'a [Group],
+    earlier: Option<&'a Reader>,
     next: AtomicUsize,
     turn: Turn,
     level: i32,
@@ -259,13 +274,22 @@ impl Work<'_> {
                 if !self.turn.wait(index) {
                     return;
                 }
-                let stored = self.frame(&mut feed, index, &mut raw);
+                let stored = match group.earlier {
+                    Some(first) => self.copied(first + index - group.frames.start),
+                    None => self.frame(&mut feed, index, &mut raw),
+                };
                 let failed = stored.is_err();
                 if done.send((index, stored)).is_err() || failed {
                     return;
                 }
             }
         }
+    }
+
+    /// A frame as it stands in the earlier bundle, compared with the digest there.
+    fn copied(&self, index: usize) -> Result<Vec<u8>, WriteError> {
+        let earlier = self.earlier.ok_or_else(|| WriteError::Earlier("it is not there".into()))?;
+        earlier.stored(index).map_err(|cause| WriteError::Earlier(Box::new(cause)))
     }
 
     /// Makes a frame; the buffer is for use again.

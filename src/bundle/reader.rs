@@ -7,12 +7,13 @@ use super::parse::Builder;
 use super::tail::{self, Signature, TagFiles};
 use super::trailer::{self, FROZEN_LEN, MAGIC, MAJOR, TRAILER_LEN, Trailer};
 use super::{Limits, frame, tags};
+use crate::origin::{self, PublicKey, Signed};
 use crate::spool::Sha;
-use crate::store::Source;
+use crate::store::{Source, is_altered};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -79,6 +80,18 @@ impl From<Finding> for ReadError {
     }
 }
 
+impl OpenError {
+    /// What an error of the source means for the bundle.
+    pub fn io(cause: io::Error) -> Self {
+        if is_altered(&cause) { Self::altered(cause.to_string()) } else { Self::Io(cause) }
+    }
+
+    /// The encrypted file around the bundle is not as it was written.
+    pub fn altered(how: impl Into<String>) -> Self {
+        Finding::new(Fault::Encryption, how).into()
+    }
+}
+
 fn needs(requires: &[String]) -> String {
     if requires.is_empty() { String::new() } else { format!(" with {}", requires.join(", ")) }
 }
@@ -103,7 +116,7 @@ impl std::fmt::Debug for Reader {
 impl Reader {
     /// Opens a bundle on disk: checks trailer, manifest and tail, and that every byte of the file is accounted for.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Self::open_source(Box::new(File::open(path).map_err(OpenError::Io)?), Limits::default())
+        Self::open_source(Box::new(File::open(path).map_err(OpenError::io)?), Limits::default())
     }
 
     /// Opens a bundle that lies elsewhere, or with other limits.
@@ -118,7 +131,7 @@ impl Reader {
     }
 
     fn open_keeping(source: Box<dyn Source>, limits: Limits, meta: bool) -> Result<Self, OpenError> {
-        let size = source.size().map_err(OpenError::Io)?;
+        let size = source.size().map_err(OpenError::io)?;
         let trailer = read_trailer(&source, size)?;
         trailer.check_tiling(size)?;
         let signatures = tail::signatures(&source, &trailer)?;
@@ -139,9 +152,21 @@ impl Reader {
         self.size
     }
 
-    /// Signatures over `manifest.jsonl`; whether they are good is not this reader's business.
+    /// Signatures over `manifest.jsonl`; whether they are good, [`Self::signed_by`] says.
     pub fn signatures(&self) -> &[Signature] {
         &self.signatures
+    }
+
+    /// A good signature of one of these keys, over the manifest that this reader goes by. Errors: the manifest cannot be read again.
+    pub fn signed_by(&self, keys: &[PublicKey]) -> Result<Option<Signed>, OpenError> {
+        let signatures = self.signatures.iter().map(|signature| signature.text.as_slice());
+        for candidate in origin::candidates(signatures, keys) {
+            let mut text = Seeking(tail::text(&self.source, &self.trailer)?);
+            if let Some(signed) = candidate.check(&mut text).filter(|_| text.0.sha() == self.manifest.sha256) {
+                return Ok(Some(signed));
+            }
+        }
+        Ok(None)
     }
 
     /// The member of a kind at a path (or with a source id).
@@ -206,7 +231,10 @@ impl Reader {
     pub(crate) fn stored(&self, index: usize) -> Result<Vec<u8>, ReadError> {
         let line = self.line(index)?;
         let mut stored = vec![0; usize::try_from(line.clen).unwrap_or(0)];
-        self.source.read_at(line.off, &mut stored).map_err(ReadError::Io)?;
+        match self.source.read_at(line.off, &mut stored) {
+            Err(cause) if is_altered(&cause) => return Err(self.altered(index)),
+            read => read.map_err(ReadError::Io)?,
+        }
         if <Sha>::from(Sha256::digest(&stored)) == line.sha256 {
             return Ok(stored);
         }
@@ -238,6 +266,21 @@ impl Reader {
     }
 }
 
+/// A stream where a seek is asked for and never made: `minisign` goes back only to print the text.
+struct Seeking<R>(R);
+
+impl<R: Read> Read for Seeking<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<R> Seek for Seeking<R> {
+    fn seek(&mut self, _to: io::SeekFrom) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 fn hurt(member: &MemberLine) -> ReadError {
     let detail = format!("the bytes of {:?} do not have the manifest's digest", member.name);
     Finding::new(Fault::Body, detail).with(vec![member.object()]).into()
@@ -245,20 +288,20 @@ fn hurt(member: &MemberLine) -> ReadError {
 
 pub(super) fn read_trailer(source: &dyn Source, size: u64) -> Result<Trailer, OpenError> {
     let mut first = vec![0; usize::try_from(size.min(4)).unwrap_or(4)];
-    source.read_at(0, &mut first).map_err(OpenError::Io)?;
+    source.read_at(0, &mut first).map_err(OpenError::io)?;
     if size == 0 {
         return Err(OpenError::NotABundle("the file is empty"));
     }
     let mut last = [0; FROZEN_LEN];
     if size >= FROZEN_LEN as u64 {
-        source.read_at(size - FROZEN_LEN as u64, &mut last).map_err(OpenError::Io)?;
+        source.read_at(size - FROZEN_LEN as u64, &mut last).map_err(OpenError::io)?;
     }
     match trailer::frozen(&last) {
         None => Err(without_trailer(source, size, &first)),
         Some((_, MAJOR, _)) if size < TRAILER_LEN => Err(OpenError::Truncated { size }),
         Some((_, MAJOR, _)) => {
             let mut bytes = [0; 160];
-            source.read_at(size - TRAILER_LEN, &mut bytes).map_err(OpenError::Io)?;
+            source.read_at(size - TRAILER_LEN, &mut bytes).map_err(OpenError::io)?;
             Ok(Trailer::parse(&bytes)?)
         }
         Some((_, major, _)) => Err(OpenError::NeedsVersion { major, requires: Vec::new() }),

@@ -5,13 +5,13 @@ use super::manifest::{FrameLine, Gap, HeadLine, KindLine, Redacted};
 use super::name::{self, ROOT, Taken, hex};
 use super::pack::Plan;
 use super::reader::{OpenError, ReadError, Reader};
-use super::stop::Stop;
 use super::tags::{self, BAGIT, MANIFEST_FRAME};
 use super::tarhead::{head as tar_head, padded};
 use super::texts::Texts;
 use super::trailer::{MINOR, Trailer};
-use super::writer::{Record, WriteError};
+use super::writer::{Options, Record, WriteError};
 use super::{Limits, frame};
+use crate::origin::Signer;
 use crate::spool::{Blob, Sha, Spool};
 use crate::store::{Source, Staged};
 use sha2::{Digest, Sha256};
@@ -99,7 +99,14 @@ impl<'a> Out<'a> {
     }
 
     /// Writes the manifest frame, the tail frame and the trailer. Returns the size of the file.
-    pub(crate) fn tail(mut self, head: &HeadLine, head_text: &[u8], files: &Files, level: i32) -> Result<u64, WriteError> {
+    pub(crate) fn tail(
+        mut self,
+        head: &HeadLine,
+        head_text: &[u8],
+        files: &Files,
+        signature: Option<&[u8]>,
+        level: i32,
+    ) -> Result<u64, WriteError> {
         let head_sha = Sha256::digest(head_text).into();
         let tagmanifest = tags::tagmanifest(head, &head_sha, files.sums.sha256(), files.manifest.sha256());
         let bag_info = tags::bag_info(head);
@@ -121,7 +128,9 @@ impl<'a> Out<'a> {
         }
         self.manifest_frame(sections, unpacked, level)?;
         let (manifest_clen, manifest_sha) = (self.at - manifest_off, self.digest());
-        let (tail_off, tail_clen) = self.put(&frame::compress(&[0; 1024], level).map_err(WriteError::Compress)?)?;
+        let mut tail = signature.map_or_else(Vec::new, |text| whole_member(tags::SIGNATURE, text));
+        tail.resize(tail.len() + 1024, 0);
+        let (tail_off, tail_clen) = self.put(&frame::compress(&tail, level).map_err(WriteError::Compress)?)?;
         let tail_sha = self.digest();
         let trailer = Trailer {
             manifest_off,
@@ -248,14 +257,29 @@ pub(crate) fn fitting(line: Result<Vec<u8>, serde_json::Error>, what: &str) -> R
     if lines::fits(&line) { Ok(line) } else { Err(unfit("its line is longer than 1 MiB".to_owned())) }
 }
 
-/// Opens what was written and hashes every stored byte.
-pub(crate) fn read_back(source: Box<dyn Source>, stop: &Stop) -> Result<(), WriteError> {
+/// The signature over the manifest. What the signer says with it names the bundle also where it was taken out.
+pub(crate) fn sign(signer: &Signer, head: &HeadLine, files: &Files) -> Result<Vec<u8>, WriteError> {
+    let comment = format!("lifeboat bundle created:{} manifest-sha256:{}", head.created, hex(files.manifest.sha256()));
+    signer.sign(files.manifest.reader(), &comment).map_err(WriteError::Sign)
+}
+
+/// Opens what was written and hashes every stored byte; checks the signature, if there is to be one.
+pub(crate) fn read_back(source: Box<dyn Source>, options: &Options) -> Result<(), WriteError> {
+    let stop = &options.stop;
     let unlimited = Limits { bytes: u64::MAX, ..Limits::default() };
     let reader = Reader::open_lean(source, unlimited).map_err(|cause: OpenError| WriteError::ReadBack(Box::new(cause)))?;
+    if let Some(signer) = &options.signer {
+        let signed = reader.signed_by(std::slice::from_ref(signer.public()));
+        signed.map_err(|cause| WriteError::ReadBack(Box::new(cause)))?.ok_or_else(unsigned)?;
+    }
     (0..reader.manifest().frames.len()).try_for_each(|index| {
         stop.check()?;
         reader.stored(index).map(drop).map_err(|cause: ReadError| WriteError::ReadBack(Box::new(cause)))
     })
+}
+
+fn unsigned() -> WriteError {
+    WriteError::ReadBack("its signature is not good".into())
 }
 
 /// What came of an act of the store.

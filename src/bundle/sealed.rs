@@ -8,6 +8,7 @@ use super::tail::{self, Signature};
 use super::trailer::Trailer;
 use super::{Limits, Source};
 use crate::spool::Sha;
+use crate::store::is_altered;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,13 +25,13 @@ pub(crate) struct Sealed {
 /// Hashes all of a bundle on several threads. Nothing if its bytes are not as they were written. Errors: it cannot be read, is no
 /// bundle, or a rule is broken that has to hold before its bytes can be looked at.
 pub(crate) fn sealed(source: &dyn Source, limits: Limits) -> Result<Option<Sealed>, OpenError> {
-    let size = source.size().map_err(OpenError::Io)?;
+    let size = source.size().map_err(OpenError::io)?;
     let trailer = read_trailer(source, size)?;
     trailer.check_tiling(size)?;
     let signatures = tail::signatures(source, &trailer)?;
     let (head, mut stretches) = tail::frames(source, &trailer, Builder::new(limits, false))?;
     stretches.push(manifest_stretch(&trailer));
-    let is_same = head.minor == trailer.minor && are_stored(&stretches, source).map_err(OpenError::Io)?;
+    let is_same = head.minor == trailer.minor && are_stored(&stretches, source).map_err(OpenError::io)?;
     Ok(is_same.then_some(Sealed { head, signatures }))
 }
 
@@ -71,7 +72,10 @@ impl FrameLine {
         let (mut at, end, mut sha) = (self.off, self.off + self.clen, Sha256::new());
         while at < end {
             let piece = &mut buffer[..PIECE.min(usize::try_from(end - at).unwrap_or(PIECE))];
-            source.read_at(at, piece)?;
+            match source.read_at(at, piece) {
+                Err(cause) if is_altered(&cause) => return Ok(false),
+                read => read?,
+            }
             sha.update(&*piece);
             at += piece.len() as u64;
         }

@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 pub(crate) const HEAD_NAME: &str = "bundle/bundle.json";
 /// Largest first frame in bytes, before compression.
 pub(crate) const MAX_HEAD_FRAME: u64 = 64 << 10;
+/// Where this program puts a signature.
+pub(crate) const SIGNATURE: &str = "bundle/manifest.jsonl.minisig";
 /// `bagit.txt`.
 pub(crate) const BAGIT: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 /// Members of the manifest frame in their order, without `bundle/`.

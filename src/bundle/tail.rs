@@ -99,12 +99,46 @@ pub(crate) fn payload_sha(source: &dyn Source, trailer: &Trailer) -> Result<Sha,
     Ok(sha.finalize().into())
 }
 
+/// `manifest.jsonl` as a stream, read again for whoever checks a signature over it.
+pub(crate) struct ManifestText<'a> {
+    sections: Sections<Stretch<'a>>,
+    left: u64,
+    sha: Sha256,
+}
+
+/// Opens `manifest.jsonl` as a stream.
+pub(crate) fn text<'a>(source: &'a dyn Source, trailer: &Trailer) -> Result<ManifestText<'a>, OpenError> {
+    let mut sections = Sections::open(source, trailer, Stretch::new(source, trailer.manifest_off, trailer.manifest_clen))?;
+    sections.small(MANIFEST_FRAME[0])?;
+    sections.small(MANIFEST_FRAME[1])?;
+    sections.stream(MANIFEST_FRAME[2], &mut |_| Ok(()))?;
+    let left = sections.header(MANIFEST_FRAME[3])?;
+    Ok(ManifestText { sections, left, sha: Sha256::new() })
+}
+
+impl ManifestText<'_> {
+    /// SHA-256 of what was read.
+    pub(crate) fn sha(self) -> Sha {
+        self.sha.finalize().into()
+    }
+}
+
+impl Read for ManifestText<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.sections.fill(&mut buffer[..want]).map_err(io::Error::other)?;
+        self.sha.update(&buffer[..want]);
+        self.left -= want as u64;
+        Ok(want)
+    }
+}
+
 /// Reads and checks the tail frame: signatures, then the end of the archive.
 pub(crate) fn signatures(source: &dyn Source, trailer: &Trailer) -> Result<Vec<Signature>, OpenError> {
     let clen = usize::try_from(trailer.tail_clen).ok().filter(|_| trailer.tail_clen <= frame::MAX_CLEN);
     let clen = clen.ok_or_else(|| Finding::new(Fault::Limit, "the tail frame is larger than the format allows"))?;
     let mut stored = vec![0; clen];
-    source.read_at(trailer.tail_off, &mut stored).map_err(OpenError::Io)?;
+    source.read_at(trailer.tail_off, &mut stored).map_err(OpenError::io)?;
     if <Sha>::from(Sha256::digest(&stored)) != trailer.tail_sha {
         return Err(
             Finding::new(Fault::TailFrame, "the tail was altered: its stored bytes do not have the trailer's digest").into()
@@ -148,7 +182,7 @@ fn split_tail(raw: &[u8]) -> Result<Vec<Signature>, Finding> {
 pub(crate) fn digest(source: &dyn Source, at: u64, len: u64) -> Result<Sha, OpenError> {
     let (mut stretch, mut sha, mut buffer) = (Stretch::new(source, at, len), Sha256::new(), vec![0; 64 << 10]);
     loop {
-        match stretch.read(&mut buffer).map_err(OpenError::Io)? {
+        match stretch.read(&mut buffer).map_err(OpenError::io)? {
             0 => return Ok(sha.finalize().into()),
             got => sha.update(&buffer[..got]),
         }
@@ -170,7 +204,7 @@ impl Read for Hashed<'_> {
 }
 
 /// The manifest frame's members, one after the other.
-struct Sections<R: Read> {
+pub(crate) struct Sections<R: Read> {
     inner: frame::Unpacked<R>,
     left: u64,
 }
@@ -178,7 +212,7 @@ struct Sections<R: Read> {
 impl<R: Read + Send> Sections<R> {
     fn open(source: &dyn Source, trailer: &Trailer, stored: R) -> Result<Self, OpenError> {
         let mut first = vec![0; frame::HEADER_MAX.min(usize::try_from(trailer.manifest_clen).unwrap_or(frame::HEADER_MAX))];
-        source.read_at(trailer.manifest_off, &mut first).map_err(OpenError::Io)?;
+        source.read_at(trailer.manifest_off, &mut first).map_err(OpenError::io)?;
         Ok(Self { inner: frame::manifest_decoder(&first, stored, trailer.manifest_ulen)?, left: trailer.manifest_ulen })
     }
 

@@ -1,16 +1,20 @@
 //! Writes a bundle: takes objects in any order, and at the end gives them their names, packs them, writes, checks what stands
 //! on the disk, and only then gives the file its name. Dropped before [`Writer::finish`], nothing is left.
 
+use super::carry::{self, Reused};
 use super::finding::ObjectName;
 use super::manifest::{Counts, Gap, HeadLine, KindLine, Previous, Redacted, States};
 use super::name;
-use super::pack::{Plan, compress, plan};
-use super::seal::{Others, Out, content_id, failed, fitting, give_names, manifest_files, read_back, whole_member};
+use super::pack::{Group, Plan, compress, groups, plan};
+use super::reader::Reader;
+use super::seal::{Others, Out, content_id, failed, fitting, give_names, manifest_files, read_back, sign, whole_member};
 use super::stop::Stop;
 use super::tags::{HEAD_NAME, MAX_HEAD_FRAME};
 use super::texts::{Slot, Texts};
 use super::trailer::{MAJOR, MINOR};
 use super::{frame, json, lines};
+use crate::crypt::{Encrypted, Recipients};
+use crate::origin::Signer;
 use crate::spool::{Blob, Sha, Spool};
 use crate::store::{Disk, Staged, Store, folder_of};
 use serde_json::{Map, Value};
@@ -38,12 +42,27 @@ pub struct Options {
     pub max_frame: u64,
     /// Ends the writing from another thread.
     pub stop: Stop,
+    /// Signs the manifest.
+    pub signer: Option<Signer>,
+    /// For whom the file is encrypted; nothing for everybody to read.
+    pub recipients: Option<Recipients>,
+    /// The bundle from which [`Writer::carry`] takes, written by the same version of this program.
+    pub earlier: Option<Arc<Reader>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-        Self { level: 9, threads, mean_frame: 1 << 20, max_frame: frame::MAX_ULEN, stop: Stop::default() }
+        Self {
+            level: 9,
+            threads,
+            mean_frame: 1 << 20,
+            max_frame: frame::MAX_ULEN,
+            stop: Stop::default(),
+            signer: None,
+            recipients: None,
+            earlier: None,
+        }
     }
 }
 
@@ -80,7 +99,7 @@ pub struct Canonical {
 
 /// One object to be stored.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub struct Member<B = Blob> {
     /// Name of the kind.
     pub kind: String,
     /// True object path, or source id; unique within the kind.
@@ -95,8 +114,8 @@ pub struct Member {
     pub meta: Map<String, Value>,
     /// Why the object is less than it should be, if it is.
     pub degraded: Option<String>,
-    /// The bytes, out of [`Writer::spool`].
-    pub body: Blob,
+    /// The bytes, out of [`Writer::spool`]; for [`Writer::carry`], their place in the earlier bundle.
+    pub body: B,
     /// How it counts in `content_id`, if not by its body.
     pub canonical: Option<Canonical>,
 }
@@ -118,6 +137,8 @@ pub struct Summary {
     pub manifest_sha256: Sha,
     /// How many objects ended in which state.
     pub states: States,
+    /// What came from the earlier bundle.
+    pub reused: Reused,
 }
 
 /// Why a bundle was not written. Under its name stands nothing, but for [`WriteError::Settle`].
@@ -174,6 +195,12 @@ pub enum WriteError {
         /// What was given to the writer.
         found: u64,
     },
+    /// The earlier bundle does not give what it holds.
+    #[error("cannot read the earlier bundle")]
+    Earlier(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The manifest could not be signed.
+    #[error("cannot sign the manifest")]
+    Sign(#[source] io::Error),
     /// It was stopped from outside.
     #[error("the writing was stopped")]
     Stopped,
@@ -188,6 +215,38 @@ impl WriteError {
     }
 }
 
+/// Where the bytes of a member are.
+pub(crate) enum Content {
+    /// In the spool.
+    Spooled(Blob),
+    /// In the earlier bundle: the index of its line there.
+    Earlier { index: usize, len: u64, sha256: Sha },
+}
+
+impl Content {
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Spooled(blob) => blob.len(),
+            Self::Earlier { len, .. } => *len,
+        }
+    }
+
+    pub(crate) fn sha256(&self) -> &Sha {
+        match self {
+            Self::Spooled(blob) => blob.sha256(),
+            Self::Earlier { sha256, .. } => sha256,
+        }
+    }
+
+    /// The bytes in the spool, where they are by the time they are packed.
+    pub(crate) fn blob(&self) -> Result<&Blob, WriteError> {
+        match self {
+            Self::Spooled(blob) => Ok(blob),
+            Self::Earlier { .. } => Err(WriteError::Earlier("it was not unpacked".into())),
+        }
+    }
+}
+
 /// What is kept in memory of a member: names, sizes and digests.
 pub(crate) struct Record {
     pub(crate) kind: Arc<str>,
@@ -196,7 +255,7 @@ pub(crate) struct Record {
     pub(crate) name: Box<str>,
     pub(crate) modified_at: Option<u64>,
     pub(crate) degraded: Option<Box<str>>,
-    pub(crate) body: Blob,
+    pub(crate) body: Content,
     pub(crate) meta: Slot,
     pub(crate) canonical: Option<Box<Canonical>>,
 }
@@ -238,8 +297,13 @@ impl Writer {
                 why: "a frame size or the level is out of range".to_owned(),
             });
         }
+        let store = match &options.recipients {
+            Some(recipients) => Arc::new(Encrypted::new(store, recipients.clone())),
+            None => store,
+        };
         let staged = store.stage(target).map_err(|cause| failed("create", target, cause))?;
-        let spool = Spool::in_folder(folder_of(target)).map_err(WriteError::Spool)?;
+        let spool = if store.hides() { Spool::hidden(folder_of(target)) } else { Spool::in_folder(folder_of(target)) };
+        let spool = spool.map_err(WriteError::Spool)?;
         Ok(Self {
             store,
             staged,
@@ -263,6 +327,19 @@ impl Writer {
 
     /// Takes an object. After `Duplicate` or `Unfit` the writer is as before, and the caller may go on.
     pub fn member(&mut self, member: Member) -> Result<(), WriteError> {
+        self.take(member, Content::Spooled)
+    }
+
+    /// Takes an object whose bytes stand in the earlier bundle, as the member of that kind and path. Errors as for
+    /// [`Writer::member`], or the earlier bundle does not hold it.
+    pub fn carry(&mut self, member: Member<()>) -> Result<(), WriteError> {
+        let held = self.options.earlier.as_ref().and_then(|earlier| earlier.manifest().place(&member.kind, &member.path));
+        let (index, line) = held.ok_or_else(|| WriteError::Earlier("it does not hold what is carried over".into()))?;
+        let content = Content::Earlier { index, len: line.size, sha256: line.sha256 };
+        self.take(member, |()| content)
+    }
+
+    fn take<B>(&mut self, member: Member<B>, content: impl FnOnce(B) -> Content) -> Result<(), WriteError> {
         let unfit = |why: String| WriteError::Unfit { what: format!("{} \"{}\"", member.kind, member.path), why };
         check_object(&member.kind, &member.path).map_err(&unfit)?;
         let mut meta = member.meta;
@@ -286,7 +363,7 @@ impl Writer {
             key: member.key.map(Into::into),
             modified_at,
             degraded: member.degraded.map(Into::into),
-            body: member.body,
+            body: content(member.body),
             meta,
             canonical: member.canonical.map(Box::new),
         });
@@ -336,26 +413,45 @@ impl Writer {
         if head_raw.len() as u64 > MAX_HEAD_FRAME {
             return Err(WriteError::Unfit { what: "the head".to_owned(), why: "it is larger than 64 KiB".to_owned() });
         }
+        let (groups, reused) = self.groups(&plan)?;
         let mut frames = Vec::with_capacity(plan.frames.len() + 1);
         let level = self.options.level;
         let mut out = Out::new(&mut *self.staged, &self.target);
         out.frame(&mut frames, head_raw.len() as u64, &frame::compress(&head_raw, level).map_err(WriteError::Compress)?)?;
-        compress(&self.records, &plan, &self.options, &mut |ulen, stored| out.frame(&mut frames, ulen, stored))?;
+        compress(&self.records, &plan, &groups, &self.options, &mut |ulen, stored| out.frame(&mut frames, ulen, stored))?;
         let others = Others { head_text: &head_text, frames: &frames, gaps: &self.gaps, kinds: &kinds, redacted: &self.redacted };
         let files = manifest_files((&self.spool, &self.texts), &self.records, &plan, &others)?;
-        let bytes = out.tail(&head, &head_text, &files, level)?;
+        let signature = self.options.signer.as_ref().map(|signer| sign(signer, &head, &files)).transpose()?;
+        let bytes = out.tail(&head, &head_text, &files, signature.as_deref(), level)?;
         let (members, manifest_sha256) = (self.records.len() as u64, *files.manifest.sha256());
         // Free what is not needed any more: the look back wants memory of its own.
         drop((std::mem::take(&mut self.records), std::mem::take(&mut self.gaps), frames, plan, files));
         let (frames, content_id, states) = (head.counts.frames, head.content_id, head.states);
         let path = self.publish()?;
-        Ok(Summary { path, bytes, members, frames, content_id, manifest_sha256, states })
+        Ok(Summary { path, bytes, members, frames, content_id, manifest_sha256, states, reused })
+    }
+
+    /// What is packed together, with the frames that are copied. What of the earlier bundle goes into others is unpacked.
+    fn groups(&mut self, plan: &Plan) -> Result<(Vec<Group>, Reused), WriteError> {
+        let mut groups = groups(plan);
+        let Some(earlier) = &self.options.earlier else { return Ok((groups, Reused::default())) };
+        let members = self.records.iter().filter(|record| matches!(record.body, Content::Earlier { .. })).count() as u64;
+        let mut reused = Reused { members, ..Reused::default() };
+        for group in &mut groups {
+            group.earlier = carry::same_frames(group, &self.records, plan, earlier);
+            let Some(first) = group.earlier else { continue };
+            reused.frames += group.frames.len() as u64;
+            let copied = earlier.manifest().frames.iter().skip(first).take(group.frames.len());
+            reused.bytes += copied.map(|frame| frame.clen).sum::<u64>();
+        }
+        carry::unpack(&mut self.records, plan, &groups, earlier, &self.spool)?;
+        Ok((groups, reused))
     }
 
     fn publish(self) -> Result<PathBuf, WriteError> {
         let Self { store, mut staged, target: path, options, .. } = self;
         staged.flush().and_then(|()| staged.sync()).map_err(|cause| failed("sync", &path, cause))?;
-        read_back(staged.reopen().map_err(|cause| failed("read back", &path, cause))?, &options.stop)?;
+        read_back(staged.reopen().map_err(|cause| failed("read back", &path, cause))?, &options)?;
         options.stop.commit()?;
         staged.publish().map_err(|cause| failed("publish", &path, cause))?;
         match store.settle(&path) {

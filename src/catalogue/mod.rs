@@ -8,7 +8,7 @@ mod record;
 
 pub use record::Record;
 
-use crate::bundle::{Limits, OpenError, Reader, hex};
+use crate::bundle::{Limits, OpenError, Reader};
 use crate::store::{self, Entry, Place, Ranged, Say, Source, StoreError, is_bundle_name};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
@@ -127,10 +127,10 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// Writes the record of a bundle beside it. Errors: what the store says; that there is no record is no harm.
-pub async fn record(place: &Place, reader: &Reader) -> Result<(), StoreError> {
+/// Writes the record of a bundle that was just put there. Errors: what the store says; that there is no record is no harm.
+pub async fn record(place: &Place, record: &Record) -> Result<(), StoreError> {
     let tag = store::entry(place).await?.tag;
-    write(place, &Record::of(reader, tag)).await
+    write(place, &Record { tag, ..record.clone() }).await
 }
 
 /// Writes this record beside its bundle, in place of another.
@@ -139,9 +139,9 @@ pub async fn write(place: &Place, record: &Record) -> Result<(), StoreError> {
 }
 
 /// Notes beside a bundle that it was verified, and how closely.
-pub async fn note_verified(place: &Place, at: Timestamp, manifest: &[u8; 32], depth: &str) -> Result<(), StoreError> {
+pub async fn note_verified(place: &Place, at: Timestamp, manifest_sha256: &str, depth: &str) -> Result<(), StoreError> {
     let name = format!("{VERIFIED}{}.json", at.strftime("%Y%m%dT%H%M%SZ"));
-    let note = serde_json::json!({ "verified": at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), "depth": depth, "manifest_sha256": hex(manifest) });
+    let note = serde_json::json!({ "verified": at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), "depth": depth, "manifest_sha256": manifest_sha256 });
     store::write_small(&place.beside(&name), note.to_string().into_bytes(), false).await
 }
 

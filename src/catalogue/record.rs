@@ -9,10 +9,11 @@ const VERSION: u32 = 1;
 
 /// What is known of a bundle without opening it. It can be made from the bundle again, and is never believed over it: a record
 /// of other bytes than those that lie there is no record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     #[serde(rename = "record")]
-    version: u32,
+    /// Version of this format.
+    pub version: u32,
     /// Size of the bundle in bytes.
     pub bytes: u64,
     /// The store's tag of the bundle, where it has one.
@@ -38,6 +39,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// Nothing yet, in the format of this version.
+    pub fn new() -> Self {
+        Self { version: VERSION, ..Self::default() }
+    }
+
     /// The record of an open bundle that lies somewhere with this tag.
     pub fn of(reader: &Reader, tag: Option<String>) -> Self {
         let head = &reader.manifest().head;

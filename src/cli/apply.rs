@@ -23,7 +23,6 @@ use lifeboat::receipt::{self as records, Clock, End, Facts, Keeper, Named};
 use lifeboat::restore::{self, RestoreError};
 use lifeboat::rules::Conflicts;
 use lifeboat::spool::Spool;
-use lifeboat::store::Place;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -413,7 +412,7 @@ pub fn advice(error: &OpenError) -> Option<&'static str> {
 }
 
 /// A bundle that cannot be trusted is refused; one that cannot be read from disk is an ordinary failure.
-pub fn unfit(error: OpenError, place: &Place) -> anyhow::Error {
+pub fn unfit(error: OpenError, place: &str) -> anyhow::Error {
     let Some(hint) = advice(&error) else {
         return anyhow::Error::new(error).context(format!("cannot open {place}"));
     };

@@ -1,18 +1,20 @@
 //! A bundle on the command line, and how much of it a reader is ready to take.
 
 use super::apply::unfit;
+use super::trust::Trust;
+use super::unlock::Unlock;
 use super::{Refusal, block_on};
 use crate::ui;
 use anyhow::Context;
 use clap::Args;
 use lifeboat::audit::{Depth, Verdict, verify_source};
-use lifeboat::bundle::{Fault, Limits, OpenError, Reader};
+use lifeboat::bundle::{Fault, Limits, OpenError, Reader, hex};
 use lifeboat::catalogue;
 use lifeboat::event::Observer;
 use lifeboat::store::{Place, PlaceError, Ranged, Remote, Source, StoreError, without_signatures};
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 /// What helps against damage.
 pub const DAMAGED: &str = "`lifeboat verify --full` says all that is wrong; use another copy";
@@ -20,83 +22,145 @@ pub const DAMAGED: &str = "`lifeboat verify --full` says all that is wrong; use 
 /// What helps where a bundle is larger than what is taken.
 pub const LIMITED: &str = "give `--max-gib` if the bundle may be that large";
 
+type Open = fn(Box<dyn Source>, Limits) -> Result<Reader, OpenError>;
+type Raw = fn(&Place) -> Result<Arc<dyn Source>, OpenError>;
+
 /// Which bundle.
 #[derive(Debug, Args)]
 pub struct Bundle {
     /// The bundle: a path, or an address in a store as `az://ACCOUNT/CONTAINER/NAME`, `https://…`, `s3://…`, `gs://…`
-    bundle: PathBuf,
+    #[arg(id = "bundle", value_name = "BUNDLE")]
+    path: PathBuf,
     /// Contents that are taken at most, in GiB: a small file may claim to hold much
     #[arg(long, value_name = "GIB", default_value_t = Limits::default().bytes >> 30, help_heading = "Limits")]
     max_gib: u64,
+    #[command(flatten)]
+    trust: Trust,
+    #[command(flatten)]
+    unlock: Unlock,
+    /// The place, where the program found it by itself.
+    #[arg(skip)]
+    found: Option<Place>,
+    /// Its bytes, once it was opened: nobody types a passphrase twice.
+    #[arg(skip)]
+    bytes: OnceLock<Bytes>,
+}
+
+/// What an opened bundle is read from.
+#[derive(Clone, Debug)]
+struct Bytes {
+    source: Arc<dyn Source>,
+    encrypted: bool,
 }
 
 impl Bundle {
-    /// One that this program just wrote, however large.
-    pub fn ours(bundle: PathBuf) -> Self {
-        Self { bundle, max_gib: u64::MAX }
+    /// However large, but not whoever made it.
+    pub fn trusted(path: PathBuf, trust: Trust, unlock: Unlock) -> Self {
+        Self { path, max_gib: u64::MAX, trust, unlock, found: None, bytes: OnceLock::new() }
+    }
+
+    /// The one before another, whoever made it: as large as any may be.
+    pub fn earlier(place: Place, unlock: Unlock) -> Self {
+        let max_gib = Limits::default().bytes >> 30;
+        Self { max_gib, found: Some(place), ..Self::trusted(PathBuf::new(), Trust::default(), unlock) }
     }
 
     /// Where it lies, without what signs in.
     pub fn shown(&self) -> String {
-        self.place().map_or_else(|_| without_signatures(&self.bundle.to_string_lossy()), |place| place.to_string())
+        self.place().map_or_else(|_| without_signatures(&self.path.to_string_lossy()), |place| place.to_string())
     }
 
     fn place(&self) -> Result<Place, PlaceError> {
-        Place::parse(&self.bundle)
+        self.found.clone().map_or_else(|| Place::parse(&self.path), Ok)
     }
 
     /// Opens it, and says which one if that fails. Of one in a store, what is needed is fetched when it is needed.
     pub fn open(&self) -> anyhow::Result<Reader> {
-        self.opened(Reader::open_source)
+        self.trusted_by(Reader::open_source)
     }
 
     /// The same without the `meta` of members.
     pub fn open_lean(&self) -> anyhow::Result<Reader> {
-        self.opened(Reader::open_lean)
+        self.trusted_by(Reader::open_lean)
     }
 
-    fn opened(&self, open: fn(Box<dyn Source>, Limits) -> Result<Reader, OpenError>) -> anyhow::Result<Reader> {
-        let place = self.place()?;
-        far(&place).and_then(|source| open(source, self.limits())).with_context(|| format!("cannot open {place}"))
+    fn trusted_by(&self, open: Open) -> anyhow::Result<Reader> {
+        let reader = self.opened(open)?;
+        self.trust.demand(&reader)?;
+        Ok(reader)
+    }
+
+    /// The same, whoever made it.
+    pub fn untrusted(&self) -> anyhow::Result<Reader> {
+        self.opened(Reader::open_source)
+    }
+
+    fn opened(&self, open: Open) -> anyhow::Result<Reader> {
+        let opened = self.source().and_then(|source| Ok(open(Box::new(source), self.limits())?));
+        opened.with_context(|| format!("cannot open {}", self.shown()))
+    }
+
+    /// Whose bundles are taken.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Looks at all of it, or less.
-    pub fn verify(&self, depth: Depth, observer: &dyn Observer) -> anyhow::Result<Result<Verdict, OpenError>> {
-        let place = self.place()?;
-        Ok(far(&place).and_then(|source| verify_source(source, depth, self.limits(), observer)))
+    pub fn verify(&self, depth: Depth, observer: &dyn Observer) -> anyhow::Result<Verdict> {
+        Ok(verify_source(Box::new(self.source()?), depth, self.limits(), observer)?)
     }
 
     /// Opens a bundle that is whole; anything else is refused before a single call is made.
     pub fn whole(&self, observer: &dyn Observer) -> anyhow::Result<Reader> {
-        let place = self.place()?;
-        let unfit = |error| unfit(error, &place);
-        let source = near(&place).map_err(unfit)?;
-        let verdict = verify_source(Box::new(source.clone()), Depth::Full, self.limits(), observer).map_err(unfit)?;
+        let verdict = self.fetch().and_then(|()| self.verify(Depth::Full, observer)).map_err(|error| self.unfit(error))?;
         if let Some(finding) = verdict.findings.first() {
             let hint = if finding.fault == Fault::Limit { LIMITED } else { DAMAGED };
             return Err(Refusal::new(format!("the bundle is damaged or was altered: {finding}"), hint).into());
         }
-        Reader::open_source(Box::new(source), self.limits()).with_context(|| format!("cannot open {place}"))
+        let reader = self.untrusted()?;
+        self.trust.demand_or_warn(&reader, observer)?;
+        Ok(reader)
+    }
+
+    fn unfit(&self, error: anyhow::Error) -> anyhow::Error {
+        match error.downcast::<OpenError>() {
+            Ok(error) => unfit(error, &self.shown()),
+            Err(error) => error.context(format!("cannot open {}", self.shown())),
+        }
+    }
+
+    /// Its bytes, decrypted if they are encrypted.
+    pub fn source(&self) -> anyhow::Result<Arc<dyn Source>> {
+        self.bytes(far)
+    }
+
+    /// Brings it to this machine, if it lies in a store and was not opened yet.
+    fn fetch(&self) -> anyhow::Result<()> {
+        self.bytes(near).map(drop)
+    }
+
+    fn bytes(&self, raw: Raw) -> anyhow::Result<Arc<dyn Source>> {
+        if let Some(bytes) = self.bytes.get() {
+            return Ok(bytes.source.clone());
+        }
+        let raw = raw(&self.place()?)?;
+        let source = self.unlock.unlock(raw.clone())?;
+        let encrypted = !Arc::ptr_eq(&raw, &source);
+        Ok(self.bytes.get_or_init(|| Bytes { source, encrypted }).source.clone())
+    }
+
+    /// Whether it is encrypted; known once it was opened.
+    pub fn is_encrypted(&self) -> bool {
+        self.bytes.get().is_some_and(|bytes| bytes.encrypted)
     }
 
     /// Notes beside it that it was found whole.
     pub fn note_verified(&self, manifest: &[u8; 32], full: bool) -> anyhow::Result<()> {
         let place = self.place()?;
         let depth = if full { "full" } else { "standard" };
-        let noted = block_on(async { Ok(catalogue::note_verified(&place, jiff::Timestamp::now(), manifest, depth).await?) });
+        let noted =
+            block_on(async { Ok(catalogue::note_verified(&place, jiff::Timestamp::now(), &hex(manifest), depth).await?) });
         noted.with_context(|| format!("cannot note beside {place} that it was verified"))
-    }
-
-    /// A path to it: its own, or that of a copy in this folder.
-    pub fn on_disk(&self, folder: &Path) -> anyhow::Result<PathBuf> {
-        let remote = match self.place()? {
-            Place::Disk(path) => return Ok(path),
-            Place::Remote(remote) => remote,
-        };
-        let copy = folder.join("fetched.tar.zst");
-        let fetched = File::create_new(&copy).map_err(anyhow::Error::from).and_then(|file| Ok(ranged(&remote)?.fetch(&file)?));
-        fetched.with_context(|| format!("cannot fetch {remote}"))?;
-        Ok(copy)
     }
 
     fn limits(&self) -> Limits {
@@ -105,25 +169,21 @@ impl Bundle {
 }
 
 /// The bundle where it lies.
-fn far(place: &Place) -> Result<Box<dyn Source>, OpenError> {
+fn far(place: &Place) -> Result<Arc<dyn Source>, OpenError> {
     match place {
-        Place::Disk(path) => Ok(Box::new(File::open(path).map_err(OpenError::Io)?)),
-        Place::Remote(remote) => Ok(Box::new(ranged(remote).map_err(|error| OpenError::Io(error.into()))?)),
+        Place::Disk(path) => Ok(Arc::new(File::open(path).map_err(OpenError::Io)?)),
+        Place::Remote(remote) => Ok(Arc::new(ranged(remote).map_err(|error| OpenError::Io(error.into()))?)),
     }
 }
 
 /// The bundle on this machine, for whoever reads all of it twice: what was checked is then what is used, and a store that goes
 /// away in between stops nothing.
 fn near(place: &Place) -> Result<Arc<dyn Source>, OpenError> {
-    match place {
-        Place::Disk(path) => Ok(Arc::new(File::open(path).map_err(OpenError::Io)?)),
-        Place::Remote(remote) => {
-            let object = ranged(remote).map_err(|error| OpenError::Io(error.into()))?;
-            let file = tempfile::tempfile().map_err(OpenError::Io)?;
-            object.fetch(&file).map_err(OpenError::Io)?;
-            Ok(Arc::new(file))
-        }
-    }
+    let Place::Remote(remote) = place else { return far(place) };
+    let object = ranged(remote).map_err(|error| OpenError::Io(error.into()))?;
+    let file = tempfile::tempfile().map_err(OpenError::Io)?;
+    object.fetch(&file).map_err(OpenError::Io)?;
+    Ok(Arc::new(file))
 }
 
 fn ranged(remote: &Remote) -> Result<Ranged, StoreError> {

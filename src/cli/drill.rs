@@ -3,6 +3,8 @@
 use super::bundle::Bundle;
 use super::signals::interruptible;
 use super::simulate::{duration, seed};
+use super::trust::Trust;
+use super::unlock::Unlock;
 use super::{Outcome, block_on, receipt};
 use crate::ui::{Progress, Ui, words};
 use anyhow::Context;
@@ -32,6 +34,10 @@ pub struct Drill {
     /// Keep the bundle of the drill in this folder
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    #[command(flatten)]
+    trust: Trust,
+    #[command(flatten)]
+    unlock: Unlock,
     /// Keep the sealed receipt of the drill in this folder: JSON, and a page for people
     #[arg(long, value_name = "DIR")]
     evidence: Option<PathBuf>,
@@ -40,15 +46,17 @@ pub struct Drill {
 impl Drill {
     pub fn run(self, ui: &mut Ui, quiet: bool) -> anyhow::Result<Outcome> {
         let progress = Arc::new(Progress::new(quiet));
-        let temporary = tempfile::tempdir()?;
-        let bundle = self.bundle.map(|bundle| Bundle::ours(bundle).on_disk(temporary.path())).transpose()?;
-        if let Some(bundle) = &bundle {
+        let source = self.bundle.clone().map(|bundle| {
+            let bundle = Bundle::trusted(bundle, self.trust.clone(), self.unlock.clone());
             // What an import would refuse is no rehearsal either.
-            Bundle::ours(bundle.clone()).whole(&*progress)?;
-        }
+            bundle.whole(&*progress).and_then(|_| bundle.source())
+        });
+        let source = source.transpose()?;
+        let temporary = tempfile::tempdir()?;
         let folder = self.keep.unwrap_or_else(|| temporary.path().to_owned());
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        let options = Options { seed: self.seed, bundle, folder, latency: self.latency, evidence: self.evidence };
+        let options =
+            Options { seed: self.seed, bundle: self.bundle, source, folder, latency: self.latency, evidence: self.evidence };
         let report =
             block_on(async { Ok(interruptible("interrupted", Box::pin(drill::run(&options, progress.clone()))).await??) });
         progress.end();

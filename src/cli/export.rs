@@ -1,17 +1,22 @@
 //! `lifeboat export`
 
-use super::bundle::Bundle;
 use super::connect::Connect;
+use super::sealing::Sealing;
 use super::signals::interruptible;
+use super::since::{Since, Wanted};
 use super::targets::{Landing, Targets};
+use super::trust::Trust;
+use super::unlock::Unlock;
 use super::{Outcome, block_on};
 use crate::ui::{self, Progress, Ui, words};
 use clap::Args;
-use lifeboat::bundle;
-use lifeboat::bundle::Manifest;
+use lifeboat::bundle::{self, Manifest};
+use lifeboat::catalogue::Record;
+use lifeboat::crypt::Recipients;
 use lifeboat::event::Observer;
 use lifeboat::export::{self, Exported};
 use lifeboat::object::Selection;
+use lifeboat::origin::{KeyId, Signer};
 use lifeboat::survey::Scope;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -40,6 +45,14 @@ pub struct Export {
     /// Threads that compress; without it one for each processor, at most four
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    #[command(flatten)]
+    sealing: Sealing,
+    #[command(flatten)]
+    since: Since,
+    #[command(flatten)]
+    trust: Trust,
+    #[command(flatten)]
+    unlock: Unlock,
 }
 
 /// Which objects are asked for.
@@ -77,12 +90,15 @@ impl Select {
 
     /// Says so, and what that makes of a command that is done.
     pub fn settle(&self, outcome: Outcome, manifest: &Manifest) -> anyhow::Result<Outcome> {
-        let unmatched = self.unmatched(manifest)?;
-        for pattern in &unmatched {
-            ui::note(format!("warning: nothing in the bundle matches `--include {pattern}`"));
-        }
-        Ok(if unmatched.is_empty() || outcome != Outcome::Done { outcome } else { Outcome::Incomplete })
+        Ok(settle(outcome, &self.unmatched(manifest)?))
     }
+}
+
+fn settle(outcome: Outcome, unmatched: &[impl std::fmt::Display]) -> Outcome {
+    for pattern in unmatched {
+        ui::note(format!("warning: nothing in the bundle matches `--include {pattern}`"));
+    }
+    if unmatched.is_empty() || outcome != Outcome::Done { outcome } else { Outcome::Incomplete }
 }
 
 /// What an export came to.
@@ -93,6 +109,7 @@ pub struct Performed {
     pub bundles: Vec<String>,
     /// What came of each place, unless it is one alone, and on disk.
     landing: Option<Landing>,
+    sealed: Sealed,
 }
 
 impl Export {
@@ -113,46 +130,85 @@ impl Export {
 
     /// The export, without words about what came of it.
     pub async fn perform(&self, observer: Arc<dyn Observer>) -> anyhow::Result<Performed> {
-        let (mut exported, landing) = self.bring(observer).await?;
-        let outcome = if exported.is_complete() { Outcome::Done } else { Outcome::Incomplete };
-        let outcome = match (self.select.include.as_slice(), &landing) {
-            ([], _) => outcome,
-            (_, None) => self.select.settle(outcome, Bundle::ours(exported.summary.path.clone()).open()?.manifest())?,
-            (_, Some(landing)) => self.select.settle(outcome, landing.reader()?.manifest())?,
+        let created = created()?;
+        let (signer, recipients) = (self.sealing.signer()?, self.sealing.recipients(&self.unlock)?);
+        let sealed = Sealed {
+            key: signer.as_ref().map(|signer| signer.public().id()),
+            readers: recipients.as_ref().map(Recipients::count),
         };
+        let packing = bundle::Options { signer, recipients, ..self.packing() };
+        let (mut exported, landing) = self.bring(created, packing, observer).await?;
+        let outcome = if exported.is_complete() { Outcome::Done } else { Outcome::Incomplete };
+        let outcome = settle(outcome, &exported.unmatched);
         let Some(landing) = landing else {
             let bundles = vec![exported.summary.path.display().to_string()];
-            return Ok(Performed { exported, outcome, bundles, landing: None });
+            return Ok(Performed { exported, outcome, bundles, landing: None, sealed });
         };
         let bundles = landing.bundles();
         if let Some(first) = bundles.first() {
             exported.summary.path = first.into();
         }
         let outcome = landing.settle(outcome);
-        Ok(Performed { exported, outcome, bundles, landing: Some(landing) })
+        Ok(Performed { exported, outcome, bundles, landing: Some(landing), sealed })
     }
 
     /// To one path on disk, as the writer does it; anywhere else from a file that has no name.
-    async fn bring(&self, observer: Arc<dyn Observer>) -> anyhow::Result<(Exported, Option<Landing>)> {
-        let created = created()?;
+    async fn bring(
+        &self,
+        created: jiff::Timestamp,
+        packing: bundle::Options,
+        observer: Arc<dyn Observer>,
+    ) -> anyhow::Result<(Exported, Option<Landing>)> {
         let mut targets = self.targets.places()?;
         let workspace = self.connect.workspace(observer.clone()).await?;
-        targets.name(&default_name(workspace.host(), created));
+        targets.name(&default_name(workspace.host(), created, packing.recipients.is_some()));
+        let wanted = Wanted {
+            targets: targets.all(),
+            host: workspace.host(),
+            trust: &self.trust,
+            unlock: &self.unlock,
+            signer: packing.signer.as_ref().map(Signer::public),
+        };
+        let since = self.since.find(&wanted, &*observer).await?;
+        let options = |target| self.options(target, created, packing.clone(), since);
         if let Some(target) = targets.only_path() {
-            let options = self.options(target, created)?;
-            let exported = interruptible(LEFT_NOTHING, export::run(&workspace, options, observer)).await??;
+            let exported = interruptible(LEFT_NOTHING, export::run(&workspace, options(target)?, observer)).await??;
             return Ok((exported, None));
         }
         interruptible(LEFT_NOTHING, targets.check()).await??;
         let hold = targets.hold();
-        let options = self.options(hold.target(), created)?;
-        let store = Arc::new(hold.clone());
+        let (options, store) = (options(hold.target())?, Arc::new(hold.clone()));
         let exported = interruptible(LEFT_NOTHING, export::run_in(store, &workspace, options, observer.clone())).await??;
-        let landing = interruptible(LEFT_NO_PART, targets.deliver(&hold, &*observer)).await??;
+        let record = self.record(&exported, workspace.host(), created)?;
+        let landing = interruptible(LEFT_NO_PART, targets.deliver(&hold, record, &*observer)).await??;
         Ok((exported, Some(landing)))
     }
 
-    fn options(&self, target: PathBuf, created: jiff::Timestamp) -> anyhow::Result<export::Options> {
+    /// What the catalogue is to know of the bundle. It cannot be read out of it: it may be encrypted, and for others.
+    fn record(&self, exported: &Exported, host: &str, created: jiff::Timestamp) -> anyhow::Result<Record> {
+        let summary = &exported.summary;
+        Ok(Record {
+            bytes: summary.bytes,
+            created: created.strftime("%FT%TZ").to_string(),
+            workspace_id: exported.identity.workspace_id.clone(),
+            host: Some(host.to_owned()),
+            objects: summary.members,
+            degraded: summary.states.degraded,
+            missing: summary.states.missing,
+            is_part: !self.select.selection()?.is_everything(),
+            signatures: self.sealing.signs().then(|| "manifest.jsonl.minisig".to_owned()).into_iter().collect(),
+            manifest_sha256: bundle::hex(&summary.manifest_sha256),
+            ..Record::new()
+        })
+    }
+
+    fn options(
+        &self,
+        target: PathBuf,
+        created: jiff::Timestamp,
+        packing: bundle::Options,
+        since: Option<export::Since>,
+    ) -> anyhow::Result<export::Options> {
         let scope = Scope {
             selection: self.select.selection()?,
             only: None,
@@ -160,10 +216,19 @@ impl Export {
             workers: self.connect.workers(),
             ..Scope::default()
         };
-        let packing = bundle::Options { level: self.level, ..bundle::Options::default() };
-        let packing = self.threads.map_or(packing.clone(), |threads| bundle::Options { threads: threads.into(), ..packing });
-        Ok(export::Options { target, scope, packing, created: Some(created) })
+        Ok(export::Options { target, scope, packing, created: Some(created), since })
     }
+
+    fn packing(&self) -> bundle::Options {
+        let packing = bundle::Options { level: self.level, ..bundle::Options::default() };
+        self.threads.map_or(packing.clone(), |threads| bundle::Options { threads: threads.into(), ..packing })
+    }
+}
+
+/// Who signed, and how many can read.
+struct Sealed {
+    key: Option<KeyId>,
+    readers: Option<usize>,
 }
 
 /// Now, or the time that reproducible builds ask for (`SOURCE_DATE_EPOCH`, seconds since 1970).
@@ -175,17 +240,18 @@ fn created() -> anyhow::Result<jiff::Timestamp> {
 }
 
 /// `adb-1234-20260822T020000Z.tar.zst`: host and time, safe on every file system.
-fn default_name(host: &str, created: jiff::Timestamp) -> String {
+fn default_name(host: &str, created: jiff::Timestamp, is_encrypted: bool) -> String {
     let host = host.split("://").last().unwrap_or(host);
     let name: String = host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
     let short = name.split("-azuredatabricks").next().unwrap_or(&name);
-    format!("{short}-{}.tar.zst", created.strftime("%Y%m%dT%H%M%SZ"))
+    let secret = if is_encrypted { ".age" } else { "" };
+    format!("{short}-{}.tar.zst{secret}", created.strftime("%Y%m%dT%H%M%SZ"))
 }
 
 fn report(ui: &mut Ui, performed: &Performed) -> anyhow::Result<()> {
-    let Performed { exported, outcome, landing, .. } = performed;
+    let Performed { exported, outcome, landing, sealed, .. } = performed;
     let (landing, outcome) = (landing.as_ref(), *outcome);
-    ui.value(&to_json(exported, landing, outcome))?;
+    ui.value(&to_json(exported, landing, sealed, outcome))?;
     super::list::accounts(ui, &exported.kinds)?;
     super::list::gaps(ui, &exported.gaps)?;
     super::list::degraded(
@@ -202,7 +268,22 @@ fn report(ui: &mut Ui, performed: &Performed) -> anyhow::Result<()> {
     let summary = &exported.summary;
     let size = words::size(summary.bytes);
     ui.line(format!("{} objects in {}, {size}, {} requests", summary.members, summary.path.display(), exported.requests))?;
+    if let Some(number) = exported.carried {
+        let (carried, frames) = (&summary.reused, words::count(summary.reused.frames, "frame"));
+        ui.line(format!(
+            "carried over {} that did not change ({frames} of {} as they stood); {} read whose listing has no mark of a change",
+            words::count(number, "object"),
+            words::size(carried.bytes),
+            words::count(exported.unmarked, "object"),
+        ))?;
+    }
     ui.line(format!("identity {}", bundle::hex(&summary.manifest_sha256)))?;
+    if let Some(key) = sealed.key {
+        ui.line(format!("signed by key {key}"))?;
+    }
+    if let Some(readers) = sealed.readers {
+        ui.line(format!("encrypted for {}", words::count(readers as u64, "recipient")))?;
+    }
     landing.map_or(Ok(()), |landing| landing.tell(ui))?;
     if landing.is_some_and(|landing| !landing.is_everywhere()) {
         ui.line("NOT EVERYWHERE: one place lacks the bundle, see above")?;
@@ -217,7 +298,7 @@ fn report(ui: &mut Ui, performed: &Performed) -> anyhow::Result<()> {
     })?)
 }
 
-fn to_json(exported: &Exported, landing: Option<&Landing>, outcome: Outcome) -> Value {
+fn to_json(exported: &Exported, landing: Option<&Landing>, sealed: &Sealed, outcome: Outcome) -> Value {
     let summary = &exported.summary;
     let kinds: Vec<Value> = exported.kinds.iter().map(super::list::kind_json).collect();
     json!({
@@ -226,9 +307,15 @@ fn to_json(exported: &Exported, landing: Option<&Landing>, outcome: Outcome) -> 
         "objects": summary.members,
         "content_id": bundle::hex(&summary.content_id),
         "manifest_sha256": bundle::hex(&summary.manifest_sha256),
+        "signed_by": sealed.key.map(|key| key.to_string()),
+        "encrypted": sealed.readers.is_some(),
         "complete": outcome == Outcome::Done,
         "caller_is_admin": exported.identity.is_admin,
         "requests": exported.requests,
+        "incremental": exported.carried.map(|carried| json!({
+            "carried": carried, "frames": summary.reused.frames, "bytes": summary.reused.bytes,
+            "unmarked": exported.unmarked,
+        })),
         "kinds": kinds,
         "gaps": exported.gaps.iter().map(super::list::gap_json).collect::<Vec<_>>(),
         "degraded": exported.degraded,

@@ -3,6 +3,7 @@
 use super::Outcome;
 use super::bundle::Bundle;
 use super::export::Select;
+use super::trust::claims;
 use crate::ui::{Ui, words};
 use clap::Args;
 use lifeboat::bundle::{Gap, GapState, KindLine, Manifest, MemberLine, Reader, hex};
@@ -48,7 +49,7 @@ impl List {
             absent(ui, manifest.gaps.iter().filter(|gap| selection.wants(&gap.kind, &gap.path)))?;
             return self.select.settle(Outcome::Done, manifest);
         }
-        kinds(ui, &reader)?;
+        kinds(ui, &reader, self.bundle.is_encrypted())?;
         Ok(Outcome::Done)
     }
 }
@@ -89,7 +90,7 @@ fn redactions(ui: &mut Ui, manifest: &Manifest) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn kinds(ui: &mut Ui, reader: &Reader) -> anyhow::Result<()> {
+fn kinds(ui: &mut Ui, reader: &Reader, encrypted: bool) -> anyhow::Result<()> {
     let manifest = reader.manifest();
     let head = &manifest.head;
     let text = |name: &str| head.source.get(name).and_then(Value::as_str).unwrap_or("unknown");
@@ -99,6 +100,8 @@ fn kinds(ui: &mut Ui, reader: &Reader) -> anyhow::Result<()> {
         "kinds": manifest.kinds.iter().map(kind_json).collect::<Vec<_>>(),
         "gaps": manifest.gaps.iter().map(gap_json).collect::<Vec<_>>(),
         "redacted": manifest.redacted.len(),
+        "encrypted": encrypted,
+        "signature_keys": claims(reader).iter().map(ToString::to_string).collect::<Vec<_>>(),
     }))?;
     ui.line(format!("workspace {} at {}", text("workspace_id"), text("host")))?;
     let admin = if head.source.get("caller_is_admin") == Some(&json!(true)) {
@@ -107,6 +110,12 @@ fn kinds(ui: &mut Ui, reader: &Reader) -> anyhow::Result<()> {
         "NOT an admin: listings may be cut short"
     };
     ui.line(format!("exported {} by {} ({admin}) with {}", head.created, text("caller"), head.tool))?;
+    if encrypted {
+        ui.line("encrypted")?;
+    }
+    for key in claims(reader) {
+        ui.line(format!("carries a signature that names key {key} (`lifeboat verify --signed-by` checks it)"))?;
+    }
     if let Some(selection) = &head.selection {
         ui.line(format!("asked for: {}", asked_for(selection)))?;
     }

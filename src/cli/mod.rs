@@ -20,16 +20,22 @@ mod receipt;
 mod recipe;
 mod rules;
 mod sealed;
+mod sealing;
+mod secret;
 mod show;
 mod signals;
 mod simulate;
+mod since;
 mod targets;
+mod trust;
+mod unlock;
 mod verify;
 
 use crate::ui::{self, LogFormat, Ui};
 use clap::{Args, Parser, Subcommand};
 use lifeboat::bundle::{OpenError, ReadError, WriteError};
 use lifeboat::object::PatternError;
+use lifeboat::origin::KeyError;
 use lifeboat::plan::MapsError;
 use lifeboat::restore::{Goal, RestoreError};
 use lifeboat::rules::RulesError;
@@ -225,6 +231,7 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
     let usage = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<PatternError>()
             || cause.is::<nightly::ConfigError>()
+            || matches!(cause.downcast_ref(), Some(KeyError::Public))
             || cause.is::<MapsError>()
             || cause.is::<RulesError>()
             || cause.is::<PlaceError>()

@@ -30,7 +30,7 @@ enum Command {
     },
     /// What rules would do to a bundle: offline, nothing is written
     #[command(after_help = super::EXIT_CODES)]
-    Test(Test),
+    Test(Box<Test>),
     /// The JSON Schema of rule files, for editors
     Schema,
 }

@@ -3,8 +3,7 @@
 use super::{Outcome, hint};
 use crate::ui::{self, Ui};
 use clap::{Args, ValueEnum};
-use lifeboat::bundle::{Limits, Reader};
-use lifeboat::catalogue;
+use lifeboat::catalogue::{self, Record};
 use lifeboat::event::{Event, Observer};
 use lifeboat::store::{self, DeliverError, Hold, Look, Place, PlaceError, Seen, folder_of};
 use serde_json::{Value, json};
@@ -70,6 +69,11 @@ impl Places {
         }
     }
 
+    /// All of them, in their order.
+    pub fn all(&self) -> Vec<Place> {
+        self.all.iter().map(|(place, _)| place.clone()).collect()
+    }
+
     /// The place, if it is one alone, and on disk.
     pub fn only_path(&self) -> Option<PathBuf> {
         match self.all.as_slice() {
@@ -111,7 +115,7 @@ impl Places {
     }
 
     /// Brings the bundle to every place that can take one. Errors: none took it.
-    pub async fn deliver(self, hold: &Hold, observer: &dyn Observer) -> anyhow::Result<Landing> {
+    pub async fn deliver(self, hold: &Hold, record: Record, observer: &dyn Observer) -> anyhow::Result<Landing> {
         observer.event(&Event::Stage("upload"));
         let file = Arc::new(hold.take().ok_or_else(|| anyhow::anyhow!("the bundle that was to be sent is not there"))?);
         let mut places = Vec::new();
@@ -123,7 +127,7 @@ impl Places {
             places.push((place, landed));
         }
         let landing = Landing { places, file };
-        landing.record(self.look).await;
+        landing.record(&record, self.look).await;
         if landing.places.iter().any(|(_, landed)| landed.is_ok()) {
             Ok(landing)
         } else {
@@ -148,28 +152,18 @@ impl Landing {
 
     /// Writes the records for the catalogue, in stores: on disk a bundle is opened as fast as its record. That they cannot be
     /// written is worth a word and no more, since they can be made again.
-    async fn record(&self, look: Look) {
+    async fn record(&self, record: &Record, look: Look) {
         let in_stores = self.places.iter().filter(|(place, landed)| landed.is_ok() && matches!(place, Place::Remote(_)));
         for (place, landed) in in_stores {
             if matches!(landed, Ok(Seen::Nothing)) {
                 continue;
             }
-            if let Err(error) = self.record_at(place, look).await {
+            if let Err(error) = record_at(place, record, look).await {
                 ui::note(format!(
                     "warning: the bundle is there, and its record for `lifeboat bundles` could not be written: {error:#}"
                 ));
             }
         }
-    }
-
-    async fn record_at(&self, place: &Place, look: Look) -> anyhow::Result<()> {
-        let reader = self.reader()?;
-        catalogue::record(place, &reader).await?;
-        if look == Look::Full {
-            let now = jiff::Timestamp::now();
-            catalogue::note_verified(place, now, &reader.manifest().sha256, "read back").await?;
-        }
-        Ok(())
     }
 
     /// Says what did not work, and what helps.
@@ -178,12 +172,6 @@ impl Landing {
             ui::note(format!("error: {}", text(error)));
             advice(error).into_iter().for_each(|hint| ui::note(format!("hint: {hint}")));
         }
-    }
-
-    /// The bundle, for whoever wants to look into it.
-    pub fn reader(&self) -> anyhow::Result<Reader> {
-        let limits = Limits { bytes: u64::MAX, ..Limits::default() };
-        Ok(Reader::open_source(Box::new(self.file.try_clone()?), limits)?)
     }
 
     /// Where it can be had now.
@@ -223,6 +211,14 @@ impl Landing {
         self.complain();
         if self.is_everywhere() || outcome != Outcome::Done { outcome } else { Outcome::Incomplete }
     }
+}
+
+async fn record_at(place: &Place, record: &Record, look: Look) -> anyhow::Result<()> {
+    catalogue::record(place, record).await?;
+    if look == Look::Full {
+        catalogue::note_verified(place, jiff::Timestamp::now(), &record.manifest_sha256, "read back").await?;
+    }
+    Ok(())
 }
 
 fn seen_words(seen: Seen) -> &'static str {

@@ -1,12 +1,14 @@
 //! `lifeboat verify`
 
 use super::bundle::Bundle;
+use super::trust::unsigned;
 use super::{Outcome, list};
 use crate::ui::{Progress, Ui, words};
 use anyhow::Context;
 use clap::Args;
 use lifeboat::audit::{Depth, Verdict};
-use lifeboat::bundle::{Finding, OpenError, hex};
+use lifeboat::bundle::{Finding, OpenError, Signature, hex};
+use lifeboat::origin::{Signed, claimed};
 use serde_json::{Value, json};
 
 /// Is this bundle whole and unaltered?
@@ -40,29 +42,52 @@ impl Verify {
         let progress = Progress::new(quiet);
         let verdict = self.bundle.verify(depth, &progress);
         progress.end();
-        match verdict? {
+        match verdict {
             Ok(verdict) => {
-                let outcome = report(ui, &verdict)?;
+                let origin = self.origin(&verdict)?;
+                let outcome = report(ui, &verdict, &origin, self.bundle.is_encrypted())?;
                 if let (true, Some(manifest)) = (self.record && verdict.is_whole(), verdict.manifest_sha256) {
                     self.bundle.note_verified(&manifest, self.full)?;
                 }
                 Ok(outcome)
             }
-            Err(error @ (OpenError::Truncated { .. } | OpenError::NotABundle(_))) => unreadable(ui, &error),
-            Err(error) => Err(error).with_context(|| format!("cannot open {}", self.bundle.shown())),
+            Err(error) => match error.downcast_ref::<OpenError>() {
+                Some(error @ (OpenError::Truncated { .. } | OpenError::NotABundle(_))) => unreadable(ui, "unreadable", error),
+                Some(OpenError::Damaged(finding)) => unreadable(ui, finding.fault.code(), &**finding),
+                _ => Err(error).with_context(|| format!("cannot open {}", self.bundle.shown())),
+            },
         }
     }
 }
 
+/// Who made the bundle, as far as anybody asked.
+enum Origin {
+    /// Nobody asked.
+    Unasked,
+    /// Somebody who is trusted.
+    Signed(Signed),
+    /// Nobody who is trusted: why.
+    Foreign(String),
+}
+
+impl Verify {
+    /// Of a bundle that is damaged nothing can be said.
+    fn origin(&self, verdict: &Verdict) -> anyhow::Result<Origin> {
+        let Some(keys) = self.bundle.trust().keys()?.filter(|_| verdict.is_whole()) else { return Ok(Origin::Unasked) };
+        let reader = self.bundle.untrusted()?;
+        Ok(reader.signed_by(&keys)?.map_or_else(|| Origin::Foreign(unsigned(&reader)), Origin::Signed))
+    }
+}
+
 /// What cannot even be opened is a finding like any other.
-fn unreadable(ui: &mut Ui, error: &OpenError) -> anyhow::Result<Outcome> {
-    ui.value(&json!({ "whole": false, "findings": [{ "code": "unreadable", "detail": error.to_string(), "objects": [] }] }))?;
+fn unreadable(ui: &mut Ui, code: &str, error: &dyn std::error::Error) -> anyhow::Result<Outcome> {
+    ui.value(&json!({ "whole": false, "findings": [{ "code": code, "detail": error.to_string(), "objects": [] }] }))?;
     ui.line(format!("DAMAGED: {error}"))?;
     Ok(Outcome::Findings)
 }
 
-fn report(ui: &mut Ui, verdict: &Verdict) -> anyhow::Result<Outcome> {
-    ui.value(&to_json(verdict))?;
+fn report(ui: &mut Ui, verdict: &Verdict, origin: &Origin, encrypted: bool) -> anyhow::Result<Outcome> {
+    ui.value(&to_json(verdict, origin, encrypted))?;
     for finding in &verdict.findings {
         ui.line(format!("DAMAGED: {}", finding.detail))?;
         for object in &finding.objects {
@@ -72,15 +97,23 @@ fn report(ui: &mut Ui, verdict: &Verdict) -> anyhow::Result<Outcome> {
     if let Some(head) = &verdict.head {
         let identity = verdict.manifest_sha256.map(|digest| format!("; identity {}", hex(&digest))).unwrap_or_default();
         ui.line(format!("exported {} with {}{identity}", head.created, head.tool))?;
-        ui.line(format!("{} objects, {}", head.counts.members, words::size(verdict.size)))?;
+        ui.line(format!(
+            "{} objects, {}{}",
+            head.counts.members,
+            words::size(verdict.size),
+            if encrypted { ", encrypted" } else { "" }
+        ))?;
     }
     if !verdict.is_whole() {
         let number = words::count(verdict.findings.len() as u64, "finding");
         ui.line(format!("NOT WHOLE: {number}"))?;
         return Ok(Outcome::Findings);
     }
-    ui.line(signed(verdict))?;
+    ui.line(signed(verdict, origin))?;
     ui.line(depth(verdict.depth))?;
+    if let Origin::Foreign(_) = origin {
+        return Ok(Outcome::Findings);
+    }
     if verdict.is_complete() {
         ui.line("complete: every object that was listed and asked for is in it")?;
         return Ok(Outcome::Done);
@@ -95,14 +128,20 @@ fn report(ui: &mut Ui, verdict: &Verdict) -> anyhow::Result<Outcome> {
     Ok(Outcome::Incomplete)
 }
 
-fn signed(verdict: &Verdict) -> String {
-    match verdict.signatures.as_slice() {
-        [] => "not signed: whole means as it was written, not who wrote it".into(),
-        names => format!(
-            "carries {}, not checked by this command: {}",
-            words::count(names.len() as u64, "signature"),
-            names.join(", ")
-        ),
+fn signed(verdict: &Verdict, origin: &Origin) -> String {
+    match (origin, verdict.signatures.as_slice()) {
+        (Origin::Signed(signed), _) => format!("signed by key {}, and that is trusted: {}", signed.key, signed.comment),
+        (Origin::Foreign(why), _) => format!("NOT TRUSTED: {why}"),
+        (Origin::Unasked, []) => "not signed: whole means as it was written, not who wrote it".into(),
+        (Origin::Unasked, signatures) => {
+            let one = |signature: &Signature| {
+                let key = claimed(&signature.text).map_or_else(|| "no key".to_owned(), |key| format!("key {key}"));
+                format!("{} names {key}", signature.name)
+            };
+            let all: Vec<String> = signatures.iter().map(one).collect();
+            let number = words::count(signatures.len() as u64, "signature");
+            format!("carries {number}, not checked without `--signed-by`: {}", all.join(", "))
+        }
     }
 }
 
@@ -121,7 +160,9 @@ pub fn finding_json(finding: &Finding) -> Value {
     json!({ "code": finding.fault.code(), "detail": finding.detail, "objects": objects })
 }
 
-fn to_json(verdict: &Verdict) -> Value {
+fn to_json(verdict: &Verdict, origin: &Origin, encrypted: bool) -> Value {
+    let names: Vec<&str> = verdict.signatures.iter().map(|signature| signature.name.as_str()).collect();
+    let keys: Vec<String> = verdict.signatures.iter().filter_map(|one| claimed(&one.text)).map(|key| key.to_string()).collect();
     json!({
         "whole": verdict.is_whole(),
         "complete": verdict.is_complete(),
@@ -134,7 +175,15 @@ fn to_json(verdict: &Verdict) -> Value {
         "bytes": verdict.size,
         "manifest_sha256": verdict.manifest_sha256.map(|digest| hex(&digest)),
         "created": verdict.head.as_ref().map(|head| head.created.clone()),
-        "signatures": verdict.signatures,
+        "encrypted": encrypted,
+        "signatures": names,
+        "signature_keys": keys,
+        "signed_by": if let Origin::Signed(signed) = origin { Some(signed.key.to_string()) } else { None },
+        "trusted": match origin {
+            Origin::Unasked => None,
+            Origin::Signed(_) => Some(true),
+            Origin::Foreign(_) => Some(false),
+        },
         "findings": verdict.findings.iter().map(finding_json).collect::<Vec<_>>(),
         "kinds": verdict.kinds.iter().map(list::kind_json).collect::<Vec<_>>(),
     })

@@ -19,14 +19,30 @@ pub(super) fn write(writer: &mut Writer, mut object: Object) -> Result<(), Write
     });
     let redacted: Vec<Redacted> = redacted.collect();
     let canonical = object.document().map(|document| canonical(object.kind, &document));
-    let body = match object.body {
-        Body::Bytes(blob) => blob,
-        Body::Packed(document) => writer.spool().keep(document.value().to_string().as_bytes()).map_err(WriteError::Spool)?,
-        Body::Json(document) => writer.spool().keep(document.to_string().as_bytes()).map_err(WriteError::Spool)?,
-        Body::Stored { .. } => return Ok(()),
-    };
+    match std::mem::replace(&mut object.body, Body::Json(Value::Null)) {
+        Body::Bytes(blob) => writer.member(member(object, name, meta, blob, None))?,
+        Body::Packed(document) => written(writer, object, name, meta, &document.value(), canonical)?,
+        Body::Json(document) => written(writer, object, name, meta, &document, canonical)?,
+        Body::Stored { .. } => writer.carry(member(object, name, meta, (), None))?,
+    }
+    redacted.into_iter().try_for_each(|line| writer.redacted(line))
+}
+
+fn written(
+    writer: &mut Writer,
+    object: Object,
+    name: String,
+    meta: Map<String, Value>,
+    document: &Value,
+    canonical: Option<Canonical>,
+) -> Result<(), WriteError> {
+    let blob = writer.spool().keep(document.to_string().as_bytes()).map_err(WriteError::Spool)?;
+    writer.member(member(object, name, meta, blob, canonical))
+}
+
+fn member<B>(object: Object, name: String, meta: Map<String, Value>, body: B, canonical: Option<Canonical>) -> Member<B> {
     let key = Some(object.key).filter(|key| *key != object.id);
-    writer.member(Member {
+    Member {
         kind: object.kind.name.to_owned(),
         path: object.id,
         key,
@@ -36,8 +52,7 @@ pub(super) fn write(writer: &mut Writer, mut object: Object) -> Result<(), Write
         degraded: object.degraded,
         body,
         canonical,
-    })?;
-    redacted.into_iter().try_for_each(|line| writer.redacted(line))
+    }
 }
 
 /// A pointer, or what it begins with: names of members may be longer than a line of the manifest.

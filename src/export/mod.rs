@@ -3,15 +3,17 @@
 //! The bundle holds what the API said, verbatim, less secrets. Every object that a listing showed is accounted for; the
 //! writer refuses sums that do not add up.
 
+mod earlier;
 mod member;
 
 use crate::api::{ApiError, Identity, Workspace};
 use crate::bundle::{self, Head, KindLine, States, WriteError, Writer};
 use crate::event::{Event, Observer};
-use crate::kinds::{self, Kind};
-use crate::object::Object;
+use crate::kinds::{self, Kind, Shape};
+use crate::object::{Object, Selection};
 use crate::store::{Disk, Store};
-use crate::survey::{self, Found, Gap, Scope};
+use crate::survey::{self, Earlier, Found, Gap, Scope};
+use earlier::Before;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -19,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+pub use earlier::Since;
 pub use member::name_of;
 
 /// How an export is made.
@@ -32,6 +35,8 @@ pub struct Options {
     pub packing: bundle::Options,
     /// The time that the bundle names as its own; now, unless told.
     pub created: Option<jiff::Timestamp>,
+    /// The bundle before this one, from which what did not change is carried over.
+    pub since: Option<Since>,
 }
 
 /// What came of an export.
@@ -51,6 +56,12 @@ pub struct Exported {
     pub identity: Identity,
     /// HTTP requests that were sent.
     pub requests: u64,
+    /// How many objects were read although nothing tells whether they changed: their listing has no mark of it.
+    pub unmarked: u64,
+    /// How many objects were carried over from an earlier bundle; nothing if everything was read.
+    pub carried: Option<u64>,
+    /// Names that were asked for, and of which nothing is in the bundle.
+    pub unmatched: Vec<String>,
 }
 
 impl Exported {
@@ -89,18 +100,33 @@ pub async fn run_in(
     let created = options.created.unwrap_or_else(jiff::Timestamp::now);
     let stop = bundle::Stop::default();
     let _stops = StopWhenDropped(stop.clone());
-    let mut writer = Writer::create_in(store, &options.target, bundle::Options { stop, ..options.packing.clone() })?;
+    let since = options.since.as_ref();
+    let earlier = since.map(|since| since.bundle.clone());
+    let packing = bundle::Options { stop, earlier, ..options.packing.clone() };
+    let mut writer = Writer::create_in(store, &options.target, packing)?;
     let identity = workspace.identity().await?;
+    let unfit = since.and_then(|since| since.unfit(&identity, workspace.host(), created));
+    if let Some(why) = &unfit {
+        observer.event(&Event::Warning(format!("everything is read: {why}")));
+    }
+    let usable = since.filter(|_| unfit.is_none());
+    let before = usable.map(|since| Arc::new(Before::of(since)) as Arc<dyn Earlier>);
+    let scope = Scope { earlier: before, ..options.scope.clone() };
     observer.event(&Event::Stage("export"));
-    let mut book = Book::default();
-    let listed = book.read(workspace, &options.scope, &mut writer, &observer).await?;
+    let mut book = Book { unmatched: options.scope.selection.named(), ..Book::default() };
+    let listed = book.read(workspace, &scope, &mut writer, &observer).await?;
     observer.event(&Event::Stage("pack"));
     book.close_sums(&mut writer, &listed, &observer)?;
     let kinds = book.account(&mut writer, workspace);
-    let head = head(workspace, &identity, &options.scope, created);
+    let mut head = head(workspace, &identity, &scope, created);
+    head.previous = since.filter(|since| since.is_of(&identity, workspace.host())).map(Since::previous);
+    head.source.extend(usable.and_then(Since::read_all));
     let summary = tokio::task::spawn_blocking(move || writer.finish(head)).await??;
     let requests = workspace.requests().values().sum();
-    Ok(Exported { summary, kinds, gaps: book.gaps, degraded: book.degraded, redacted: book.redacted, identity, requests })
+    let Book { gaps, degraded, redacted, unmatched, unmarked, carried, .. } = book;
+    let carried = scope.earlier.is_some().then_some(carried);
+    let unmatched = unmatched.into_iter().map(|(text, _)| text).collect();
+    Ok(Exported { summary, kinds, gaps, degraded, redacted, identity, requests, unmarked, carried, unmatched })
 }
 
 /// Whoever waits for an export no more (a signal came) does not want its bundle either, although a thread of its own packs it.
@@ -125,6 +151,12 @@ fn head(workspace: &Workspace, identity: &Identity, scope: &Scope, created: jiff
     Head { created, tool: bundle::tool(), source, selection, previous: None, requires: Vec::new() }
 }
 
+/// Whether the object was read by a call of its own, although nothing in its listing would have told of a change.
+fn is_unmarked(object: &Object) -> bool {
+    let timeless = matches!(object.kind.shape, Shape::Tree(_)) && object.kind.changed.is_some() && object.modified_at.is_none();
+    object.kind.is_read_unmarked() || timeless
+}
+
 /// A reason that fits on a line, however much a workspace said.
 fn told(reason: &str) -> String {
     const MOST: usize = 2000;
@@ -142,6 +174,10 @@ struct Book {
     gaps: Vec<bundle::Gap>,
     degraded: Vec<(String, String, String)>,
     redacted: u64,
+    unmarked: u64,
+    carried: u64,
+    /// What was asked for by name and did not come yet.
+    unmatched: Vec<(String, Selection)>,
 }
 
 impl Book {
@@ -215,7 +251,10 @@ impl Book {
         let object = Object { degraded: object.degraded.map(|reason| told(&reason)), ..object };
         let (kind, key, degraded) = (object.kind.name, object.key.clone(), object.degraded.clone());
         let redacted = object.redacted.len() as u64;
+        self.carried += u64::from(object.meta.get(survey::CARRIED).is_some());
+        self.unmarked += u64::from(is_unmarked(&object));
         member::write(writer, object)?;
+        self.unmatched.retain(|(_, one)| !one.wants(kind, &key));
         let states = self.states.entry(kind.to_owned()).or_default();
         match degraded {
             Some(reason) => {
@@ -239,6 +278,7 @@ impl Book {
             observer.event(&Event::Warning(format!("missing {} \"{}\": {}", gap.kind, gap.path, gap.reason)));
         }
         writer.gap(gap.clone())?;
+        self.unmatched.retain(|(_, one)| gap.path == "*" || !one.wants(&gap.kind, &gap.path));
         let states = self.states.entry(gap.kind.clone()).or_default();
         match gap.state {
             bundle::GapState::Missing => states.missing += 1,

@@ -258,6 +258,7 @@ pub(super) static CLUSTER: Kind = Kind {
     }],
     stamp: Some("/custom_tags"),
     lanes: 2,
+    changed: None,
 };
 
 pub(super) static CLUSTER_LIBRARIES: Kind = Kind {
@@ -309,6 +310,7 @@ pub(super) static CLUSTER_LIBRARIES: Kind = Kind {
     }],
     stamp: None,
     lanes: 4,
+    changed: None,
 };
 
 /// Libraries on their way out, and those that an old setting puts on every cluster, are not the cluster's own (core §5.1).
@@ -421,6 +423,7 @@ pub(super) static INSTANCE_POOL: Kind = Kind {
     }],
     stamp: Some("/custom_tags"),
     lanes: 4,
+    changed: None,
 };
 
 pub(super) static INSTANCE_PROFILE: Kind = Kind {
@@ -469,4 +472,5 @@ pub(super) static INSTANCE_PROFILE: Kind = Kind {
     }],
     stamp: None,
     lanes: 2,
+    changed: None,
 };

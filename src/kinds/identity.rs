@@ -90,6 +90,7 @@ pub(super) static USER: Kind = Kind {
     }],
     stamp: None,
     lanes: 4,
+    changed: None,
 };
 
 pub(super) static SERVICE_PRINCIPAL: Kind = Kind {
@@ -144,6 +145,7 @@ pub(super) static SERVICE_PRINCIPAL: Kind = Kind {
     }],
     stamp: None,
     lanes: 4,
+    changed: None,
 };
 
 fn everyone_or_admins(group: &Value) -> bool {
@@ -221,4 +223,5 @@ pub(super) static GROUP: Kind = Kind {
     }],
     stamp: None,
     lanes: 4,
+    changed: None,
 };

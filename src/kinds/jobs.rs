@@ -354,6 +354,7 @@ pub(super) static JOB: Kind = Kind {
     ],
     stamp: Some("/tags"),
     lanes: 8,
+    changed: None,
 };
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ pub(super) static PERMISSIONS: Kind = Kind {
     shaping: &[Shaping { at: &[""], reason: "inherited entries come back through the parent", run: direct_entries }],
     stamp: None,
     lanes: 8,
+    changed: None,
 };
 
 #[cfg(test)]

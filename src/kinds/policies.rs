@@ -27,6 +27,7 @@ pub(super) static POLICY_FAMILY: Kind = Kind {
     shaping: &[],
     stamp: None,
     lanes: 1,
+    changed: None,
 };
 
 /// References inside a policy's JSON text (core reference §7): an attribute is an object with `value`, `defaultValue` or
@@ -172,4 +173,5 @@ pub(super) static CLUSTER_POLICY: Kind = Kind {
     }],
     stamp: None,
     lanes: 4,
+    changed: None,
 };

@@ -26,6 +26,7 @@ macro_rules! recorded {
             shaping: &[],
             stamp: None,
             lanes: 1,
+            changed: None,
         }
     };
 }

@@ -49,4 +49,5 @@ pub(super) static GLOBAL_INIT_SCRIPT: Kind = Kind {
     shaping: &[],
     stamp: None,
     lanes: 1,
+    changed: Some("/updated_at"),
 };

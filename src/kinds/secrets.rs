@@ -45,6 +45,7 @@ pub(super) static SECRET_SCOPE: Kind = Kind {
     shaping: &[],
     stamp: None,
     lanes: 4,
+    changed: None,
 };
 
 pub(super) static SECRET: Kind = Kind {
@@ -66,6 +67,7 @@ pub(super) static SECRET: Kind = Kind {
     shaping: &[],
     stamp: None,
     lanes: 1,
+    changed: None,
 };
 
 pub(super) static SECRET_ACL: Kind = Kind {
@@ -106,4 +108,5 @@ pub(super) static SECRET_ACL: Kind = Kind {
     }],
     stamp: None,
     lanes: 4,
+    changed: None,
 };

@@ -34,6 +34,9 @@ pub struct Kind {
     pub stamp: Option<&'static str>,
     /// How many writes of this kind may be under way at once.
     pub lanes: usize,
+    /// Where a listed item says when the object was changed last, in milliseconds since 1970, so that what an earlier export read
+    /// need not be read again. `None` where the listing is all there is to read, or has no mark of every change.
+    pub changed: Option<&'static str>,
 }
 
 /// How the API offers a kind. Export and import match this exhaustively.
@@ -425,6 +428,17 @@ impl Kind {
         let root = self.body.first().copied().unwrap_or("");
         let here = self.fields.iter().filter(move |group| group.at.contains(&root));
         here.flat_map(|group| group.fields).filter_map(|(field, class)| sendable(field, *class))
+    }
+
+    /// Whether each object is read by a call of its own, and no listing says whether it changed since.
+    pub fn is_read_unmarked(&self) -> bool {
+        let read = match &self.shape {
+            Shape::Collection(collection) => collection.get.is_some(),
+            Shape::Tree(tree) => matches!(tree, Tree::Repo | Tree::Volume),
+            Shape::Attached(attached) => matches!(attached.read, Read::Each(_)),
+            Shape::Recorded(_) => false,
+        };
+        read && self.changed.is_none()
     }
 
     /// Whether an import can bring it back.

@@ -23,8 +23,8 @@ pub use hold::Hold;
 pub use list::{Entry, entry, list, read_small, write_small};
 pub use place::{Place, PlaceError, Remote, is_bundle_name, without_signatures};
 pub use ranged::{Ranged, Say};
-pub use source::Source;
-pub(crate) use source::Stretch;
+pub use source::{Altered, Source};
+pub(crate) use source::{Stretch, is_altered};
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
@@ -38,6 +38,11 @@ pub trait Store: Send + Sync {
 
     /// Makes a publication last: after it, a power cut does not take the name away.
     fn settle(&self, target: &Path) -> io::Result<()>;
+
+    /// Whether it keeps what it takes from eyes that should not see it. Then what waits for it must be kept from them too.
+    fn hides(&self) -> bool {
+        false
+    }
 }
 
 /// A file that nobody sees yet. Dropped without [`Staged::publish`], it is gone.

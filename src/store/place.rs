@@ -105,6 +105,15 @@ impl Place {
         }
     }
 
+    /// The folder that it lies in.
+    #[must_use]
+    pub fn folder(&self) -> Self {
+        match self {
+            Self::Disk(path) => Self::Disk(super::folder_of(path).to_owned()),
+            Self::Remote(remote) => Self::Remote(Box::new(remote.folder())),
+        }
+    }
+
     /// The same object at the account's secondary endpoint; of other clouds, and on disk, the same place.
     pub(super) fn on_secondary(&self) -> Self {
         let Self::Remote(remote) = self else { return self.clone() };
@@ -144,6 +153,13 @@ impl Remote {
         let key = name.split('/').filter(|part| !part.is_empty()).fold(self.key.clone(), Key::join);
         let shown = format!("{}/{name}", self.shown.trim_end_matches('/'));
         Self { key, shown, folder: false, ..self.clone() }
+    }
+
+    fn folder(&self) -> Self {
+        let above = |text: &str| text.rsplit_once('/').map(|(above, _)| above.to_owned());
+        let key = Key::from(above(self.key.as_ref()).unwrap_or_default());
+        let shown = above(&self.shown).unwrap_or_else(|| self.shown.clone());
+        Self { key, shown, folder: true, ..self.clone() }
     }
 
     /// The object of this key in the same container.

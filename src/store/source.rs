@@ -14,6 +14,22 @@ pub trait Source: Send + Sync {
     fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()>;
 }
 
+/// The cause of an error of a source that knows what was written, as an encrypted file does: it is not what stands there now.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the stored bytes do not decrypt: they were altered or cut off")]
+pub struct Altered;
+
+/// Whether the bytes were altered, and not only out of reach.
+pub(crate) fn is_altered(error: &io::Error) -> bool {
+    matches!(error.get_ref(), Some(cause) if cause.is::<Altered>())
+}
+
+impl std::fmt::Debug for dyn Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source")
+    }
+}
+
 impl Source for File {
     fn size(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())

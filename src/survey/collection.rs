@@ -1,5 +1,6 @@
 //! Collections: list, leave out what is none of ours, read each.
 
+use super::earlier::CARRIED;
 use super::{GapState, Survey, Task, key_of, template, text_at};
 use crate::api::{self, ApiError};
 use crate::event::Event;
@@ -93,6 +94,12 @@ impl Survey {
             return None;
         }
         let marks: Vec<&'static str> = marks.iter().filter(|(_, ids)| ids.contains(&id)).map(|(name, _)| *name).collect();
+        if let Some((document, origin)) = self.unchanged_document(kind, &id, &item) {
+            let mut object = json(kind, id.clone(), document, &marks);
+            object.meta.insert(CARRIED, origin);
+            self.object(object, &id).await;
+            return Some((id, key));
+        }
         match &kind.shape {
             Shape::Collection(Collection { get: Some(_), .. }) => self.crew.push(Task::Get { kind, id: id.clone(), marks }),
             _ => self.json_object(kind, id.clone(), item, &marks).await,
@@ -122,25 +129,20 @@ impl Survey {
     }
 
     async fn json_object(&self, kind: &'static Kind, id: String, document: Value, marks: &[&'static str]) {
-        let meta: Map<String, Value> = marks.iter().map(|mark| ((*mark).to_owned(), json!(true))).collect();
-        let meta = meta.into();
-        let key = key_of(kind, &document, &id);
-        let object = Object {
-            kind,
-            key,
-            body: Body::Json(document),
-            meta,
-            modified_at: None,
-            degraded: None,
-            redacted: Vec::new(),
-            id: id.clone(),
-        };
+        let object = json(kind, id.clone(), document, marks);
         self.object(object, &id).await;
     }
 
     pub(super) fn asks_for_attached(&self, kind: &Kind) -> bool {
         self.scope.attached && self.scope.selection.wants_attached(kind.name)
     }
+}
+
+fn json(kind: &'static Kind, id: String, document: Value, marks: &[&'static str]) -> Object {
+    let meta: Map<String, Value> = marks.iter().map(|mark| ((*mark).to_owned(), json!(true))).collect();
+    let key = key_of(kind, &document, &id);
+    let (body, degraded, redacted) = (Body::Json(document), None, Vec::new());
+    Object { kind, id, key, body, meta: meta.into(), modified_at: None, degraded, redacted }
 }
 
 fn id_of(kind: &Kind, item: &Value) -> Option<String> {

@@ -194,6 +194,10 @@ impl Survey {
             self.lost(kind, GapState::Missing, path, &self.over_limit(size), None).await;
             return Ok(());
         }
+        if let Some(object) = self.unchanged_file(kind, path, size, modified_at) {
+            self.object(object, path).await;
+            return Ok(());
+        }
         match self.dbfs_bytes(path, size).await {
             Ok(blob) => self.file_object(kind, path, blob, modified_at, Some(size)).await,
             Err(error) => return self.failed(kind, path, error).await,

@@ -9,11 +9,13 @@
 mod attached;
 mod collection;
 mod crew;
+mod earlier;
 mod files;
 mod sought;
 mod template;
 mod tree;
 
+pub use earlier::{CARRIED, Earlier, Known};
 pub use sought::{Sought, seek};
 
 use crate::api::{ApiError, ErrorKind, Workspace};
@@ -42,11 +44,13 @@ pub struct Scope {
     pub attached: bool,
     /// How many tasks are under way at once.
     pub workers: usize,
+    /// An earlier export, whose objects need not be read again where their listing shows no change.
+    pub earlier: Option<Arc<dyn Earlier>>,
 }
 
 impl Default for Scope {
     fn default() -> Self {
-        Self { selection: Selection::default(), only: None, max_file: 1 << 30, attached: true, workers: 16 }
+        Self { selection: Selection::default(), only: None, max_file: 1 << 30, attached: true, workers: 16, earlier: None }
     }
 }
 

@@ -122,6 +122,10 @@ impl Survey {
     /// Reads what a listing showed.
     pub(super) async fn leaf(&self, kind: &'static Kind, info: &Value) -> Result<(), ApiError> {
         let path = text_at(info, "/path").map(|path| plain_path(&path)).unwrap_or_default();
+        if let Some(object) = self.unchanged_leaf(kind, &path, info) {
+            self.object(object, &object_id(info)).await;
+            return Ok(());
+        }
         let read = match kind.shape {
             Shape::Tree(Tree::Notebook) => self.notebook(kind, &path, info).await,
             Shape::Tree(Tree::File) => self.file(kind, &path, info).await,
@@ -221,7 +225,7 @@ impl Survey {
     }
 
     #[expect(clippy::unused_self, reason = "reads like its siblings, which need it")]
-    fn listed_object(&self, kind: &'static Kind, path: &str, info: &Value, body: Body) -> Object {
+    pub(super) fn listed_object(&self, kind: &'static Kind, path: &str, info: &Value, body: Body) -> Object {
         let kept = ["object_id", "object_type", "language", "resource_id"];
         let meta: Map<String, Value> =
             kept.iter().filter_map(|name| info.get(*name).map(|value| ((*name).to_owned(), value.clone()))).collect();

@@ -174,6 +174,14 @@ pub fn ask(question: &str) -> Option<bool> {
     Some(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
+/// A secret from the terminal, which does not show it. `None` where nobody can answer.
+pub fn secret(question: &str) -> Option<secrecy::SecretString> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return None;
+    }
+    rpassword::prompt_password(question).ok().map(Into::into)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{calm, one_line, wrap};

@@ -11,9 +11,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("audit", &["bundle", "event", "kinds", "object", "spool"]),
     ("backup", &["retention", "yaml"]),
     ("berth", &["api", "journal", "kinds", "object", "spool"]),
-    ("bundle", &["event", "spool", "store"]),
+    ("bundle", &["crypt", "event", "origin", "spool", "store"]),
     ("catalogue", &["bundle", "store"]),
     ("compare", &["kinds", "object", "pointer"]),
+    ("crypt", &["store"]),
     (
         "drill",
         &[
@@ -33,6 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "rules",
             "simulator",
             "spool",
+            "store",
             "survey",
         ],
     ),
@@ -50,6 +52,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("leaks", &["kinds", "object", "pointer"]),
     ("memory", &["object"]),
     ("object", &["kinds", "packed", "spool"]),
+    ("origin", &[]),
     ("packed", &[]),
     ("plan", &["kinds", "memory", "object", "packed", "pointer", "redact", "rules", "spool"]),
     ("pointer", &[]),
