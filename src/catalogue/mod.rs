@@ -4,8 +4,10 @@
 //! some kilobytes. Where there is none, or one of other bytes, the bundle itself is opened. That a bundle was verified is a file of
 //! its own, `NAME.verified-TIME.json`, which is never changed and so can lie in a container where nothing can be.
 
+mod prune;
 mod record;
 
+pub use prune::{Shelf, decide, decide_of, remove};
 pub use record::Record;
 
 use crate::bundle::{Limits, OpenError, Reader};
@@ -69,14 +71,18 @@ impl Shelved {
     }
 }
 
-/// All bundles in a place, the oldest first. With `anew`, records are not read, and every bundle is opened.
+/// All bundles in a place, the oldest first. With `anew`, records are not read, and every bundle is opened; of an encrypted one
+/// there is nothing but its record.
 pub async fn bundles(place: &Place, anew: bool, say: &Say) -> Result<Vec<Shelved>, StoreError> {
     let mut entries: BTreeMap<String, Entry> =
         store::list(place, say).await?.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
     let names: Vec<String> = entries.keys().filter(|name| is_bundle_name(name)).cloned().collect();
     let mut wanted = Vec::new();
     for name in names {
-        let record = entries.get(&format!("{name}{RECORD}")).map(|entry| entry.place.clone()).filter(|_| !anew);
+        let record = entries
+            .get(&format!("{name}{RECORD}"))
+            .map(|entry| entry.place.clone())
+            .filter(|_| !anew || is_encrypted(&entries[&name]));
         let start = format!("{name}{VERIFIED}");
         let notes = entries.range(start.clone()..).take_while(|(other, _)| other.starts_with(&start));
         let verified = notes.filter_map(|(note, _)| noted(&note[start.len()..])).max();
@@ -129,8 +135,8 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// Writes the record of a bundle that was just put there. Errors: what the store says; that there is no record is no harm.
 pub async fn record(place: &Place, record: &Record) -> Result<(), StoreError> {
-    let tag = store::entry(place).await?.tag;
-    write(place, &Record { tag, ..record.clone() }).await
+    let Entry { size: bytes, tag, .. } = store::entry(place).await?;
+    write(place, &Record { bytes, tag, ..record.clone() }).await
 }
 
 /// Writes this record beside its bundle, in place of another.

@@ -16,6 +16,7 @@ mod kinds;
 mod list;
 mod moor;
 mod private;
+mod prune;
 mod receipt;
 mod recipe;
 mod rules;
@@ -94,8 +95,18 @@ struct Global {
     /// Show no progress: warnings and errors only
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// How progress, warnings and errors are written to stderr
-    #[arg(long, global = true, value_enum, default_value_t, env = "LIFEBOAT_LOG_FORMAT", value_name = "FORMAT")]
+    /// How progress, warnings and errors are written to stderr: as text, or as JSON lines
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "LIFEBOAT_LOG_FORMAT",
+        value_name = "text|json",
+        hide_possible_values = true,
+        hide_env = true,
+        hide_default_value = true
+    )]
     log_format: LogFormat,
 }
 
@@ -128,6 +139,9 @@ enum Command {
     /// Which bundles a folder or a store holds
     #[command(after_help = EXIT_CODES)]
     Bundles(bundles::Bundles),
+    /// Remove bundles that are not to be kept any more
+    #[command(after_help = EXIT_CODES)]
+    Prune(prune::Prune),
     /// One object of a bundle
     #[command(after_help = EXIT_CODES)]
     Show(show::Show),
@@ -170,6 +184,7 @@ impl Cli {
             Command::Verify(command) => command.run(&mut ui, quiet),
             Command::List(command) => command.run(&mut ui),
             Command::Bundles(command) => command.run(&mut ui),
+            Command::Prune(command) => command.run(&mut ui),
             Command::Show(command) => command.run(&mut ui),
             Command::Extract(command) => command.run(&mut ui),
             Command::Receipt(command) => command.run(&mut ui),

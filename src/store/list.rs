@@ -7,7 +7,7 @@ use super::ranged::Say;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use object_store::{ObjectMeta, ObjectStore, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use std::io;
 use std::path::Path;
 
@@ -107,6 +107,18 @@ pub async fn entry(place: &Place) -> Result<Entry, StoreError> {
         Place::Remote(remote) => {
             let meta = Client::new(remote, Patience::Short)?.head().await?;
             Ok(Entry { place: place.clone(), name, size: meta.size, tag: tag_of(&meta), modified: modified(&meta) })
+        }
+    }
+}
+
+/// Removes a file or an object. Errors: what the store says, such as that it is locked.
+pub async fn remove(place: &Place) -> Result<(), StoreError> {
+    match place {
+        Place::Disk(path) => {
+            std::fs::remove_file(path).map_err(|error| StoreError::new(StoreErrorKind::Other, error.to_string()))
+        }
+        Place::Remote(remote) => {
+            Client::new(remote, Patience::Short)?.objects.delete(&remote.key).await.map_err(StoreError::from)
         }
     }
 }

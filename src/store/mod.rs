@@ -20,7 +20,7 @@ pub use deliver::{DeliverError, Look, Seen, deliver, is_free};
 pub use error::{StoreError, StoreErrorKind};
 pub use geo::{Replica, last_sync};
 pub use hold::Hold;
-pub use list::{Entry, entry, list, read_small, write_small};
+pub use list::{Entry, entry, list, read_small, remove, write_small};
 pub use place::{Place, PlaceError, Remote, is_bundle_name, without_signatures};
 pub use ranged::{Ranged, Say};
 pub use source::{Altered, Source};

@@ -12,7 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("backup", &["retention", "yaml"]),
     ("berth", &["api", "journal", "kinds", "object", "spool"]),
     ("bundle", &["crypt", "event", "origin", "spool", "store"]),
-    ("catalogue", &["bundle", "store"]),
+    ("catalogue", &["bundle", "retention", "store"]),
     ("compare", &["kinds", "object", "pointer"]),
     ("crypt", &["store"]),
     (

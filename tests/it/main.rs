@@ -34,6 +34,7 @@ mod process;
 mod prune;
 mod readme;
 mod receipts;
+mod retention;
 mod rules;
 mod scale;
 mod signing;
