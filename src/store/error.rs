@@ -87,7 +87,7 @@ impl StoreError {
             StoreErrorKind::NoObject => Some("check the address; `lifeboat bundles PLACE` lists what is there"),
             StoreErrorKind::NoContainer => Some("check the address, or create it: lifeboat creates none"),
             StoreErrorKind::Taken => {
-                Some("nothing is overwritten: give another name, or a folder, in which every bundle gets a name of its own")
+                Some("nothing is overwritten: give another name, or a folder, in which each bundle gets a name of its own")
             }
             StoreErrorKind::SignIn => Some(
                 "docs/stores.md lists the environment variables that sign in, such as AZURE_STORAGE_ACCOUNT_KEY or AWS_ACCESS_KEY_ID",

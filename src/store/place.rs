@@ -87,11 +87,11 @@ impl Place {
         remote.map(|remote| Self::Remote(Box::new(remote))).map_err(fail)
     }
 
-    /// Whether it names a folder, so that a bundle put there wants a name of its own: a folder that is there, anything that
-    /// ends with a slash, and in a store all that is not called like a bundle.
+    /// Whether it names a folder, so that a bundle put there wants a name of its own: what ends with a slash, and in a store all
+    /// that is not called like a bundle.
     pub fn is_folder(&self) -> bool {
         match self {
-            Self::Disk(path) => path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/"),
+            Self::Disk(path) => path.as_os_str().as_encoded_bytes().ends_with(b"/"),
             Self::Remote(remote) => remote.folder || !is_bundle_name(remote.key.as_ref()),
         }
     }
