@@ -53,7 +53,12 @@ pub struct Workspace {
     pub recipients: Option<Vec<String>>,
     /// A minisign secret key that signs them.
     pub sign: Option<PathBuf>,
-    /// The bundle whose unchanged objects are not read again: `latest`, or `none`. Without it, `latest`.
+    /// A file with the password of that key.
+    pub sign_password_file: Option<PathBuf>,
+    /// An age identity or SSH key that opens the bundle of the night before, where it is encrypted. Without one all is read again every
+    /// night, and whoever has this machine cannot read the bundles.
+    pub identity: Option<PathBuf>,
+    /// The bundle whose unchanged objects are not read again: `latest` in the same places, or `none`. Without it, `latest`.
     pub since: Option<String>,
     /// After so long all is read again, as `7d`.
     pub full_every: Option<String>,
@@ -208,6 +213,8 @@ impl Workspace {
         fill(&mut self.max_in_flight, defaults.max_in_flight.as_ref());
         fill(&mut self.recipients, defaults.recipients.as_ref());
         fill(&mut self.sign, defaults.sign.as_ref());
+        fill(&mut self.sign_password_file, defaults.sign_password_file.as_ref());
+        fill(&mut self.identity, defaults.identity.as_ref());
         fill(&mut self.since, defaults.since.as_ref());
         fill(&mut self.full_every, defaults.full_every.as_ref());
         fill(&mut self.keep, defaults.keep.as_ref());

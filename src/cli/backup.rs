@@ -11,8 +11,10 @@ use clap::{Args, Command, FromArgMatches};
 use jiff::Timestamp;
 use lifeboat::backup::{Config, Good, Night, Result as Made, Status, Verdict, Workspace, metrics};
 use lifeboat::bundle::hex;
+use lifeboat::catalogue;
 use lifeboat::event::{Event, Observer};
-use lifeboat::store::without_signatures;
+use lifeboat::retention::Policy;
+use lifeboat::store::{Place, Say, without_signatures};
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io::Write;
@@ -134,7 +136,8 @@ fn export(workspace: &Workspace, began: Timestamp) -> anyhow::Result<Export> {
 }
 
 fn options(workspace: &Workspace, began: Timestamp) -> Vec<String> {
-    let name = format!("{}-{}.tar.zst", workspace.name(), began.strftime("%Y%m%dT%H%M%SZ"));
+    let secret = if workspace.recipients.as_ref().is_some_and(|all| !all.is_empty()) { ".age" } else { "" };
+    let name = format!("{}-{}.tar.zst{secret}", workspace.name(), began.strftime("%Y%m%dT%H%M%SZ"));
     let mut words = vec!["export".to_owned()];
     let mut say = |option: &str, value: String| words.push(format!("--{option}={value}"));
     for place in workspace.to() {
@@ -149,6 +152,12 @@ fn options(workspace: &Workspace, began: Timestamp) -> Vec<String> {
         ("max-file", one(&workspace.max_file.map(|size| size.to_string()))),
         ("level", one(&workspace.level.map(|level| level.to_string()))),
         ("max-in-flight", one(&workspace.max_in_flight.map(|most| most.to_string()))),
+        ("recipient", many(&workspace.recipients)),
+        ("sign", one(&workspace.sign.as_ref().map(|key| key.display().to_string()))),
+        ("sign-password-file", one(&workspace.sign_password_file.as_ref().map(|file| file.display().to_string()))),
+        ("identity", one(&workspace.identity.as_ref().map(|key| key.display().to_string()))),
+        ("since", vec![workspace.since.clone().unwrap_or_else(|| "latest".to_owned())]),
+        ("full-every", one(&workspace.full_every)),
     ];
     for (option, values) in all {
         values.into_iter().for_each(|value| say(option, value));
@@ -228,7 +237,12 @@ impl Run<'_> {
         };
         progress.end();
         let mut night = match performed {
-            Ok(performed) => self.done(&task.workspace, performed, &tally),
+            Ok(performed) => {
+                let identity = &performed.exported.identity;
+                let of = identity.workspace_id.clone().unwrap_or_else(|| performed.host.clone());
+                let night = self.done(&task.workspace, performed, &tally);
+                self.tidied(&task.workspace, &of, night).await
+            }
             Err(error) => {
                 if error.is::<Interrupted>() {
                     *given_up = Some("the run was interrupted");
@@ -238,6 +252,37 @@ impl Run<'_> {
         };
         night.seconds = clock.elapsed().as_secs_f64();
         night
+    }
+
+    /// After a good night, and only then, what is not to be kept any more goes. That it does not is told, and harms no bundle.
+    async fn tidied(&self, workspace: &Workspace, of: &str, mut night: Night) -> Night {
+        let policy = workspace.policy().ok().flatten().filter(|_| night.verdict == Verdict::Done);
+        let Some(policy) = policy else { return night };
+        for place in workspace.to() {
+            match self.tidy(place, &policy, of).await {
+                Ok(removed) => night.removed.extend(removed),
+                Err(error) => {
+                    night.verdict = Verdict::Incomplete;
+                    let what = without_signatures(&format!("the bundle is there, and older ones were not removed: {error:#}"));
+                    ui::note(format!("error: {}: {what}", workspace.name()));
+                    night.error = Some(what);
+                }
+            }
+        }
+        night
+    }
+
+    async fn tidy(&self, place: &str, policy: &Policy, of: &str) -> anyhow::Result<Vec<String>> {
+        let place = Place::parse(Path::new(place))?;
+        let say: Say = Arc::new(|text: &str| ui::note(format!("warning: {text}")));
+        let shelf = catalogue::decide_of(of, &place, policy, Timestamp::now(), &say).await;
+        let shelf = shelf.with_context(|| format!("cannot look into {place}"))?;
+        let mut removed = Vec::new();
+        for (one, done) in catalogue::remove(&shelf, &place, &say).await {
+            done.with_context(|| format!("cannot remove {}", one.entry.place))?;
+            removed.push(one.entry.place.to_string());
+        }
+        Ok(removed)
     }
 
     fn last_good(&self, workspace: &Workspace) -> Option<Good> {
@@ -367,6 +412,7 @@ fn report(ui: &mut Ui, status: &Status) -> anyhow::Result<()> {
         for bundle in night.result.iter().flat_map(|result| &result.bundles) {
             ui.line(format!("{}: {bundle}", night.name))?;
         }
+        night.removed.iter().try_for_each(|bundle| ui.line(format!("{}: removed {bundle}", night.name)))?;
     }
     Ok(())
 }

@@ -4,12 +4,13 @@ use super::connect::Connect;
 use super::sealing::Sealing;
 use super::signals::interruptible;
 use super::since::{Since, Wanted};
-use super::targets::{Landing, Targets};
+use super::targets::{self, Landing, Targets};
 use super::trust::Trust;
 use super::unlock::Unlock;
 use super::{Outcome, block_on};
 use crate::ui::{self, Progress, Ui, words};
 use clap::Args;
+use lifeboat::api;
 use lifeboat::bundle::{self, Manifest};
 use lifeboat::catalogue::Record;
 use lifeboat::crypt::Recipients;
@@ -17,6 +18,7 @@ use lifeboat::event::Observer;
 use lifeboat::export::{self, Exported};
 use lifeboat::object::Selection;
 use lifeboat::origin::{KeyId, Signer};
+use lifeboat::store::{Look, Place};
 use lifeboat::survey::Scope;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -104,6 +106,8 @@ fn settle(outcome: Outcome, unmatched: &[impl std::fmt::Display]) -> Outcome {
 /// What an export came to.
 pub struct Performed {
     pub exported: Exported,
+    /// The workspace.
+    pub host: String,
     pub outcome: Outcome,
     /// Where the bundle stands now, without what signs in there.
     pub bundles: Vec<String>,
@@ -137,33 +141,35 @@ impl Export {
             readers: recipients.as_ref().map(Recipients::count),
         };
         let packing = bundle::Options { signer, recipients, ..self.packing() };
-        let (mut exported, landing) = self.bring(created, packing, observer).await?;
+        let workspace = self.connect.workspace(observer.clone()).await?;
+        let host = workspace.host().to_owned();
+        let (mut exported, landing) = self.bring(&workspace, created, packing, observer).await?;
         let outcome = if exported.is_complete() { Outcome::Done } else { Outcome::Incomplete };
         let outcome = settle(outcome, &exported.unmatched);
         let Some(landing) = landing else {
             let bundles = vec![exported.summary.path.display().to_string()];
-            return Ok(Performed { exported, outcome, bundles, landing: None, sealed });
+            return Ok(Performed { exported, host, outcome, bundles, landing: None, sealed });
         };
         let bundles = landing.bundles();
         if let Some(first) = bundles.first() {
             exported.summary.path = first.into();
         }
         let outcome = landing.settle(outcome);
-        Ok(Performed { exported, outcome, bundles, landing: Some(landing), sealed })
+        Ok(Performed { exported, host, outcome, bundles, landing: Some(landing), sealed })
     }
 
     /// To one path on disk, as the writer does it; anywhere else from a file that has no name.
     async fn bring(
         &self,
+        workspace: &api::Workspace,
         created: jiff::Timestamp,
         packing: bundle::Options,
         observer: Arc<dyn Observer>,
     ) -> anyhow::Result<(Exported, Option<Landing>)> {
-        let mut targets = self.targets.places()?;
-        let workspace = self.connect.workspace(observer.clone()).await?;
-        targets.name(&default_name(workspace.host(), created, packing.recipients.is_some()));
+        let mut places = self.targets.places()?;
+        places.name(&default_name(workspace.host(), created, packing.recipients.is_some()));
         let wanted = Wanted {
-            targets: targets.all(),
+            targets: places.all(),
             host: workspace.host(),
             trust: &self.trust,
             unlock: &self.unlock,
@@ -171,16 +177,20 @@ impl Export {
         };
         let since = self.since.find(&wanted, &*observer).await?;
         let options = |target| self.options(target, created, packing.clone(), since);
-        if let Some(target) = targets.only_path() {
-            let exported = interruptible(LEFT_NOTHING, export::run(&workspace, options(target)?, observer)).await??;
+        if let Some(target) = places.only_path() {
+            let place = Place::Disk(target.clone());
+            let exported = interruptible(LEFT_NOTHING, export::run(workspace, options(target)?, observer)).await??;
+            if packing.recipients.is_some() {
+                targets::record(&place, &self.record(&exported, workspace.host(), created)?, Look::Ends).await;
+            }
             return Ok((exported, None));
         }
-        interruptible(LEFT_NOTHING, targets.check()).await??;
-        let hold = targets.hold();
+        interruptible(LEFT_NOTHING, places.check()).await??;
+        let hold = places.hold();
         let (options, store) = (options(hold.target())?, Arc::new(hold.clone()));
-        let exported = interruptible(LEFT_NOTHING, export::run_in(store, &workspace, options, observer.clone())).await??;
+        let exported = interruptible(LEFT_NOTHING, export::run_in(store, workspace, options, observer.clone())).await??;
         let record = self.record(&exported, workspace.host(), created)?;
-        let landing = interruptible(LEFT_NO_PART, targets.deliver(&hold, record, &*observer)).await??;
+        let landing = interruptible(LEFT_NO_PART, places.deliver(&hold, record, &*observer)).await??;
         Ok((exported, Some(landing)))
     }
 
@@ -188,7 +198,6 @@ impl Export {
     fn record(&self, exported: &Exported, host: &str, created: jiff::Timestamp) -> anyhow::Result<Record> {
         let summary = &exported.summary;
         Ok(Record {
-            bytes: summary.bytes,
             created: created.strftime("%FT%TZ").to_string(),
             workspace_id: exported.identity.workspace_id.clone(),
             host: Some(host.to_owned()),

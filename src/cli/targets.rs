@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Where the bundle goes.
 #[derive(Debug, Args)]
 pub struct Targets {
-    /// Where the bundle goes: a file, a folder, or an address in a store as `az://ACCOUNT/CONTAINER/FOLDER`, `https://…`, `s3://…`, `gs://…`;
+    /// Where the bundle goes: a file, a folder with a slash at its end, or an address in a store as `az://ACCOUNT/CONTAINER/FOLDER`, `https://…`, `s3://…`, `gs://…`;
     /// may be repeated. In a folder, and without this, it gets a name from the workspace and the UTC time
     #[arg(long, short = 'o', visible_alias = "to", value_name = "PLACE")]
     output: Vec<PathBuf>,
@@ -150,18 +150,15 @@ impl Landing {
         }
     }
 
-    /// Writes the records for the catalogue, in stores: on disk a bundle is opened as fast as its record. That they cannot be
-    /// written is worth a word and no more, since they can be made again.
-    async fn record(&self, record: &Record, look: Look) {
-        let in_stores = self.places.iter().filter(|(place, landed)| landed.is_ok() && matches!(place, Place::Remote(_)));
-        for (place, landed) in in_stores {
-            if matches!(landed, Ok(Seen::Nothing)) {
-                continue;
-            }
-            if let Err(error) = record_at(place, record, look).await {
-                ui::note(format!(
-                    "warning: the bundle is there, and its record for `lifeboat bundles` could not be written: {error:#}"
-                ));
+    /// Writes the records for the catalogue, wherever a bundle cannot be opened as fast as its record can.
+    async fn record(&self, given: &Record, look: Look) {
+        for (place, landed) in &self.places {
+            let slow = match place {
+                Place::Remote(_) => true,
+                Place::Disk(path) => path.extension().is_some_and(|extension| extension == "age"),
+            };
+            if slow && matches!(landed, Ok(Seen::Ends | Seen::Full)) {
+                record(place, given, look).await;
             }
         }
     }
@@ -210,6 +207,13 @@ impl Landing {
     pub fn settle(&self, outcome: Outcome) -> Outcome {
         self.complain();
         if self.is_everywhere() || outcome != Outcome::Done { outcome } else { Outcome::Incomplete }
+    }
+}
+
+/// Writes the record of a bundle. That it cannot be written is worth a word and no more, since it can be made again.
+pub async fn record(place: &Place, record: &Record, look: Look) {
+    if let Err(error) = record_at(place, record, look).await {
+        ui::note(format!("warning: the bundle is there, and its record for `lifeboat bundles` could not be written: {error:#}"));
     }
 }
 

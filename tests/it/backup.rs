@@ -127,6 +127,8 @@ async fn a_failed_night_does_not_forget_the_last_good_bundle() {
     code(&output, 1);
     assert_eq!(night.status()["workspaces"][0]["last_good"], good);
     assert!(String::from_utf8_lossy(&output.stdout).contains("FAILED"));
+    // The next second, so that the bundle gets another name.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     config("good", "user");
     let output = night.run(&[]);
     code(&output, 3);
@@ -189,4 +191,32 @@ async fn what_is_wrong_in_the_configuration_is_told_before_anything_is_done() {
     code(&output, 0);
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("w (profile good) to "), "{output:?}");
     assert_eq!((night.bundles(), server.requests().len()), (vec![], 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_night_carries_over_and_the_first_bundle_goes() {
+    let server = prepared("1000000000000001", 0).await;
+    let night = Night::new(&[("good", &server)]);
+    let config = "workspaces: [{name: w, profile: good, to: [HOME/bundles], include: [notebook, directory], keep: {last: 1}}]";
+    night.configure(config);
+    code(&night.run(&[]), 0);
+    let first = night.bundles();
+    let one = server.requests().len();
+    // The next second, so that the bundle gets another name.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let output = night.run(&["--json"]);
+    code(&output, 0);
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (second, removed) = (night.bundles(), &status["workspaces"][0]["removed"]);
+    assert!(second.len() == 1 && second != first, "{second:?}");
+    assert!(removed[0].as_str().unwrap().ends_with(&first[0]) && removed.as_array().unwrap().len() == 1, "{removed}");
+    assert!(server.requests().len() - one <= one);
+    night.configure(
+        &config.replace("keep:", "recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p], keep:"),
+    );
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    code(&night.run(&[]), 0);
+    let third = night.bundles();
+    assert!(third.len() == 2 && third[0].ends_with(".tar.zst.age"), "{third:?}");
+    assert_eq!(third[1], format!("{}.record.json", third[0]), "nobody here can open it, so its record stands for it");
 }
