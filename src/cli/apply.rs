@@ -7,6 +7,7 @@ use super::export::Select;
 use super::moor::{Held, Moor};
 use super::private::Private;
 use super::recipe::{self, Given};
+use super::shore::Shore;
 use super::signals::{asked_to_stop, interruptible};
 use super::{Outcome, Refusal, block_on, receipt};
 use crate::ui::{self, Progress, Ui, words};
@@ -23,10 +24,11 @@ use lifeboat::receipt::{self as records, Clock, End, Facts, Keeper, Named};
 use lifeboat::restore::{self, RestoreError};
 use lifeboat::rules::Conflicts;
 use lifeboat::spool::Spool;
+use lifeboat::store::Place;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 
 const NOTHING_DONE: &str = "interrupted; nothing was applied";
@@ -68,9 +70,13 @@ pub struct Apply {
     /// Write the report as JSON
     #[arg(long, value_name = "FILE", conflicts_with = "plan_only")]
     report: Option<PathBuf>,
-    /// Folder for journals; without it `$XDG_STATE_HOME/lifeboat`, or ~/.local/state/lifeboat
+    /// Folder for journals, or an address in a store as `az://ACCOUNT/CONTAINER/FOLDER`; without it `$XDG_STATE_HOME/lifeboat`, or
+    /// ~/.local/state/lifeboat
     #[arg(long, value_name = "DIR", env = "LIFEBOAT_STATE")]
     state: Option<PathBuf>,
+    /// Where the state is on this machine, if it lives in a store.
+    #[arg(skip)]
+    shore: OnceLock<PathBuf>,
     /// The way back: the bundle is one of the workspace into which this target was restored, and what changed there comes home
     #[arg(long)]
     reverse: bool,
@@ -100,10 +106,19 @@ impl Apply {
             None => given.recipe,
         };
         let saved = saved.map(|plan| (plan, answers));
-        let options = self.options(recipe)?;
+        let mut options = self.options(recipe)?;
         let progress = Arc::new(Progress::new(quiet));
         let reader = self.bundle.whole(&*progress)?;
-        let outcome = block_on(self.go(ui, &reader, &options, saved, words, &progress));
+        let outcome = block_on(async {
+            let shore = interruptible(NOTHING_DONE, Shore::fetch(self.state.as_deref())).await??;
+            let _ = shore.as_ref().map(|shore| self.shore.set(shore.path().to_owned()));
+            options.journals = Some(self.state()?);
+            let work = self.go(ui, &reader, &options, saved, words, &progress);
+            match shore {
+                Some(shore) => Box::pin(shore.around(work)).await,
+                None => work.await,
+            }
+        });
         progress.end();
         outcome
     }
@@ -159,7 +174,7 @@ impl Apply {
 
     /// Nobody else may change the target between the plan and its end.
     async fn turn(&self, workspace: &Workspace, observer: &Arc<dyn Observer>) -> anyhow::Result<(Turn, Moor)> {
-        let folder = state_folder(self.state.as_deref())?;
+        let folder = self.state()?;
         let identity = interruptible(NOTHING_DONE, workspace.identity()).await??;
         let target = identity.workspace_id.unwrap_or_else(|| workspace.host().to_owned());
         let turn = Turn::take(&folder, &target).with_context(|| format!("cannot lock the journal in {}", folder.display()))?;
@@ -190,9 +205,12 @@ impl Apply {
         Ok(Given { recipe: Recipe { reverse: self.reverse, ..given.recipe }, ..given })
     }
 
+    fn state(&self) -> anyhow::Result<PathBuf> {
+        self.shore.get().map_or_else(|| state_folder(self.state.as_deref()), |path| Ok(path.clone()))
+    }
+
     fn options(&self, recipe: Recipe) -> anyhow::Result<restore::Options> {
-        let journals = Some(state_folder(self.state.as_deref())?);
-        Ok(restore::Options { workers: self.connect.workers(), journals, ..restore::Options::made_with(recipe)? })
+        Ok(restore::Options { workers: self.connect.workers(), ..restore::Options::made_with(recipe)? })
     }
 
     fn save(&self, plan: &Plan) -> anyhow::Result<()> {
@@ -218,7 +236,7 @@ impl Apply {
 
     /// Applies the plan, and keeps a record of it that is there before anything is written.
     async fn apply(&self, run: &Run<'_>, moor: &Moor) -> anyhow::Result<Done> {
-        let folder = state_folder(self.state.as_deref())?;
+        let folder = self.state()?;
         let (source, target) = (&run.plan.source, &run.plan.target);
         let mut journal = Journal::open(&folder, &target.workspace_id, &source.workspace_id, &source.digest)
             .with_context(|| format!("cannot open the journal in {}", folder.display()))?;
@@ -327,7 +345,13 @@ fn reason(error: &ImportError) -> String {
 /// Where journals are kept.
 pub fn state_folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(folder) = given {
-        return Ok(folder.to_owned());
+        return match Place::parse(folder)? {
+            Place::Disk(folder) => Ok(folder),
+            Place::Remote(place) => {
+                Err(Refusal::new(format!("the state of this command cannot be in {place}"), "name a folder on this machine")
+                    .into())
+            }
+        };
     }
     let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));

@@ -4,6 +4,7 @@ use super::bundle::Bundle;
 use super::connect::Connect;
 use super::export::Select;
 use super::private::Private;
+use super::shore::Shore;
 use super::signals::interruptible;
 use super::{Outcome, apply, block_on, rules};
 use crate::ui::{Progress, Ui, words};
@@ -62,7 +63,7 @@ pub struct Check {
     /// As for `import`: make no users, groups or service principals
     #[arg(long)]
     no_create_principals: bool,
-    /// Folder of the journals of earlier imports, as `import` takes it
+    /// Folder of the journals of earlier imports, or an address in a store, as `import` takes it
     #[arg(long, value_name = "DIR", env = "LIFEBOAT_STATE")]
     state: Option<PathBuf>,
 }
@@ -72,7 +73,10 @@ impl Check {
         let progress = Arc::new(Progress::new(quiet));
         let reader = self.bundle.whole(&*progress)?;
         let suggest = self.suggest.as_deref().map(|path| Private::create_over(path, MARK)).transpose()?;
-        let options = self.options()?;
+        let shore = block_on(Shore::fetch(self.state.as_deref()))?;
+        let journals = shore.as_ref().map(|shore| shore.path().to_owned());
+        let journals = journals.or_else(|| apply::state_folder(self.state.as_deref()).ok());
+        let options = restore::Options { journals, ..self.options()? };
         let observer: Arc<dyn Observer> = progress.clone();
         let report = block_on(async {
             let workspace = self.workspace(&observer).await?;
@@ -109,7 +113,6 @@ impl Check {
             plan: lifeboat::plan::Options { create_principals, ..lifeboat::plan::Options::default() },
             allow_same_workspace: self.allow_same_workspace,
             workers: self.connect.workers(),
-            journals: apply::state_folder(self.state.as_deref()).ok(),
             ..restore::Options::default()
         })
     }

@@ -23,6 +23,7 @@ mod rules;
 mod sealed;
 mod sealing;
 mod secret;
+mod shore;
 mod show;
 mod signals;
 mod simulate;

@@ -523,6 +523,29 @@ class Witness:
             raise Failure(f"{store.name}: more is gone than the first night")
         say(f"{store.name}: a second night is carried over, encrypted, and the first goes")
 
+    def state(self, store, target):
+        """Journals and receipts that live in a store: another machine goes on with them, although the target keeps no copy."""
+        there = store.address("state")
+        bundle = self.folder / "state.tar.zst"
+        self.run("export", "--include", "directory", "--include", "notebook", "-o", bundle, workspace=self.small, expect=(0, 3))
+        command = ["import", bundle, "--yes", "--state", there, "--json"]
+        self.run(*command, workspace=target, store=store.environment(), expect=(0, 3))
+        kept = [name for name in store.names() if name.startswith("state/")]
+        journal = [name for name in kept if name.endswith(".jsonl")]
+        if not journal or "state/id" in kept or not any("/receipts/" in name and name.endswith(".json") for name in kept):
+            raise Failure(f"{store.name}: the state lacks something: {kept}")
+        before = {name: store.read(name) for name in journal}
+        harness.client(target["url"], target["token"]).workspace.delete("/Shared/.lifeboat", recursive=True)
+        elsewhere = Lifeboat(self.folder / f"{store.name}.elsewhere")
+        again = elsewhere.run(*command, url=target["url"], token=target["token"], expect=(0, 3), **store.environment())
+        written = [item for item in json.loads(again.stdout)["items"] if item["state"] in ("created", "updated")]
+        if written or any(not store.read(name).startswith(data) for name, data in before.items()):
+            raise Failure(f"{store.name}: another machine does not go on: {written[:3]}")
+        if list((elsewhere.folder / "state").rglob("*.jsonl")):
+            raise Failure("a state in a store is kept on this machine as well")
+        self.run("import", bundle, "--yes", "--state", there, workspace=target, store=store.environment(key="d3Jvbmc="), expect=(1,))
+        say(f"{store.name}: another machine goes on with the state")
+
     def untouched(self):
         """Nothing was ever written under a name that does not begin with a bundle's, and nothing deleted: good for WORM."""
         for path in sorted(self.folder.glob("requests.*.jsonl")):
@@ -586,6 +609,7 @@ def main():
         fill(large)
         witness = Witness(folder, azure, s3, small, large)
         witness.both_stores()
+        witness.state(azure, target)
         witness.restores(target)
         for store in (azure, s3):
             witness.taken(store)
