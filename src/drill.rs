@@ -3,8 +3,8 @@
 //! The comparison is [`crate::compare`]'s: it reads both workspaces anew and knows nothing of plans.
 
 use crate::api::{ApiError, Config, ConfigError, Options as Connection, Workspace};
-use crate::audit::{self, Depth};
-use crate::bundle::{self, OpenError, Reader};
+use crate::audit::{self, Contents, Depth};
+use crate::bundle::{self, OpenError, ReadError, Reader};
 use crate::compare::{self, Comparison};
 use crate::event::{Event, Observer};
 use crate::export::{self, ExportError};
@@ -14,7 +14,7 @@ use crate::kinds::Shape;
 use crate::object::{Object, Selection};
 use crate::plan::{self, Plan};
 use crate::receipt::{self, End, Facts, Keeper, Named};
-use crate::restore::{self, Contents, RestoreError};
+use crate::restore::{self, RestoreError};
 use crate::rules;
 use crate::simulator::{self, Seed, Server, SimulatorError};
 use crate::spool::Spool;
@@ -98,6 +98,9 @@ pub enum DrillError {
         /// Why.
         source: OpenError,
     },
+    /// The bundle cannot be read.
+    #[error("cannot read the bundle")]
+    Read(#[from] ReadError),
     /// There is no plan.
     #[error("cannot plan the restore")]
     Restore(#[from] RestoreError),
@@ -210,7 +213,7 @@ fn prepared_for(options: &Options) -> Result<Seed, DrillError> {
             let opened =
                 source_of(options, path).and_then(|source| Reader::open_source(Box::new(source), bundle::Limits::default()));
             let reader = opened.map_err(|source| DrillError::Open { path: path.clone(), source })?;
-            Ok(furnished(&restore::contents(&reader, &Selection::default())?))
+            Ok(furnished(&audit::contents(&reader, &Selection::default())?))
         }
     }
 }
@@ -269,7 +272,7 @@ async fn bundle_of(options: &Options, from: &Workspace, observer: &Arc<dyn Obser
 }
 
 fn restored_objects(reader: &Reader) -> Result<Vec<Object>, RestoreError> {
-    let contents = restore::contents(reader, &Selection::default())?;
+    let contents = audit::contents(reader, &Selection::default())?;
     Ok(contents.objects.into_iter().chain(contents.recorded).collect())
 }
 

@@ -1,7 +1,10 @@
-//! Questions about a bundle, answered offline: is it whole, give me this.
+//! Questions about a bundle, answered offline: is it whole, what does it hold, give me this.
 
+mod check;
+mod contents;
 mod extract;
 mod verify;
 
+pub use contents::{Contents, Unfit, contents, each};
 pub use extract::{ExtractError, Extracted, extract};
 pub use verify::{Depth, Verdict, verify, verify_bytes, verify_source};

@@ -5,8 +5,9 @@ use super::bundle::Bundle;
 use crate::ui::{Ui, words};
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use lifeboat::audit::{self, Contents};
 use lifeboat::plan::{Change, Maps, Text};
-use lifeboat::restore::{self, Contents};
+use lifeboat::restore;
 use lifeboat::rules::{Act, Applied, BUILT_IN, RuleSet, Rules as InForce, Sanitized};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -125,7 +126,7 @@ impl Test {
     fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
         let rules = rules(&self.rules)?.with_maps(&maps(self.map.as_deref())?);
         let reader = self.bundle.open()?;
-        let contents = restore::contents(&reader, &self.select.selection()?)?;
+        let contents = audit::contents(&reader, &self.select.selection()?)?;
         let applied = restore::ruled(&reader, &contents, &rules)?;
         tell(ui, &contents, &applied)?;
         Ok(if applied.problems.is_empty() { Outcome::Done } else { Outcome::Findings })

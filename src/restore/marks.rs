@@ -1,6 +1,7 @@
 //! What the source is known by: gathered from a bundle, looked for in what a plan would write.
 
-use super::{Options, RestoreError, contents};
+use super::{Options, RestoreError};
+use crate::audit;
 use crate::bundle::Reader;
 use crate::kinds;
 use crate::leaks::{Leak, Marks};
@@ -27,7 +28,7 @@ pub(super) fn of(reader: &Reader, selection: &Selection, maps: &Maps, plan: &Pla
         let Some(kind) = kinds::by_name(&member.kind) else { continue };
         marks.add(kind, &member.path);
     }
-    contents::each(reader, selection, &mut |object| {
+    audit::each(reader, selection, &mut |object| {
         object.document().into_iter().for_each(|document| marks.add_places(&document));
         let number = object.meta.get("object_id").map(|id| id.to_string());
         number.into_iter().for_each(|number| marks.add_number(object.kind, number.trim_matches('"')));

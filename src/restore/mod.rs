@@ -3,19 +3,17 @@
 //! Each step belongs to a module that knows nothing of the others; this one only hands things on. Carrying out the plan is
 //! [`crate::import`]'s business.
 
-mod check;
-mod contents;
 mod gather;
 mod ids;
 mod marks;
 mod prune;
 mod reverse;
 
-pub use contents::{Contents, Unfit, contents};
 pub use gather::{Gathered, gather};
 pub use marks::marks;
 
 use crate::api::{ApiError, Identity, Workspace};
+use crate::audit::{Contents, Unfit, contents};
 use crate::bundle::{ReadError, Reader};
 use crate::event::{Event, Observer};
 use crate::journal::{self, Past};

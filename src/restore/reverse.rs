@@ -5,8 +5,9 @@
 //! other, and [`crate::plan::Back`] keeps what nobody changed.
 
 use super::ids::{self, Ids};
-use super::{Contents, Goal, Options, Prepared, RestoreError};
+use super::{Goal, Options, Prepared, RestoreError};
 use crate::api::{Identity, Workspace};
+use crate::audit::Contents;
 use crate::berth;
 use crate::bundle::Reader;
 use crate::event::{Event, Observer};

@@ -56,14 +56,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("packed", &[]),
     ("plan", &["kinds", "memory", "object", "packed", "pointer", "redact", "rules", "spool"]),
     ("pointer", &[]),
-    ("preflight", &["api", "bundle", "event", "kinds", "object", "plan", "pointer", "restore", "rules"]),
+    ("preflight", &["api", "audit", "bundle", "event", "kinds", "object", "plan", "pointer", "restore", "rules"]),
     ("receipt", &["bundle", "event", "import", "journal", "plan", "rules"]),
     ("redact", &["kinds", "object", "pointer", "tokens"]),
     (
         "restore",
         &[
-            "api", "berth", "bundle", "event", "journal", "kinds", "leaks", "memory", "object", "packed", "plan", "pointer",
-            "rules", "spool", "survey",
+            "api", "audit", "berth", "bundle", "event", "journal", "kinds", "leaks", "memory", "object", "packed", "plan",
+            "pointer", "rules", "spool", "survey",
         ],
     ),
     ("retention", &[]),

@@ -126,7 +126,7 @@ fn references(objects: &[Object]) {
 /// Every notebook and file of the bundle that was not left out is in the target, under its new path and with its new bytes.
 fn compare(bundled: &Bundled, options: &restore::Options, objects: &[Object]) {
     let reader = Reader::open(&bundled.path).unwrap();
-    let contents = restore::contents(&reader, &Selection::default()).unwrap();
+    let contents = lifeboat::audit::contents(&reader, &Selection::default()).unwrap();
     let applied = restore::ruled(&reader, &contents, &options.rules).unwrap();
     let bytes: BTreeMap<(&str, String), _> =
         objects.iter().filter_map(|object| Some(((object.kind.name, homely(&object.id)), object.body.digest()?))).collect();
@@ -210,7 +210,7 @@ async fn what_was_restored_under_rules_is_switched_on_under_them() {
     let options = with(WEST);
     twice(&bundled, &options, &target).await;
     let reader = Reader::open(&bundled.path).unwrap();
-    let contents = restore::contents(&reader, &Selection::default()).unwrap();
+    let contents = lifeboat::audit::contents(&reader, &Selection::default()).unwrap();
     let applied = restore::ruled(&reader, &contents, &options.rules).unwrap();
     let was_active = |one: &&lifeboat::rules::Sanitized| one.kind().name == "job" && one.switched_off().next().is_some();
     let active: Vec<&str> = applied.objects.iter().filter(was_active).map(lifeboat::rules::Sanitized::key).collect();

@@ -5,10 +5,10 @@ mod table;
 
 use super::ask::{Caller, Machine, NodeInfo, Runtime, Zones};
 use super::*;
+use crate::audit::{Contents, Unfit};
 use crate::object::{Object, SourceId};
 use crate::plan::Maps;
 use crate::plan::tests::object;
-use crate::restore::{Contents, Unfit};
 use crate::rules::{Code, RuleSet};
 use serde_json::json;
 

@@ -3,10 +3,10 @@
 use super::super::ask::{Caller, NodeInfo};
 use super::super::*;
 use super::{World, cluster};
+use crate::audit::Unfit;
 use crate::object::{Object, REDACTED, SourceId};
 use crate::plan::tests::{With, acl, content, folder, hanging, object};
 use crate::plan::{Todo, What};
-use crate::restore::Unfit;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! What a bundle holds that could be restored, and what of it makes no sense.
 
-use super::{RestoreError, check};
-use crate::bundle::{MemberLine, Reader};
+use super::check;
+use crate::bundle::{MemberLine, ReadError, Reader};
 use crate::kinds::{self, Shape, Tree};
 use crate::object::{Body, Object, Selection, SourceId};
 use std::collections::HashSet;
@@ -29,7 +29,7 @@ pub struct Unfit {
 }
 
 /// Reads the objects of a bundle. Bytes stay there; documents come along.
-pub fn contents(reader: &Reader, selection: &Selection) -> Result<Contents, RestoreError> {
+pub fn contents(reader: &Reader, selection: &Selection) -> Result<Contents, ReadError> {
     let mut contents = Contents::default();
     for member in reader.manifest().in_place_order() {
         match restorable(reader, member)?.map(Object::packed) {
@@ -43,8 +43,8 @@ pub fn contents(reader: &Reader, selection: &Selection) -> Result<Contents, Rest
     Ok(contents)
 }
 
-/// Reads them one by one, and holds none where everything is asked for.
-pub(super) fn each(reader: &Reader, selection: &Selection, act: &mut dyn FnMut(&Object)) -> Result<(), RestoreError> {
+/// Reads the objects one by one, and holds none where everything is asked for.
+pub fn each(reader: &Reader, selection: &Selection, act: &mut dyn FnMut(&Object)) -> Result<(), ReadError> {
     if selection.is_everything() {
         let mut members = reader.manifest().in_place_order();
         return members.try_for_each(|member| restorable(reader, member).map(|one| one.iter().for_each(&mut *act)));
@@ -77,7 +77,7 @@ fn unfit(member: &MemberLine, reason: String) -> Unfit {
 }
 
 /// The object that a member holds, or why it holds none. Errors: the bundle cannot be read.
-fn restorable(reader: &Reader, member: &MemberLine) -> Result<Result<Object, String>, RestoreError> {
+fn restorable(reader: &Reader, member: &MemberLine) -> Result<Result<Object, String>, ReadError> {
     let Some(kind) = kinds::by_name(&member.kind) else {
         return Ok(Err("this version knows no such kind".to_owned()));
     };
