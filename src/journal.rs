@@ -4,22 +4,24 @@
 //! One file for each target and bundle. An intent is on disk before the call, its outcome after it. A line that a crash
 //! cut short is ignored.
 
+mod book;
+mod folder;
 mod memory;
 
+pub use book::{Book, Off, Past, Twin, book, known, last_words, past, switched_off};
+pub use folder::{Turn, folder_id, made_up};
 pub use memory::memory;
+
+pub(crate) use folder::{plain, private_folder};
 
 use crate::memory::Wrote;
 use crate::object::SourceId;
+use folder::private_file;
 use memory::Keeper;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::hash::{BuildHasher, Hasher};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// A journal that is being written.
 #[derive(Debug)]
@@ -29,41 +31,6 @@ pub struct Journal {
     /// What earlier journals know, so that nothing is noted twice.
     book: Book,
     keeper: Option<Keeper>,
-}
-
-/// What imports from one source know of one target: objects of the bundle, and what they are there.
-pub type Book = BTreeMap<SourceId, Twin>;
-
-/// What stands in the target for an object of the source.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Twin {
-    /// Its id there; a path for what has one.
-    pub to: String,
-    /// Its id in the bundle, if rules gave it another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<String>,
-    /// Whether an import made or changed it; what it only met is none of its own.
-    #[serde(default)]
-    pub ours: bool,
-    /// What an import, `activate` or `deactivate` switched off there, and none of them switched on since.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub off: Vec<Off>,
-    /// When that was noted last, in milliseconds since 1970.
-    #[serde(default)]
-    pub at: u64,
-}
-
-/// A place that was switched off.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Off {
-    /// Exact pointer below the body.
-    pub at: String,
-    /// What stood there before; absent where nothing did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub was: Option<Value>,
-    /// What stands there now; absent where it was left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub now: Option<Value>,
 }
 
 /// One line.
@@ -117,33 +84,6 @@ pub enum Line {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         origin: Option<String>,
     },
-}
-
-/// The right to change a workspace: one import at a time holds it, from before it plans until it is over.
-///
-/// It holds among the processes that share a state folder, and ends with the process, however that ends.
-#[derive(Debug)]
-pub struct Turn {
-    _file: File,
-    /// Whether this file system knows locks, so that nobody else can have the same turn.
-    pub alone: bool,
-}
-
-impl Turn {
-    /// Takes the right for this target; nothing if somebody else has it. Errors: what the file system says.
-    pub fn take(folder: &Path, target: &str) -> io::Result<Option<Self>> {
-        private_folder(folder)?;
-        let file = private_file(&folder.join(format!("{}.lock", plain(target))))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file, alone: true })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            // Some shared file systems know no locks: an import there is as safe as it was before there were any.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                Ok(Some(Self { _file: file, alone: false }))
-            }
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
 }
 
 impl Journal {
@@ -216,172 +156,6 @@ impl Journal {
     }
 }
 
-/// What earlier imports from this source made in this target, whichever bundle it came from: source object and target id.
-/// Later journals win. Errors: what the file system says; a missing folder is an empty one.
-pub fn known(folder: &Path, target: &str, source: &str) -> io::Result<BTreeMap<SourceId, String>> {
-    let book = book(folder, target, source)?;
-    Ok(book.into_iter().filter(|(_, twin)| twin.ours).map(|(object, twin)| (object, twin.to)).collect())
-}
-
-/// All that the journals of this folder know of a target and a source. Errors: as [`known`].
-pub fn book(folder: &Path, target: &str, source: &str) -> io::Result<Book> {
-    let mut book = Book::new();
-    for path in files(folder, target)? {
-        read(&path, target, |from| from == source, &mut |_, line| note(&mut book, line))?;
-    }
-    Ok(book)
-}
-
-/// What was switched off in a target, whichever bundle it was done with, by kind and id there; the last word counts.
-/// Errors: as [`known`].
-pub fn switched_off(folder: &Path, target: &str) -> io::Result<Book> {
-    let mut books: BTreeMap<String, Book> = BTreeMap::new();
-    for path in files(folder, target)? {
-        read(&path, target, |_| true, &mut |source, line| note(books.entry(source.to_owned()).or_default(), line))?;
-    }
-    Ok(last_words(books.into_values()))
-}
-
-/// The last word on each object of the target, by its id there.
-pub fn last_words(books: impl Iterator<Item = Book>) -> Book {
-    let mut last = Book::new();
-    for (object, twin) in books.flatten().filter(|(_, twin)| twin.at > 0) {
-        let there = SourceId { kind: object.kind, id: twin.to.clone() };
-        if last.get(&there).is_none_or(|one| one.at <= twin.at) {
-            last.insert(there, twin);
-        }
-    }
-    last
-}
-
-/// Journals that are about this target, the oldest first.
-fn files(folder: &Path, target: &str) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&format!("{}-", plain(target))) && name.strip_suffix(".jsonl").is_some() {
-            files.push((entry.metadata()?.modified()?, entry.path()));
-        }
-    }
-    files.sort();
-    Ok(files.into_iter().map(|(_, path)| path).collect())
-}
-
-/// How imports from one source went in one target, whichever bundle they were of.
-#[derive(Clone, Debug, Default)]
-pub struct Past {
-    /// What an import made, and did not find there: object of the bundle, and id in the target.
-    pub made: Arc<BTreeMap<SourceId, String>>,
-    /// What was begun and never ended, since the import died.
-    pub unfinished: HashSet<SourceId>,
-    /// Ids in the bundle of what rules gave another.
-    pub origins: BTreeMap<SourceId, String>,
-}
-
-/// Reads all journals. Later ones win. Errors: as [`known`].
-pub fn past(folder: &Path, target: &str, source: &str) -> io::Result<Past> {
-    let mut past = Past::default();
-    for path in files(folder, target)? {
-        read(&path, target, |from| from == source, &mut |_, line| past.learn(line))?;
-    }
-    Ok(past)
-}
-
-impl Past {
-    fn learn(&mut self, line: Line) {
-        match line {
-            Line::Intent { object, .. } => drop(self.unfinished.insert(object)),
-            Line::Outcome { object, state, id, origin, .. } => {
-                self.unfinished.remove(&object);
-                self.origins.extend(origin.map(|origin| (object.clone(), origin)));
-                match (state.as_str(), id) {
-                    (DELETED, _) => drop(Arc::make_mut(&mut self.made).remove(&object)),
-                    (CREATED, Some(id)) => drop(Arc::make_mut(&mut self.made).insert(object, id)),
-                    _ => {}
-                }
-            }
-            Line::Begin { .. } | Line::Met { .. } => {}
-        }
-    }
-}
-
-const CREATED: &str = "created";
-const DELETED: &str = "deleted";
-
-/// What a line adds to a book.
-fn note(book: &mut Book, line: Line) {
-    match line {
-        Line::Outcome { object, state, .. } if state == DELETED => drop(book.remove(&object)),
-        Line::Outcome { object, id: Some(id), origin, off, on, at, .. } => {
-            let twin = book.entry(object).or_default();
-            (twin.to, twin.origin, twin.ours, twin.at) = (id, origin, true, at.max(twin.at));
-            twin.off.retain(|one| !on.contains(&one.at) && !off.iter().any(|new| new.at == one.at));
-            twin.off.extend(off);
-        }
-        Line::Met { object, id, origin } => {
-            let twin = book.entry(object).or_default();
-            (twin.to, twin.origin) = (id, origin);
-        }
-        _ => {}
-    }
-}
-
-/// What tells this state folder from every other: made up once.
-pub fn folder_id(folder: &Path) -> io::Result<String> {
-    private_folder(folder)?;
-    let mut file = private_file(&folder.join("id"))?;
-    let mut text = String::new();
-    File::open(folder.join("id"))?.read_to_string(&mut text)?;
-    if text.is_empty() {
-        text = made_up();
-        file.write_all(text.as_bytes())?;
-    }
-    Ok(text)
-}
-
-/// A name that nobody had before: 32 hexadecimal digits.
-pub fn made_up() -> String {
-    let part = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", part(), part())
-}
-
-/// Tells of the lines of a journal that are about this target and such a source, each with the source; a torn line is left
-/// out.
-fn read(path: &Path, target: &str, wanted: impl Fn(&str) -> bool, told: &mut dyn FnMut(&str, Line)) -> io::Result<()> {
-    let mut ours: Option<String> = None;
-    for text in BufReader::new(File::open(path)?).split(b'\n') {
-        let Ok(line) = serde_json::from_slice::<Line>(&text?) else { continue };
-        if let Line::Begin { source, target: to, .. } = &line {
-            ours = (wanted(source) && to == target).then(|| source.clone());
-        }
-        if let Some(source) = &ours {
-            told(source, line);
-        }
-    }
-    Ok(())
-}
-
-/// Makes a folder that only its owner may look into; one that is there stays as it is.
-pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)
-}
-
-/// Opens a journal that only its owner may read, also where an earlier version made it for all.
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    Ok(file)
-}
-
 /// A crash may have cut the last line: the next one begins on its own.
 fn end_torn_line(path: &Path, file: &mut File) -> io::Result<()> {
     let bytes = fs::read(path)?;
@@ -393,15 +167,11 @@ fn file_name(target: &str, bundle: &str) -> String {
     format!("{}-{short}.jsonl", plain(target))
 }
 
-/// Workspace ids are digits; whatever else an answer holds must not become a path.
-pub(crate) fn plain(text: &str) -> String {
-    let name: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    if name.is_empty() { "unknown".to_owned() } else { name }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+    use std::fs::OpenOptions;
 
     fn object(id: &str) -> SourceId {
         SourceId { kind: "job".into(), id: id.into() }
