@@ -34,6 +34,7 @@
 //! | [`plan`] | bundle and inventory to a plan: pure |
 //! | [`import`] | carries out a plan, and reads back what it wrote |
 //! | [`leaks`] | what of the source still stands in what is written |
+//! | [`page`] | pages for people: one file each, nothing from elsewhere, every name is text |
 //! | [`mod@receipt`] | the sealed record of an import, and its page for people |
 //! | [`restore`] | the road of a restore: bundle, inventory, plan |
 //! | [`preflight`] | would this bundle restore here? findings before anything is written |
@@ -71,6 +72,7 @@ pub mod memory;
 pub mod object;
 pub mod origin;
 pub mod packed;
+pub mod page;
 pub mod plan;
 pub mod pointer;
 pub mod preflight;

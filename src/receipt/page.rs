@@ -1,14 +1,9 @@
 //! A record as a page: one file without scripts, links or anything from elsewhere; whatever a name holds, it is text.
 
 use super::seal::{digest, seal_page};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::page::{Page, STYLE, escaped, head};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write;
-
-const STYLE: &str = include_str!("style.css");
 
 /// So many objects of one kind are shown one by one; the record has all.
 const SHOWN: usize = 5000;
@@ -22,15 +17,7 @@ const QUIET: &[&str] = &["unchanged"];
 
 /// The page of a record, sealed; it names the seal of the record that it was made from.
 pub fn page(record: &Value) -> String {
-    let mut page = Page(String::new());
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
-        STANDARD.encode(Sha256::digest(STYLE))
-    );
-    page.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
-    page.raw(&format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n"));
-    page.raw("<meta name=\"viewport\" content=\"width=device-width\"><meta name=\"referrer\" content=\"no-referrer\">\n");
-    page.raw(&format!("<title>{}</title>\n<style>{STYLE}</style></head><body>\n", escaped(&title(record))));
+    let mut page = Page(head(&title(record), STYLE, ""));
     page.head(record);
     page.counts(record);
     page.not_as_meant(record);
@@ -56,71 +43,11 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Text as HTML; what would turn the reading direction, or ring a bell, is shown by its number.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(' '),
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// HTML that is being written.
-struct Page(String);
-
 impl Page {
-    fn raw(&mut self, html: &str) {
-        self.0.push_str(html);
-    }
-
-    fn heading(&mut self, title: &str) {
-        self.raw(&format!("<h2>{}</h2>\n", escaped(title)));
-    }
-
-    fn paragraph(&mut self, words: &str) {
-        self.raw(&format!("<p>{}</p>\n", escaped(words)));
-    }
-
-    /// A table; a column whose name begins with `#` holds numbers, and words of ours are never broken.
-    fn table(&mut self, header: &[&str], rows: impl Iterator<Item = Vec<String>>) {
-        let class = |name: &str| match name {
-            "kind" | "state" | "what" | "read back" => " class=\"w\"",
-            _ if name.starts_with('#') => " class=\"n\"",
-            _ => "",
-        };
-        self.raw("<table><thead><tr>");
-        for name in header {
-            self.raw(&format!("<th{}>{}</th>", class(name), escaped(name.trim_start_matches('#'))));
-        }
-        self.raw("</tr></thead><tbody>\n");
-        for row in rows {
-            self.raw("<tr>");
-            for (name, cell) in header.iter().zip(row) {
-                self.raw(&format!("<td{}>{}</td>", class(name), escaped(&cell)));
-            }
-            self.raw("</tr>\n");
-        }
-        self.raw("</tbody></table>\n");
-    }
-
     fn head(&mut self, record: &Value) {
         let state = text(&record["state"]);
         let class = if state == "complete" { "good" } else { "bad" };
@@ -180,7 +107,7 @@ impl Page {
         self.heading("Objects");
         let states = ["created", "updated", "deleted", "adopted", "unchanged", "skipped", "pending", "failed"];
         let header: Vec<String> =
-            std::iter::once("kind".to_owned()).chain(states.iter().map(|state| format!("#{state}"))).collect();
+            std::iter::once("=kind".to_owned()).chain(states.iter().map(|state| format!("#{state}"))).collect();
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
         let number = |states: &Value, state: &str| states.get(state).map_or("·".to_owned(), ToString::to_string);
         let row = |(kind, counts): (&String, &Value)| {
@@ -196,7 +123,7 @@ impl Page {
             return;
         }
         self.heading("Written, and does not show as it was meant");
-        self.table(&["kind", "object", "what the target shows"], items.iter().take(LINES).map(|item| row_of_odd(item)));
+        self.table(&["=kind", "object", "what the target shows"], items.iter().take(LINES).map(|item| row_of_odd(item)));
         self.more(items.len(), LINES);
     }
 
@@ -213,7 +140,7 @@ impl Page {
         let row = |((state, kind, reason), names): (&(String, String, String), &Vec<String>)| {
             vec![state.clone(), kind.clone(), some(names), reason.clone()]
         };
-        self.table(&["state", "kind", "objects", "why"], lines.iter().take(LINES).map(row));
+        self.table(&["=state", "=kind", "objects", "why"], lines.iter().take(LINES).map(row));
         self.more(lines.len(), LINES);
     }
 
@@ -227,7 +154,7 @@ impl Page {
             let object = format!("{} {}", text(&leak["kind"]), text(&leak["key"]));
             vec![text(&leak["what"]), text(&leak["value"]), object, text(&leak["at"]), text(&leak["times"]), text(&leak["hint"])]
         };
-        self.table(&["what", "value", "in", "at", "#times", "what to do"], leaks.iter().take(LINES).map(row));
+        self.table(&["=what", "value", "in", "at", "#times", "what to do"], leaks.iter().take(LINES).map(row));
         self.more(leaks.len(), LINES);
     }
 
@@ -260,7 +187,7 @@ impl Page {
             self.raw(&format!("<h3>{}</h3>\n", escaped(kind)));
             if !shown.is_empty() {
                 self.table(
-                    &["name", "id in the source", "id in the target", "state", "read back"],
+                    &["name", "id in the source", "id in the target", "=state", "=read back"],
                     shown.iter().take(SHOWN).map(|item| row_of(item)),
                 );
                 self.more(shown.len(), SHOWN);

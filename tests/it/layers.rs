@@ -54,10 +54,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("object", &["kinds", "packed", "spool"]),
     ("origin", &[]),
     ("packed", &[]),
+    ("page", &[]),
     ("plan", &["kinds", "memory", "object", "packed", "pointer", "redact", "rules", "spool"]),
     ("pointer", &[]),
     ("preflight", &["api", "audit", "bundle", "event", "kinds", "object", "plan", "pointer", "restore", "rules"]),
-    ("receipt", &["bundle", "event", "import", "journal", "plan", "rules"]),
+    ("receipt", &["bundle", "event", "import", "journal", "page", "plan", "rules"]),
     ("redact", &["kinds", "object", "pointer", "tokens"]),
     (
         "restore",
