@@ -1,6 +1,7 @@
 //! What came of a nightly run, and what is known of the last good bundle of each workspace, which a failed night must not forget.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 const FORMAT: u32 = 1;
 
 /// How something ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Done, and nothing is missing.
@@ -20,7 +21,7 @@ pub enum Verdict {
 }
 
 /// The status file: the last run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Version of this format.
     pub version: u32,
@@ -37,7 +38,7 @@ pub struct Status {
 }
 
 /// One workspace in one run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Night {
     /// Its name in the configuration.
     pub name: String,
@@ -58,7 +59,7 @@ pub struct Night {
 }
 
 /// What an export made.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Result {
     /// Where the bundle stands now.
     pub bundles: Vec<String>,
@@ -79,7 +80,7 @@ pub struct Result {
 }
 
 /// A bundle in which nothing is missing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Good {
     /// When its run began.
     pub time: Timestamp,

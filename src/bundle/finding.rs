@@ -1,5 +1,7 @@
 //! What can be wrong with a bundle, as values: a code for programs, a sentence for people, and the objects that are hurt.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::fmt;
 
 /// The sort of a fault. The codes are part of the JSON output: they may be added to, never changed.
@@ -91,7 +93,7 @@ impl Fault {
 }
 
 /// One object, by kind and path (or source id).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct ObjectName {
     /// Name of the kind.
     pub kind: String,

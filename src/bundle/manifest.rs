@@ -2,6 +2,8 @@
 
 use super::finding::ObjectName;
 use crate::spool::Sha;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -172,7 +174,8 @@ pub(crate) fn mtime(modified_at: Option<u64>) -> u64 {
 }
 
 /// Why an object is not in the bundle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum GapState {
     /// Listed, but not to be read.
     Missing,
@@ -199,7 +202,7 @@ impl GapState {
 }
 
 /// One object that a listing showed and the bundle does not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Gap {
     /// Why, in one word.
     pub state: GapState,
@@ -214,7 +217,7 @@ pub struct Gap {
 }
 
 /// One field whose value was removed before the object was stored.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Redacted {
     /// True path or source id of the object.
     pub path: String,
@@ -227,7 +230,8 @@ pub struct Redacted {
 }
 
 /// The account of one kind: what its listings showed and what became of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Account")]
 pub struct KindLine {
     /// Name of the kind.
     pub kind: String,

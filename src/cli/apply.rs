@@ -25,6 +25,7 @@ use lifeboat::restore::{self, RestoreError};
 use lifeboat::rules::Conflicts;
 use lifeboat::spool::Spool;
 use lifeboat::store::Place;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -276,10 +277,11 @@ impl Apply {
 }
 
 /// What came of an import, and where its record is kept.
-#[derive(Serialize)]
-struct Done {
+#[derive(Serialize, JsonSchema)]
+pub struct Done {
     #[serde(flatten)]
     receipt: Receipt,
+    /// The sealed record.
     #[serde(rename = "record")]
     path: PathBuf,
 }

@@ -15,6 +15,8 @@ use lifeboat::catalogue;
 use lifeboat::event::{Event, Observer};
 use lifeboat::retention::Policy;
 use lifeboat::store::{Place, Say, without_signatures};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io::Write;
@@ -174,11 +176,22 @@ fn below(folder: &str, name: &str) -> String {
     format!("{}/{name}{signature}", folder.trim_end_matches('/'))
 }
 
+/// A workspace of the configuration.
+#[derive(Serialize, JsonSchema)]
+pub struct Intended<'a> {
+    /// Its name.
+    name: &'a str,
+    /// The profile that signs in to it; null where the environment does.
+    profile: Option<&'a str>,
+    /// Where its bundles go.
+    to: &'a [String],
+}
+
 /// What would be done.
 fn told(ui: &mut Ui, tasks: &[Task]) -> anyhow::Result<Outcome> {
     for Task { workspace, .. } in tasks {
         let to: Vec<String> = workspace.to().iter().map(|place| without_signatures(place)).collect();
-        ui.value(&serde_json::json!({ "name": workspace.name(), "profile": workspace.profile, "to": to }))?;
+        ui.value(&Intended { name: workspace.name(), profile: workspace.profile.as_deref(), to: &to })?;
         let profile = workspace.profile.as_deref().map_or("the environment".to_owned(), |name| format!("profile {name}"));
         ui.line(format!("{} ({profile}) to {}", workspace.name(), to.join(" and ")))?;
     }

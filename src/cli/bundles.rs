@@ -4,9 +4,11 @@ use super::{Advised, Outcome, block_on};
 use crate::ui::{self, Ui, words};
 use anyhow::Context;
 use clap::Args;
+use jiff::Timestamp;
 use lifeboat::catalogue::{self, Known, Record, Shelved};
 use lifeboat::store::{self, Place, Say};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,11 +40,11 @@ impl Bundles {
             Ok((shelved, sync))
         })?;
         let sync = sync.map(|sync| sync.map(|replica| replica.last).map_err(|error| error.to_string()));
-        ui.value(&json!({
-            "place": place.to_string(),
-            "bundles": shelved.iter().map(to_json).collect::<Vec<_>>(),
-            "secondary": sync.as_ref().map(|sync| secondary_json(sync.as_ref(), shelved.last())),
-        }))?;
+        ui.value(&Found {
+            place: place.to_string(),
+            bundles: shelved.iter().map(FoundBundle::of).collect(),
+            secondary: sync.as_ref().map(|sync| Secondary::of(sync, shelved.last())),
+        })?;
         if shelved.is_empty() {
             ui.line(format!("no bundles in {place}"))?;
             return Ok(Outcome::Done);
@@ -112,27 +114,102 @@ fn completeness(record: &Record) -> &'static str {
     }
 }
 
-fn to_json(one: &Shelved) -> Value {
-    let record = one.known.record();
-    json!({
-        "bundle": one.entry.place.to_string(),
-        "name": one.entry.name,
-        "bytes": one.entry.size,
-        "written": one.entry.modified,
-        "created": record.map(|record| &record.created),
-        "workspace_id": record.and_then(|record| record.workspace_id.as_ref()),
-        "host": record.and_then(|record| record.host.as_ref()),
-        "objects": record.map(|record| record.objects),
-        "degraded": record.map(|record| record.degraded),
-        "missing": record.map(|record| record.missing),
-        "selection": record.map(|record| record.is_part),
-        "signatures": record.map(|record| &record.signatures),
-        "manifest_sha256": record.map(|record| &record.manifest_sha256),
-        "encrypted": one.is_encrypted(),
-        "verified": one.verified,
-        "from_record": matches!(one.known, Known::Recorded(_)),
-        "error": match &one.known { Known::Unreadable(why) => Some(why), _ => None },
-    })
+/// The bundles of a place.
+#[derive(Serialize, JsonSchema)]
+pub struct Found {
+    /// The folder or store.
+    place: String,
+    /// Its bundles, the newest last.
+    bundles: Vec<FoundBundle>,
+    /// What the other region of a store has; null where there is none, or no bundle.
+    secondary: Option<Secondary>,
+}
+
+/// One bundle of a place. What is known from a record or the bundle is null where neither can be read.
+#[derive(Serialize, JsonSchema)]
+struct FoundBundle {
+    /// Path or address.
+    bundle: String,
+    /// Its name in the place.
+    name: String,
+    /// Its size in bytes.
+    bytes: u64,
+    /// When the file was written, as far as the place says.
+    written: Option<Timestamp>,
+    /// When the export began, RFC 3339.
+    created: Option<String>,
+    /// The workspace that it is of.
+    workspace_id: Option<String>,
+    /// Address of the workspace.
+    host: Option<String>,
+    /// Objects in it.
+    objects: Option<u64>,
+    /// Of which less than whole.
+    degraded: Option<u64>,
+    /// Objects that could not be read.
+    missing: Option<u64>,
+    /// Whether only a part was asked for.
+    selection: Option<bool>,
+    /// Names of the signatures in it; this does not say that they are good.
+    signatures: Option<Vec<String>>,
+    /// SHA-256 of the manifest: the bundle's identity.
+    manifest_sha256: Option<String>,
+    /// Whether it is encrypted.
+    encrypted: bool,
+    /// When it was last found whole, as far as anybody noted it.
+    verified: Option<Timestamp>,
+    /// Whether all this is from the record beside it.
+    from_record: bool,
+    /// Why it cannot be opened.
+    error: Option<String>,
+}
+
+impl FoundBundle {
+    fn of(one: &Shelved) -> Self {
+        let record = one.known.record();
+        Self {
+            bundle: one.entry.place.to_string(),
+            name: one.entry.name.clone(),
+            bytes: one.entry.size,
+            written: one.entry.modified,
+            created: record.map(|record| record.created.clone()),
+            workspace_id: record.and_then(|record| record.workspace_id.clone()),
+            host: record.and_then(|record| record.host.clone()),
+            objects: record.map(|record| record.objects),
+            degraded: record.map(|record| record.degraded),
+            missing: record.map(|record| record.missing),
+            selection: record.map(|record| record.is_part),
+            signatures: record.map(|record| record.signatures.clone()),
+            manifest_sha256: record.map(|record| record.manifest_sha256.clone()),
+            encrypted: one.is_encrypted(),
+            verified: one.verified,
+            from_record: matches!(one.known, Known::Recorded(_)),
+            error: if let Known::Unreadable(why) = &one.known { Some(why.clone()) } else { None },
+        }
+    }
+}
+
+/// The other region of a store.
+#[derive(Serialize, JsonSchema)]
+struct Secondary {
+    /// Up to when it is in step.
+    last_sync: Option<Timestamp>,
+    /// Whether it has the newest bundle.
+    has_newest: Option<bool>,
+    /// Why that is not known.
+    error: Option<String>,
+}
+
+impl Secondary {
+    fn of(sync: &Result<Option<Timestamp>, String>, newest: Option<&Shelved>) -> Self {
+        match sync {
+            Err(why) => Self { last_sync: None, has_newest: None, error: Some(why.clone()) },
+            Ok(last) => {
+                let has_newest = newest.and_then(|newest| has_arrived(*last, newest));
+                Self { last_sync: *last, has_newest, error: None }
+            }
+        }
+    }
 }
 
 /// Whether all that was written when the newest bundle was can be read from the other region.
@@ -149,14 +226,5 @@ fn secondary(sync: &Result<Option<jiff::Timestamp>, String>, newest: &Shelved) -
             Some(true) => format!("secondary: has the newest bundle, {name}; in step up to {last}"),
             _ => format!("secondary: DOES NOT HAVE the newest bundle yet, {name}; in step up to {last}"),
         },
-    }
-}
-
-fn secondary_json(sync: Result<&Option<jiff::Timestamp>, &String>, newest: Option<&Shelved>) -> Value {
-    match sync {
-        Err(why) => json!({ "last_sync": null, "has_newest": null, "error": why }),
-        Ok(last) => {
-            json!({ "last_sync": last, "has_newest": newest.and_then(|newest| has_arrived(*last, newest)), "error": null })
-        }
     }
 }

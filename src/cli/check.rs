@@ -14,7 +14,8 @@ use lifeboat::event::Observer;
 use lifeboat::preflight::{self, Finding, Report, Severity};
 use lifeboat::restore;
 use lifeboat::rules::BUILT_IN;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -131,10 +132,17 @@ fn outcome(report: &Report) -> Outcome {
     }
 }
 
+/// What came of a check.
+#[derive(Serialize, JsonSchema)]
+pub struct Told<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    /// Suggested map entries, as the YAML of a rule file.
+    rules: Option<&'a str>,
+}
+
 fn tell(ui: &mut Ui, report: &Report, snippet: Option<&str>) -> anyhow::Result<()> {
-    let mut value = serde_json::to_value(report)?;
-    value["rules"] = json!(snippet);
-    ui.value(&value)?;
+    ui.value(&Told { report, rules: snippet })?;
     let source = &report.source;
     ui.wrapped(
         "",

@@ -5,15 +5,19 @@ use super::signals::interruptible;
 use super::simulate::{duration, seed};
 use super::trust::Trust;
 use super::unlock::Unlock;
+use super::verify::Damage;
 use super::{Outcome, block_on, receipt};
 use crate::ui::{Progress, Ui, words};
 use anyhow::Context;
 use clap::Args;
-use lifeboat::compare::{Account, Difference};
+use lifeboat::compare::{Account, Comparison, Difference};
 use lifeboat::drill::{self, Options, Report};
+use lifeboat::import;
 use lifeboat::simulator::Seed;
-use serde_json::{Value, json};
-use std::path::PathBuf;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,7 +71,7 @@ impl Drill {
 }
 
 fn tell(ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
-    ui.value(&to_json(report))?;
+    ui.value(&Drilled::of(report))?;
     let header = ["kind", "objects", "equal", "different", "absent", "by hand"];
     ui.table(&header, report.comparison.accounts.iter().map(|(kind, account)| row(kind, account)))?;
     for one in report.comparison.differences.iter().take(SHOWN) {
@@ -98,9 +102,7 @@ fn tell(ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
 
 fn row(kind: &str, account: &Account) -> Vec<String> {
     let numbers = [account.objects, account.equal, account.different, account.absent, account.by_hand];
-    std::iter::once(kind.to_owned())
-        .chain(numbers.iter().map(|number| if *number == 0 { "·".to_owned() } else { number.to_string() }))
-        .collect()
+    std::iter::once(kind.to_owned()).chain(numbers.iter().map(u64::to_string)).collect()
 }
 
 fn difference(one: &Difference) -> String {
@@ -108,21 +110,60 @@ fn difference(one: &Difference) -> String {
     format!("DIFFERENT {} {} {}: {} became {}", one.kind, one.object, one.at, short(&one.source), short(&one.target))
 }
 
-fn to_json(report: &Report) -> Value {
-    let stages: Vec<Value> = report
-        .stages
-        .iter()
-        .map(|(stage, time)| json!({ "stage": stage, "seconds": (time.as_secs_f64() * 1e3).round() / 1e3 }))
-        .collect();
-    json!({
-        "good": report.is_good(),
-        "stages": stages,
-        "bytes": report.bytes,
-        "findings": report.findings.iter().map(super::verify::finding_json).collect::<Vec<_>>(),
-        "comparison": report.comparison,
-        "receipt": report.receipt,
-        "again": report.again,
-        "evidence": report.evidence,
-        "requests": { "source": report.requests.0, "target": report.requests.1 },
-    })
+/// What a drill saw.
+#[derive(Serialize, JsonSchema)]
+pub struct Drilled<'a> {
+    /// Whether the restore is what the source was, inert, and a second one would change nothing.
+    good: bool,
+    /// Stages with the time that each took, in order.
+    stages: Vec<Stage>,
+    /// Size of the bundle.
+    bytes: u64,
+    /// What is wrong with the bundle itself.
+    findings: Vec<Damage>,
+    /// Source against target.
+    comparison: &'a Comparison,
+    /// What came of the import.
+    receipt: &'a import::Receipt,
+    /// What a second import, with no memory of the first, would write.
+    again: &'a [String],
+    /// Where the record of the import is kept.
+    evidence: Option<&'a Path>,
+    /// Requests to the two workspaces.
+    requests: Requests,
+}
+
+/// A stage of a drill.
+#[derive(Serialize, JsonSchema)]
+struct Stage {
+    /// Its name.
+    stage: &'static str,
+    /// Seconds that it took.
+    seconds: f64,
+}
+
+/// Requests to the two workspaces.
+#[derive(Serialize, JsonSchema)]
+struct Requests {
+    /// To read the source.
+    source: u64,
+    /// To read and write the target.
+    target: u64,
+}
+
+impl<'a> Drilled<'a> {
+    fn of(report: &'a Report) -> Self {
+        let rounded = |time: &Duration| (time.as_secs_f64() * 1e3).round() / 1e3;
+        Self {
+            good: report.is_good(),
+            stages: report.stages.iter().map(|(stage, time)| Stage { stage, seconds: rounded(time) }).collect(),
+            bytes: report.bytes,
+            findings: report.findings.iter().map(Damage::from).collect(),
+            comparison: &report.comparison,
+            receipt: &report.receipt,
+            again: &report.again,
+            evidence: report.evidence.as_deref(),
+            requests: Requests { source: report.requests.0, target: report.requests.1 },
+        }
+    }
 }

@@ -4,14 +4,14 @@ use super::connect::Connect;
 use super::sealing::Sealing;
 use super::signals::interruptible;
 use super::since::{Since, Wanted};
-use super::targets::{self, Landing, Targets};
+use super::targets::{self, Delivery, Landing, Targets};
 use super::trust::Trust;
 use super::unlock::Unlock;
 use super::{Outcome, block_on};
 use crate::ui::{self, Progress, Ui, words};
 use clap::Args;
 use lifeboat::api;
-use lifeboat::bundle::{self, Manifest};
+use lifeboat::bundle::{self, Gap, KindLine, Manifest};
 use lifeboat::catalogue::Record;
 use lifeboat::crypt::Recipients;
 use lifeboat::event::Observer;
@@ -20,7 +20,8 @@ use lifeboat::object::Selection;
 use lifeboat::origin::{KeyId, Signer};
 use lifeboat::store::{Look, Place};
 use lifeboat::survey::Scope;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -260,7 +261,7 @@ fn default_name(host: &str, created: jiff::Timestamp, is_encrypted: bool) -> Str
 fn report(ui: &mut Ui, performed: &Performed) -> anyhow::Result<()> {
     let Performed { exported, outcome, landing, sealed, .. } = performed;
     let (landing, outcome) = (landing.as_ref(), *outcome);
-    ui.value(&to_json(exported, landing, sealed, outcome))?;
+    ui.value(&Made::of(exported, landing, sealed, outcome))?;
     super::list::accounts(ui, &exported.kinds)?;
     super::list::gaps(ui, &exported.gaps)?;
     super::list::degraded(
@@ -307,28 +308,77 @@ fn report(ui: &mut Ui, performed: &Performed) -> anyhow::Result<()> {
     })?)
 }
 
-fn to_json(exported: &Exported, landing: Option<&Landing>, sealed: &Sealed, outcome: Outcome) -> Value {
-    let summary = &exported.summary;
-    let kinds: Vec<Value> = exported.kinds.iter().map(super::list::kind_json).collect();
-    json!({
-        "bundle": summary.path,
-        "bytes": summary.bytes,
-        "objects": summary.members,
-        "content_id": bundle::hex(&summary.content_id),
-        "manifest_sha256": bundle::hex(&summary.manifest_sha256),
-        "signed_by": sealed.key.map(|key| key.to_string()),
-        "encrypted": sealed.readers.is_some(),
-        "complete": outcome == Outcome::Done,
-        "caller_is_admin": exported.identity.is_admin,
-        "requests": exported.requests,
-        "incremental": exported.carried.map(|carried| json!({
-            "carried": carried, "frames": summary.reused.frames, "bytes": summary.reused.bytes,
-            "unmarked": exported.unmarked,
-        })),
-        "kinds": kinds,
-        "gaps": exported.gaps.iter().map(super::list::gap_json).collect::<Vec<_>>(),
-        "degraded": exported.degraded,
-        "redacted": exported.redacted,
-        "destinations": landing.map(Landing::to_json),
-    })
+/// What an export made.
+#[derive(Serialize, JsonSchema)]
+pub struct Made {
+    /// The bundle.
+    bundle: PathBuf,
+    /// Its size in bytes.
+    bytes: u64,
+    /// Objects in it.
+    objects: u64,
+    /// SHA-256 that is equal for equal workspace state.
+    content_id: String,
+    /// SHA-256 of the manifest: the bundle's identity.
+    manifest_sha256: String,
+    /// The key that signed it.
+    signed_by: Option<String>,
+    /// Whether it is encrypted.
+    encrypted: bool,
+    /// Whether nothing is missing or degraded, at any place.
+    complete: bool,
+    /// Whether an admin exported: to anybody else listings show less.
+    caller_is_admin: bool,
+    /// HTTP requests that were sent.
+    requests: u64,
+    /// What was carried over from an earlier bundle; null where everything was read.
+    incremental: Option<Incremental>,
+    /// The account of each kind.
+    kinds: Vec<KindLine>,
+    /// What is not in the bundle, and why.
+    gaps: Vec<Gap>,
+    /// What is less than it should be: kind, path, reason.
+    degraded: Vec<(String, String, String)>,
+    /// Values that were blanked.
+    redacted: u64,
+    /// What came of each place; null where it is one alone, and on disk.
+    destinations: Option<Vec<Delivery>>,
+}
+
+/// What was carried over from an earlier bundle.
+#[derive(Serialize, JsonSchema)]
+struct Incremental {
+    /// Objects that were carried over.
+    carried: u64,
+    /// Frames that were carried over as they stood.
+    frames: u64,
+    /// Bytes of these.
+    bytes: u64,
+    /// Objects that were read since nothing tells whether they changed.
+    unmarked: u64,
+}
+
+impl Made {
+    fn of(exported: &Exported, landing: Option<&Landing>, sealed: &Sealed, outcome: Outcome) -> Self {
+        let summary = &exported.summary;
+        let (frames, bytes, unmarked) = (summary.reused.frames, summary.reused.bytes, exported.unmarked);
+        Self {
+            bundle: summary.path.clone(),
+            bytes: summary.bytes,
+            objects: summary.members,
+            content_id: bundle::hex(&summary.content_id),
+            manifest_sha256: bundle::hex(&summary.manifest_sha256),
+            signed_by: sealed.key.map(|key| key.to_string()),
+            encrypted: sealed.readers.is_some(),
+            complete: outcome == Outcome::Done,
+            caller_is_admin: exported.identity.is_admin,
+            requests: exported.requests,
+            incremental: exported.carried.map(|carried| Incremental { carried, frames, bytes, unmarked }),
+            kinds: exported.kinds.clone(),
+            gaps: exported.gaps.clone(),
+            degraded: exported.degraded.clone(),
+            redacted: exported.redacted,
+            destinations: landing.map(Landing::to_json),
+        }
+    }
 }

@@ -3,12 +3,13 @@
 use super::Outcome;
 use super::bundle::Bundle;
 use super::export::Select;
-use super::verify::finding_json;
+use super::verify::Damage;
 use crate::ui::{Ui, words};
 use clap::Args;
 use lifeboat::audit::extract;
 use lifeboat::bundle::MemberLine;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Unpack objects into a folder.
@@ -23,6 +24,17 @@ pub struct Extract {
     select: Select,
 }
 
+/// What was unpacked.
+#[derive(Serialize, JsonSchema)]
+pub struct Unpacked {
+    /// Files that were written whole.
+    files: u64,
+    /// Their bytes.
+    bytes: u64,
+    /// Objects that are damaged in the bundle, and left out.
+    damaged: Vec<Damage>,
+}
+
 impl Extract {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
         let reader = self.bundle.open()?;
@@ -31,11 +43,11 @@ impl Extract {
         let extracted = extract(&reader, &wanted, &self.output)?;
         let outcome = if extracted.damaged.is_empty() { Outcome::Done } else { Outcome::Findings };
         let outcome = self.select.settle(outcome, reader.manifest())?;
-        ui.value(&json!({
-            "files": extracted.files,
-            "bytes": extracted.bytes,
-            "damaged": extracted.damaged.iter().map(finding_json).collect::<Vec<_>>(),
-        }))?;
+        ui.value(&Unpacked {
+            files: extracted.files,
+            bytes: extracted.bytes,
+            damaged: extracted.damaged.iter().map(Damage::from).collect(),
+        })?;
         for finding in &extracted.damaged {
             ui.line(format!("DAMAGED, left out: {finding}"))?;
         }

@@ -7,7 +7,9 @@ use super::trust::claims;
 use crate::ui::{Ui, words};
 use clap::Args;
 use lifeboat::bundle::{Gap, GapState, KindLine, Manifest, MemberLine, Reader, hex};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 
@@ -45,6 +47,7 @@ impl List {
             return redactions(ui, manifest);
         }
         if one_by_one {
+            ui.row(COLUMNS)?;
             objects(ui, manifest.members.iter().filter(wanted))?;
             absent(ui, manifest.gaps.iter().filter(|gap| selection.wants(&gap.kind, &gap.path)))?;
             return self.select.settle(Outcome::Done, manifest);
@@ -57,11 +60,9 @@ impl List {
 fn objects<'a>(ui: &mut Ui, members: impl Iterator<Item = &'a MemberLine>) -> anyhow::Result<()> {
     for member in members {
         let key = member.key.as_deref().unwrap_or(&member.path);
-        let state = if member.degraded.is_some() { "degraded" } else { "captured" };
-        ui.value(&json!({
-            "kind": &*member.kind, "path": &*member.path, "key": key, "state": state, "reason": member.degraded,
-            "size": member.size, "sha256": hex(&member.sha256), "name": &*member.name, "meta": member.meta(),
-        }))?;
+        let line = Line::of(member);
+        ui.value(&line)?;
+        line.row(ui)?;
         let less = if member.degraded.is_some() { "  (degraded)" } else { "" };
         ui.line(format!("{:<22} {:>10}  {key}{}{less}", member.kind, words::size(member.size), id_of(member, key)))?;
     }
@@ -71,7 +72,9 @@ fn objects<'a>(ui: &mut Ui, members: impl Iterator<Item = &'a MemberLine>) -> an
 /// What a listing showed and the bundle does not hold.
 fn absent<'a>(ui: &mut Ui, gaps: impl Iterator<Item = &'a Gap>) -> anyhow::Result<()> {
     for gap in gaps {
-        ui.value(&gap_json(gap))?;
+        let line = Line::absent(gap);
+        ui.value(&line)?;
+        line.row(ui)?;
         ui.line(format!("{:<22} {:>10}  {}  ({}: {})", gap.kind, "-", gap.path, gap.state.as_str(), gap.reason))?;
     }
     Ok(())
@@ -83,8 +86,10 @@ fn id_of(member: &MemberLine, key: &str) -> String {
 }
 
 fn redactions(ui: &mut Ui, manifest: &Manifest) -> anyhow::Result<Outcome> {
+    ui.row(["kind", "path", "pointer", "reason"])?;
     for one in &manifest.redacted {
-        ui.value(&json!({ "kind": one.kind, "path": one.path, "pointer": one.pointer, "reason": one.reason }))?;
+        ui.value(one)?;
+        ui.row([one.kind.as_str(), &one.path, &one.pointer, &one.reason])?;
         ui.line(format!("{:<22} {}  {}  ({})", one.kind, one.path, one.pointer, one.reason))?;
     }
     Ok(Outcome::Done)
@@ -94,17 +99,9 @@ fn kinds(ui: &mut Ui, reader: &Reader, encrypted: bool) -> anyhow::Result<()> {
     let manifest = reader.manifest();
     let head = &manifest.head;
     let text = |name: &str| head.source.get(name).and_then(Value::as_str).unwrap_or("unknown");
-    ui.value(&json!({
-        "created": head.created, "tool": head.tool, "source": head.source, "selection": head.selection,
-        "content_id": hex(&head.content_id), "manifest_sha256": hex(&manifest.sha256), "bytes": reader.size(),
-        "kinds": manifest.kinds.iter().map(kind_json).collect::<Vec<_>>(),
-        "gaps": manifest.gaps.iter().map(gap_json).collect::<Vec<_>>(),
-        "redacted": manifest.redacted.len(),
-        "encrypted": encrypted,
-        "signature_keys": claims(reader).iter().map(ToString::to_string).collect::<Vec<_>>(),
-    }))?;
+    ui.value(&Summary::of(reader, encrypted))?;
     ui.line(format!("workspace {} at {}", text("workspace_id"), text("host")))?;
-    let admin = if head.source.get("caller_is_admin") == Some(&json!(true)) {
+    let admin = if head.source.get("caller_is_admin") == Some(&Value::Bool(true)) {
         "admin"
     } else {
         "NOT an admin: listings may be cut short"
@@ -210,15 +207,127 @@ fn some<'a>(
     Ok(())
 }
 
-/// The account of a kind, for programs.
-pub fn kind_json(line: &KindLine) -> Value {
-    json!({
-        "kind": line.kind, "listed": line.listed, "captured": line.captured, "degraded": line.degraded, "missing": line.missing,
-        "excluded": line.excluded, "unavailable": line.unavailable, "requests": line.requests,
-    })
+/// One object that a listing showed, in the bundle or not.
+#[derive(Serialize, JsonSchema)]
+pub struct Line<'a> {
+    /// Name of the kind.
+    kind: &'a str,
+    /// True object path, or source id.
+    path: &'a str,
+    /// What people call it: its name where it has an id, else its path.
+    key: &'a str,
+    /// `captured`, `degraded`, or of what is not in the bundle: `missing`, `excluded`, `unavailable`.
+    state: &'static str,
+    /// Why it is not `captured`.
+    reason: Option<&'a str>,
+    /// Size in bytes; absent where it is not in the bundle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    /// SHA-256; absent where it is not in the bundle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    /// Name in the archive, without `bundle/`; absent where it is not in the bundle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    /// What else is known: ids, language, format, `modified_at` in milliseconds since 1970; absent where it is not in the bundle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<Map<String, Value>>,
+    /// HTTP status of the answer by which it could not be read, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<u16>,
 }
 
-/// A gap, for programs.
-pub fn gap_json(gap: &Gap) -> Value {
-    json!({ "state": gap.state.as_str(), "kind": gap.kind, "path": gap.path, "reason": gap.reason, "http": gap.http })
+/// The columns of a listing for spreadsheets.
+const COLUMNS: [&str; 8] = ["kind", "path", "key", "state", "reason", "size", "sha256", "modified_at"];
+
+impl<'a> Line<'a> {
+    fn of(member: &'a MemberLine) -> Self {
+        Self {
+            kind: &member.kind,
+            path: &member.path,
+            key: member.key.as_deref().unwrap_or(&member.path),
+            state: if member.degraded.is_some() { "degraded" } else { "captured" },
+            reason: member.degraded.as_deref(),
+            size: Some(member.size),
+            sha256: Some(hex(&member.sha256)),
+            name: Some(&member.name),
+            meta: Some(member.meta()),
+            http: None,
+        }
+    }
+
+    fn absent(gap: &'a Gap) -> Self {
+        let (state, reason, http) = (gap.state.as_str(), Some(gap.reason.as_str()), gap.http);
+        Self {
+            kind: &gap.kind,
+            path: &gap.path,
+            key: &gap.path,
+            state,
+            reason,
+            size: None,
+            sha256: None,
+            name: None,
+            meta: None,
+            http,
+        }
+    }
+
+    fn row(&self, ui: &mut Ui) -> std::io::Result<()> {
+        let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+        let size = number(self.size);
+        let time = self.meta.as_ref().and_then(|meta| meta.get("modified_at")?.as_i64());
+        let time = time.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).map(|time| time.to_string());
+        let (reason, sha256) = (self.reason.unwrap_or_default(), self.sha256.as_deref().unwrap_or_default());
+        ui.row([self.kind, self.path, self.key, self.state, reason, &size, sha256, time.as_deref().unwrap_or_default()])
+    }
+}
+
+/// What a bundle says of itself, and what became of the objects of each kind.
+#[derive(Serialize, JsonSchema)]
+pub struct Summary<'a> {
+    /// When the export began, RFC 3339 in UTC.
+    created: &'a str,
+    /// Which program wrote the bundle.
+    tool: &'a str,
+    /// The workspace: `cloud`, `workspace_id`, `host`, `region`, `caller`, `caller_is_admin`, as far as known.
+    source: &'a Map<String, Value>,
+    /// What was asked for; null where that was everything.
+    selection: Option<&'a Value>,
+    /// SHA-256 that is equal for equal workspace state.
+    content_id: String,
+    /// SHA-256 of the manifest: the bundle's identity.
+    manifest_sha256: String,
+    /// Size of the file in bytes.
+    bytes: u64,
+    /// The account of each kind.
+    kinds: &'a [KindLine],
+    /// What is not in the bundle, and why.
+    gaps: &'a [Gap],
+    /// Values that were blanked.
+    redacted: usize,
+    /// Whether the file is encrypted.
+    encrypted: bool,
+    /// Keys that its signatures name; this does not say that they are good.
+    signature_keys: Vec<String>,
+}
+
+impl<'a> Summary<'a> {
+    fn of(reader: &'a Reader, encrypted: bool) -> Self {
+        let manifest = reader.manifest();
+        let head = &manifest.head;
+        Self {
+            created: &head.created,
+            tool: &head.tool,
+            source: &head.source,
+            selection: head.selection.as_ref(),
+            content_id: hex(&head.content_id),
+            manifest_sha256: hex(&manifest.sha256),
+            bytes: reader.size(),
+            kinds: &manifest.kinds,
+            gaps: &manifest.gaps,
+            redacted: manifest.redacted.len(),
+            encrypted,
+            signature_keys: claims(reader).iter().map(ToString::to_string).collect(),
+        }
+    }
 }

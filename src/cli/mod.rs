@@ -20,6 +20,7 @@ mod prune;
 mod receipt;
 mod recipe;
 mod rules;
+mod schema;
 mod sealed;
 mod sealing;
 mod secret;
@@ -33,7 +34,7 @@ mod trust;
 mod unlock;
 mod verify;
 
-use crate::ui::{self, LogFormat, Ui};
+use crate::ui::{self, Form, LogFormat, Ui};
 use clap::{Args, Parser, Subcommand};
 use lifeboat::bundle::{OpenError, ReadError, WriteError};
 use lifeboat::object::PatternError;
@@ -93,6 +94,9 @@ struct Global {
     /// Answer in JSON, for programs; errors too, on stderr
     #[arg(long, global = true)]
     json: bool,
+    /// Answer in CSV, for spreadsheets: the table of the answer alone
+    #[arg(long, global = true, conflicts_with = "json")]
+    csv: bool,
     /// Show no progress: warnings and errors only
     #[arg(long, short, global = true)]
     quiet: bool,
@@ -162,6 +166,15 @@ enum Command {
     Kinds(kinds::Kinds),
     /// The rules of a restore: what they are, and what they would do
     Rules(rules::Rules),
+    /// What programs may rely on: the JSON Schemas of all answers
+    Schema(schema::Schema),
+}
+
+impl Command {
+    /// Whether the answer is one table, which spreadsheets can read.
+    fn has_table(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Bundles(_) | Self::Prune(_) | Self::Kinds(_) | Self::Schema(_))
+    }
 }
 
 impl Cli {
@@ -170,10 +183,20 @@ impl Cli {
         self.global.json
     }
 
+    /// How the answer is written. Errors: the answer has no table, and CSV is asked for.
+    fn form(&self) -> anyhow::Result<Form> {
+        match (self.global.json, self.global.csv) {
+            (true, _) => Ok(Form::Json),
+            (_, true) if self.command.has_table() => Ok(Form::Csv),
+            (_, true) => Err(Misuse("this command answers no table: `--csv` is for those that do, `--json` for all").into()),
+            _ => Ok(Form::Text),
+        }
+    }
+
     /// Runs the subcommand.
     pub fn run(self) -> anyhow::Result<Outcome> {
         ui::log_as(self.global.log_format);
-        let mut ui = Ui::new(self.global.json);
+        let mut ui = Ui::new(self.form()?);
         let quiet = self.global.quiet;
         let outcome = match self.command {
             Command::Export(command) => command.run(&mut ui, quiet),
@@ -193,6 +216,7 @@ impl Cli {
             Command::Simulate(command) => command.run(&mut ui),
             Command::Kinds(command) => command.run(&mut ui),
             Command::Rules(command) => command.run(&mut ui),
+            Command::Schema(command) => command.run(&mut ui),
         }?;
         ui.flush()?;
         Ok(outcome)
@@ -234,6 +258,11 @@ struct Advised {
     hint: String,
 }
 
+/// Options that make no sense together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misuse(&'static str);
+
 /// The exit code of an error.
 pub fn outcome_of(error: &anyhow::Error) -> Outcome {
     let taken = |cause: &(dyn std::error::Error + 'static)| {
@@ -246,6 +275,7 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
     let unfit = |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(RestoreError::Rules(_)));
     let usage = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<PatternError>()
+            || cause.is::<Misuse>()
             || cause.is::<nightly::ConfigError>()
             || matches!(cause.downcast_ref(), Some(KeyError::Public))
             || cause.is::<MapsError>()

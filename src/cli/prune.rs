@@ -9,7 +9,8 @@ use lifeboat::backup;
 use lifeboat::catalogue::{self, Shelf, Shelved};
 use lifeboat::retention::{Policy, Reason};
 use lifeboat::store::{Place, Say, StoreError};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -77,13 +78,13 @@ impl Prune {
         })?;
         tell(ui, &shelf)?;
         if self.dry_run || shelf.goes().next().is_none() {
-            ui.value(&to_json(&place, &shelf, &[]))?;
+            ui.value(&Pruned::of(&place, &shelf, &[]))?;
             return Ok(Outcome::Done);
         }
         ui.flush()?;
         self.ask(&shelf)?;
         let removed = block_on(async { Ok(catalogue::remove(&shelf, &place, &say).await) })?;
-        ui.value(&to_json(&place, &shelf, &removed))?;
+        ui.value(&Pruned::of(&place, &shelf, &removed))?;
         let mut all = true;
         for (one, done) in &removed {
             if let Err(error) = done {
@@ -127,20 +128,49 @@ fn row(one: &Shelved, reasons: &[Reason]) -> Vec<String> {
 /// What came of the removal of each bundle.
 type Removed<'a> = [(&'a Shelved, Result<(), StoreError>)];
 
-fn to_json(place: &Place, shelf: &Shelf, removed: &Removed<'_>) -> Value {
-    let outcome = |one: &Shelved| removed.iter().find(|(gone, _)| gone.entry.name == one.entry.name);
-    let decided = shelf.decided.iter().map(|(one, reasons)| {
-        let done = outcome(one).map(|(_, done)| done);
-        json!({
-            "name": one.entry.name, "bytes": one.entry.size, "keep": !reasons.is_empty(),
-            "reasons": reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
-            "removed": done.is_some_and(Result::is_ok),
-            "error": done.and_then(|done| done.as_ref().err()).map(ToString::to_string),
-        })
-    });
-    let unknown = shelf
-        .unknown
-        .iter()
-        .map(|one| json!({ "name": one.entry.name, "bytes": one.entry.size, "keep": true, "reasons": ["unknown"] }));
-    json!({ "place": place.to_string(), "bundles": decided.chain(unknown).collect::<Vec<_>>() })
+/// What is kept at a place, and what goes.
+#[derive(Serialize, JsonSchema)]
+pub struct Pruned {
+    /// The folder or store.
+    place: String,
+    /// Its bundles.
+    bundles: Vec<Decided>,
+}
+
+/// What becomes of a bundle.
+#[derive(Serialize, JsonSchema)]
+struct Decided {
+    /// Its name.
+    name: String,
+    /// Its size in bytes.
+    bytes: u64,
+    /// Whether it stays.
+    keep: bool,
+    /// Why it stays: `last`, `daily`, …; `unknown` where nothing is known of it.
+    reasons: Vec<&'static str>,
+    /// Whether it is gone.
+    removed: bool,
+    /// Why it could not be removed.
+    error: Option<String>,
+}
+
+impl Pruned {
+    fn of(place: &Place, shelf: &Shelf, removed: &Removed<'_>) -> Self {
+        let outcome = |one: &Shelved| removed.iter().find(|(gone, _)| gone.entry.name == one.entry.name);
+        let decided = shelf.decided.iter().map(|(one, reasons)| {
+            let done = outcome(one).map(|(_, done)| done);
+            let reasons: Vec<_> = reasons.iter().map(|reason| reason.as_str()).collect();
+            let error = done.and_then(|done| done.as_ref().err()).map(ToString::to_string);
+            Decided { keep: !reasons.is_empty(), removed: done.is_some_and(Result::is_ok), error, ..Decided::kept(one, reasons) }
+        });
+        let unknown = shelf.unknown.iter().map(|one| Decided::kept(one, vec!["unknown"]));
+        Self { place: place.to_string(), bundles: decided.chain(unknown).collect() }
+    }
+}
+
+impl Decided {
+    fn kept(one: &Shelved, reasons: Vec<&'static str>) -> Self {
+        let (name, bytes) = (one.entry.name.clone(), one.entry.size);
+        Self { name, bytes, keep: true, reasons, removed: false, error: None }
+    }
 }

@@ -8,8 +8,10 @@ use clap::{Args, Subcommand};
 use lifeboat::audit::{self, Contents};
 use lifeboat::plan::{Change, Maps, Text};
 use lifeboat::restore;
-use lifeboat::rules::{Act, Applied, BUILT_IN, RuleSet, Rules as InForce, Sanitized};
-use serde_json::{Value, json};
+use lifeboat::rules::{Act, Applied, BUILT_IN, Remark, Rule, RuleSet, Rules as InForce, Sanitized, Tally};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 const CLUSTER: &str = "a cluster starts as soon as it is created";
@@ -94,10 +96,87 @@ pub fn maps(path: Option<&Path>) -> anyhow::Result<Maps> {
     Maps::parse(&text).with_context(|| format!("in {}", path.display()))
 }
 
+/// A rule set, then one line for each rule that is in force with it.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Shown<'a> {
+    /// The set as it is written.
+    Set {
+        /// Its name, or its file.
+        set: &'a str,
+        /// Its text.
+        yaml: &'a str,
+    },
+    /// A rule that is always in force.
+    Rule(&'a Rule),
+    /// What is done beside the body of a create.
+    Stop {
+        /// Name for reports.
+        name: &'a str,
+        /// Name of the kind.
+        kind: &'a str,
+        /// Empty: it is no field.
+        at: &'a str,
+        /// `terminate`.
+        act: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+}
+
+/// What rules would do to a bundle: its objects line by line, then what there is to say of the rules, then the sum.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Tried<'a> {
+    /// An object that is changed.
+    Changed {
+        /// Name of the kind.
+        kind: &'a str,
+        /// Its id or path in the bundle.
+        id: &'a str,
+        /// What people call it.
+        key: &'a str,
+        /// What is changed.
+        changes: &'a [Change],
+    },
+    /// An object that is left out.
+    LeftOut {
+        /// Name of the kind.
+        kind: &'a str,
+        /// Its id or path in the bundle.
+        id: &'a str,
+        /// What people call it.
+        key: &'a str,
+        /// Why.
+        left_out: &'a str,
+    },
+    /// A rule or map that nothing answered to.
+    Warning {
+        /// What there is to say.
+        warning: &'a Remark,
+    },
+    /// Why the rules cannot be used on this bundle.
+    Error {
+        /// What is wrong.
+        error: &'a Remark,
+    },
+    /// The last line.
+    Sum {
+        /// Objects that were looked at.
+        objects: usize,
+        /// Of which changed.
+        changed: usize,
+        /// Of which left out.
+        left_out: usize,
+        /// What each rule did.
+        rules: &'a [Tally],
+    },
+}
+
 fn show(ui: &mut Ui, name: &str) -> anyhow::Result<Outcome> {
     let set = rules(name)?;
     let text = written(name)?;
-    ui.value(&json!({ "set": name, "yaml": text }))?;
+    ui.value(&Shown::Set { set: name, yaml: &text })?;
     let others = BUILT_IN.iter().map(|(other, _)| *other).filter(|other| *other != name).collect::<Vec<_>>();
     ui.line(format!("# rule set `{name}`; `lifeboat rules show` knows {} as well", others.join(" and ")))?;
     text.lines().try_for_each(|line| ui.line(line))?;
@@ -108,7 +187,7 @@ fn show(ui: &mut Ui, name: &str) -> anyhow::Result<Outcome> {
         true => "# unless a rule above says `activations: keep`: nothing that an import makes may run, bill or notify anyone",
     })?;
     for rule in inert.all() {
-        ui.value(rule)?;
+        ui.value(&Shown::Rule(rule))?;
         let act = match &rule.act {
             Act::Set(value) | Act::SetWhereThere(value) => format!("set to {value}"),
             Act::Remove => "leave out".to_owned(),
@@ -116,7 +195,8 @@ fn show(ui: &mut Ui, name: &str) -> anyhow::Result<Outcome> {
         ui.line(format!("#   {:<20} {:<34} {act}", rule.kind, rule.at))?;
         ui.line(format!("#   {:<20} {}", "", rule.reason))?;
     }
-    ui.value(&json!({ "name": "standby:cluster", "kind": "cluster", "at": "", "act": "terminate", "reason": CLUSTER }))?;
+    let (name, act, reason) = ("standby:cluster", "terminate", CLUSTER);
+    ui.value(&Shown::Stop { name, kind: "cluster", at: "", act, reason })?;
     ui.line("#   cluster              (after each create)                terminate at once, then pin as it was")?;
     ui.line(format!("#   {:<20} {CLUSTER}", ""))?;
     Ok(Outcome::Done)
@@ -135,19 +215,23 @@ impl Test {
 
 fn tell(ui: &mut Ui, contents: &Contents, applied: &Applied) -> anyhow::Result<()> {
     for object in applied.objects.iter().filter(|object| !object.changes().is_empty()) {
-        ui.value(&json!({"kind": object.kind().name, "id": object.origin().unwrap_or(object.id()), "key": object.key(), "changes": object.changes()}))?;
+        let (kind, id, key) = (object.kind().name, object.origin().unwrap_or(object.id()), object.key());
+        ui.value(&Tried::Changed { kind, id, key, changes: object.changes() })?;
         ui.line(format!("~ {}", named(object)))?;
         object.changes().iter().try_for_each(|change| ui.line(format!("    {}", told(change))))?;
     }
     for one in &applied.left_out {
-        ui.value(&json!({"kind": one.object.kind, "id": one.object.id, "key": one.key, "left_out": one.reason}))?;
+        let (kind, id, key) = (one.object.kind.as_str(), one.object.id.as_str(), one.key.as_str());
+        ui.value(&Tried::LeftOut { kind, id, key, left_out: &one.reason })?;
         ui.line(format!("! {}:{}: {}", one.object.kind, one.key, one.reason))?;
     }
-    for (word, remarks) in [("warning", &applied.warnings), ("error", &applied.problems)] {
-        for remark in remarks {
-            ui.value(&json!({ word: remark }))?;
-            ui.line(format!("{word}: {remark}"))?;
-        }
+    for warning in &applied.warnings {
+        ui.value(&Tried::Warning { warning })?;
+        ui.line(format!("warning: {warning}"))?;
+    }
+    for error in &applied.problems {
+        ui.value(&Tried::Error { error })?;
+        ui.line(format!("error: {error}"))?;
     }
     let rows = applied.tally.iter().map(|tally| {
         let line = tally.line.map_or_else(|| "built in".to_owned(), |line| line.to_string());
@@ -158,7 +242,7 @@ fn tell(ui: &mut Ui, contents: &Contents, applied: &Applied) -> anyhow::Result<(
     }
     let changed = applied.objects.iter().filter(|object| !object.changes().is_empty()).count();
     let counts = (contents.objects.len(), changed, applied.left_out.len());
-    ui.value(&json!({ "objects": counts.0, "changed": counts.1, "left_out": counts.2, "rules": applied.tally }))?;
+    ui.value(&Tried::Sum { objects: counts.0, changed: counts.1, left_out: counts.2, rules: &applied.tally })?;
     let objects = words::count(counts.0 as u64, "object");
     Ok(ui.line(format!("{objects}: {} changed, {} left out; nothing was written", counts.1, counts.2))?)
 }

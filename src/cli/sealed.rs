@@ -5,7 +5,8 @@ use crate::ui::Ui;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use lifeboat::receipt;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// The sealed records of imports: `receipts` in the state folder.
@@ -39,17 +40,34 @@ impl Receipt {
     }
 }
 
+/// A receipt that was looked at.
+#[derive(Serialize, JsonSchema)]
+pub struct Checked {
+    /// The file.
+    file: String,
+    /// Whether it is as it was sealed.
+    sealed: bool,
+    /// The digest in its seal, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    /// Why not, if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
 fn verify(ui: &mut Ui, file: &Path) -> anyhow::Result<bool> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let sealed = receipt::check(&String::from_utf8_lossy(&bytes));
     let name = file.display();
     match &sealed {
         Ok(digest) => {
-            ui.value(&json!({ "file": name.to_string(), "sealed": true, "sha256": digest }))?;
+            let sha256 = Some(digest.to_string());
+            ui.value(&Checked { file: name.to_string(), sealed: true, sha256, reason: None })?;
             ui.line(format!("{name}: as it was sealed, SHA-256 {digest}"))?;
         }
         Err(error) => {
-            ui.value(&json!({ "file": name.to_string(), "sealed": false, "reason": error.to_string() }))?;
+            let reason = Some(error.to_string());
+            ui.value(&Checked { file: name.to_string(), sealed: false, sha256: None, reason })?;
             ui.line(format!("{name}: {error}"))?;
         }
     }

@@ -6,7 +6,9 @@ use crate::ui::{Ui, words};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use clap::Args;
 use lifeboat::bundle::{MemberLine, Reader};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// So many objects of a like name are told.
 const NEAR: usize = 5;
@@ -21,6 +23,28 @@ pub struct Show {
     /// The stored bytes as they are
     #[arg(long)]
     raw: bool,
+}
+
+/// One object, whole, as it is stored; or, where several have that name, a line for each of them.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Shown<'a> {
+    /// A document.
+    Document(#[schemars(with = "Map<String, Value>")] &'a Value),
+    /// The text of a notebook or file.
+    Text(&'a str),
+    /// Bytes that are no text.
+    Bytes {
+        /// In base64.
+        base64: String,
+    },
+    /// An object of that name (exit code 4).
+    OneOf {
+        /// Name of the kind.
+        kind: &'a str,
+        /// Path or id.
+        path: &'a str,
+    },
 }
 
 impl Show {
@@ -75,7 +99,7 @@ fn absent(reader: &Reader, object: &str) -> anyhow::Error {
 fn choose(ui: &mut Ui, object: &str, found: &[&MemberLine]) -> anyhow::Result<Outcome> {
     ui.line(format!("{} are called \"{object}\":", words::count(found.len() as u64, "object")))?;
     for member in found {
-        ui.value(&json!({ "kind": &*member.kind, "path": &*member.path }))?;
+        ui.value(&Shown::OneOf { kind: &member.kind, path: &member.path })?;
         ui.line(format!("  {}:{}", member.kind, member.path))?;
     }
     Ok(Outcome::Findings)
@@ -94,13 +118,13 @@ fn head(ui: &mut Ui, member: &MemberLine) -> anyhow::Result<()> {
 /// Documents are laid out; text is shown; for other bytes there is `--raw`, and base64 for programs.
 fn body(ui: &mut Ui, bytes: &[u8]) -> std::io::Result<()> {
     if let Ok(document) = serde_json::from_slice::<Value>(bytes) {
-        ui.value(&document)?;
+        ui.value(&Shown::Document(&document))?;
         return ui.text(&format!("{document:#}"));
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
-        ui.value(&text)?;
+        ui.value(&Shown::Text(text))?;
         return ui.text(text);
     }
-    ui.value(&json!({ "base64": BASE64_STANDARD.encode(bytes) }))?;
+    ui.value(&Shown::Bytes { base64: BASE64_STANDARD.encode(bytes) })?;
     ui.line("bytes that are no text: `--raw` writes them to a file or a pipe")
 }

@@ -5,7 +5,8 @@ use super::{Outcome, block_on};
 use crate::ui::{self, Ui};
 use clap::Args;
 use lifeboat::simulator::{Options, Region, Seed, Server};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,6 +45,19 @@ pub struct Simulate {
     folder: Option<PathBuf>,
 }
 
+/// An embedded workspace.
+#[derive(Serialize, JsonSchema)]
+pub struct Served {
+    /// Its number, from 1.
+    workspace: u16,
+    /// Its workspace id.
+    id: String,
+    /// Its address.
+    url: String,
+    /// The token that it accepts.
+    token: String,
+}
+
 impl Simulate {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
         block_on(async {
@@ -52,7 +66,8 @@ impl Simulate {
                 let options = self.options(index);
                 let id = options.workspace_id.clone();
                 let server = Server::start(options).await?;
-                ui.value(&json!({ "workspace": index + 1, "id": id, "url": server.url(), "token": server.token() }))?;
+                let (workspace, url, token) = (index + 1, server.url().to_string(), server.token().to_string());
+                ui.value(&Served { workspace, id: id.clone(), url, token })?;
                 ui.line(format!("workspace {}: {}  id {id}  token {}", index + 1, server.url(), server.token()))?;
                 servers.push(server);
             }

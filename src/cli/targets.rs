@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use lifeboat::catalogue::{self, Record};
 use lifeboat::event::{Event, Observer};
 use lifeboat::store::{self, DeliverError, Hold, Look, Place, PlaceError, Seen, folder_of};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -188,14 +189,8 @@ impl Landing {
     }
 
     /// The same for programs.
-    pub fn to_json(&self) -> Value {
-        let one = |(place, landed): &(Place, Result<Seen, DeliverError>)| match landed {
-            Ok(seen) => json!({ "place": place.to_string(), "delivered": true, "checked": seen_code(*seen) }),
-            Err(error) => json!({
-                "place": place.to_string(), "delivered": false, "error": text(error), "hint": advice(error), "refused": error.is_taken(),
-            }),
-        };
-        self.places.iter().map(one).collect()
+    pub fn to_json(&self) -> Vec<Delivery> {
+        self.places.iter().map(|(place, landed)| Delivery::of(place, landed.as_ref())).collect()
     }
 
     /// Whether every place has its bundle.
@@ -207,6 +202,43 @@ impl Landing {
     pub fn settle(&self, outcome: Outcome) -> Outcome {
         self.complain();
         if self.is_everywhere() || outcome != Outcome::Done { outcome } else { Outcome::Incomplete }
+    }
+}
+
+/// What came of a place.
+#[derive(Serialize, JsonSchema)]
+pub struct Delivery {
+    /// The place.
+    place: String,
+    /// Whether the bundle is there.
+    delivered: bool,
+    /// How closely it was looked at afterwards: `ends`, `full`, `nothing`; only of what was delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked: Option<&'static str>,
+    /// Why it is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// What helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// Whether the name is taken; only of what was not delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<bool>,
+}
+
+impl Delivery {
+    fn of(place: &Place, landed: Result<&Seen, &DeliverError>) -> Self {
+        let place = place.to_string();
+        match landed {
+            Ok(seen) => {
+                let checked = Some(seen_code(*seen));
+                Self { place, delivered: true, checked, error: None, hint: None, refused: None }
+            }
+            Err(error) => {
+                let (hint, refused) = (advice(error), Some(error.is_taken()));
+                Self { place, delivered: false, checked: None, error: Some(text(error)), hint, refused }
+            }
+        }
     }
 }
 

@@ -1,15 +1,16 @@
 //! `lifeboat verify`
 
+use super::Outcome;
 use super::bundle::Bundle;
 use super::trust::unsigned;
-use super::{Outcome, list};
 use crate::ui::{Progress, Ui, words};
 use anyhow::Context;
 use clap::Args;
 use lifeboat::audit::{Depth, Verdict};
-use lifeboat::bundle::{Finding, OpenError, Signature, hex};
+use lifeboat::bundle::{Finding, KindLine, ObjectName, OpenError, Signature, hex};
 use lifeboat::origin::{Signed, claimed};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Is this bundle whole and unaltered?
 #[derive(Debug, Args)]
@@ -80,14 +81,14 @@ impl Verify {
 }
 
 /// What cannot even be opened is a finding like any other.
-fn unreadable(ui: &mut Ui, code: &str, error: &dyn std::error::Error) -> anyhow::Result<Outcome> {
-    ui.value(&json!({ "whole": false, "findings": [{ "code": code, "detail": error.to_string(), "objects": [] }] }))?;
+fn unreadable(ui: &mut Ui, code: &'static str, error: &dyn std::error::Error) -> anyhow::Result<Outcome> {
+    ui.value(&Seen::unreadable(code, error.to_string()))?;
     ui.line(format!("DAMAGED: {error}"))?;
     Ok(Outcome::Findings)
 }
 
 fn report(ui: &mut Ui, verdict: &Verdict, origin: &Origin, encrypted: bool) -> anyhow::Result<Outcome> {
-    ui.value(&to_json(verdict, origin, encrypted))?;
+    ui.value(&Seen::of(verdict, origin, encrypted))?;
     for finding in &verdict.findings {
         ui.line(format!("DAMAGED: {}", finding.detail))?;
         for object in &finding.objects {
@@ -154,37 +155,103 @@ fn depth(depth: Depth) -> &'static str {
     }
 }
 
-/// A finding, for programs.
-pub fn finding_json(finding: &Finding) -> Value {
-    let objects: Vec<Value> = finding.objects.iter().map(|object| json!({ "kind": object.kind, "path": object.path })).collect();
-    json!({ "code": finding.fault.code(), "detail": finding.detail, "objects": objects })
+/// What was seen of a bundle.
+#[derive(Serialize, JsonSchema)]
+pub struct Seen {
+    /// Whether nothing is wrong with the file.
+    whole: bool,
+    /// Whether every object that was listed and asked for is in it, and whole; absent where it cannot be opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complete: Option<bool>,
+    /// How closely it was looked: `tail`, `quick`, `standard`, `full`; absent where it cannot be opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    depth: Option<&'static str>,
+    /// Size of the file in bytes; absent where it cannot be opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    /// SHA-256 of the manifest: the bundle's identity, if it was read.
+    manifest_sha256: Option<String>,
+    /// When the export began, RFC 3339, if the manifest is readable.
+    created: Option<String>,
+    /// Whether the file is encrypted.
+    encrypted: bool,
+    /// Names of the signatures in it; this does not say that they are good.
+    signatures: Vec<String>,
+    /// Keys that the signatures name.
+    signature_keys: Vec<String>,
+    /// The trusted key whose signature was found good.
+    signed_by: Option<String>,
+    /// Whether a trusted key signed it; null where nobody asked.
+    trusted: Option<bool>,
+    /// What is wrong.
+    findings: Vec<Damage>,
+    /// The account of each kind.
+    kinds: Vec<KindLine>,
 }
 
-fn to_json(verdict: &Verdict, origin: &Origin, encrypted: bool) -> Value {
-    let names: Vec<&str> = verdict.signatures.iter().map(|signature| signature.name.as_str()).collect();
-    let keys: Vec<String> = verdict.signatures.iter().filter_map(|one| claimed(&one.text)).map(|key| key.to_string()).collect();
-    json!({
-        "whole": verdict.is_whole(),
-        "complete": verdict.is_complete(),
-        "depth": match verdict.depth {
-            Depth::Tail => "tail",
-            Depth::Quick => "quick",
-            Depth::Standard => "standard",
-            Depth::Full => "full",
-        },
-        "bytes": verdict.size,
-        "manifest_sha256": verdict.manifest_sha256.map(|digest| hex(&digest)),
-        "created": verdict.head.as_ref().map(|head| head.created.clone()),
-        "encrypted": encrypted,
-        "signatures": names,
-        "signature_keys": keys,
-        "signed_by": if let Origin::Signed(signed) = origin { Some(signed.key.to_string()) } else { None },
-        "trusted": match origin {
-            Origin::Unasked => None,
-            Origin::Signed(_) => Some(true),
-            Origin::Foreign(_) => Some(false),
-        },
-        "findings": verdict.findings.iter().map(finding_json).collect::<Vec<_>>(),
-        "kinds": verdict.kinds.iter().map(list::kind_json).collect::<Vec<_>>(),
-    })
+/// One thing that is wrong with a bundle.
+#[derive(Serialize, JsonSchema)]
+pub struct Damage {
+    /// The sort of damage: a code of `bundle-format.md`, or `unreadable` for a file that is no bundle or was cut off.
+    code: &'static str,
+    /// A sentence for people.
+    detail: String,
+    /// Every object whose bytes are hurt.
+    objects: Vec<ObjectName>,
+}
+
+impl From<&Finding> for Damage {
+    fn from(finding: &Finding) -> Self {
+        Self { code: finding.fault.code(), detail: finding.detail.clone(), objects: finding.objects.clone() }
+    }
+}
+
+impl Seen {
+    /// Of a file that cannot be opened.
+    fn unreadable(code: &'static str, detail: String) -> Self {
+        let findings = vec![Damage { code, detail, objects: Vec::new() }];
+        Self {
+            whole: false,
+            complete: None,
+            depth: None,
+            bytes: None,
+            manifest_sha256: None,
+            created: None,
+            encrypted: false,
+            signatures: Vec::new(),
+            signature_keys: Vec::new(),
+            signed_by: None,
+            trusted: None,
+            findings,
+            kinds: Vec::new(),
+        }
+    }
+
+    fn of(verdict: &Verdict, origin: &Origin, encrypted: bool) -> Self {
+        let keys = verdict.signatures.iter().filter_map(|one| claimed(&one.text)).map(|key| key.to_string());
+        Self {
+            whole: verdict.is_whole(),
+            complete: Some(verdict.is_complete()),
+            depth: Some(match verdict.depth {
+                Depth::Tail => "tail",
+                Depth::Quick => "quick",
+                Depth::Standard => "standard",
+                Depth::Full => "full",
+            }),
+            bytes: Some(verdict.size),
+            manifest_sha256: verdict.manifest_sha256.map(|digest| hex(&digest)),
+            created: verdict.head.as_ref().map(|head| head.created.clone()),
+            encrypted,
+            signatures: verdict.signatures.iter().map(|signature| signature.name.clone()).collect(),
+            signature_keys: keys.collect(),
+            signed_by: if let Origin::Signed(signed) = origin { Some(signed.key.to_string()) } else { None },
+            trusted: match origin {
+                Origin::Unasked => None,
+                Origin::Signed(_) => Some(true),
+                Origin::Foreign(_) => Some(false),
+            },
+            findings: verdict.findings.iter().map(Damage::from).collect(),
+            kinds: verdict.kinds.clone(),
+        }
+    }
 }

@@ -14,12 +14,13 @@ use crate::pointer;
 use excuses::{forget_default_branch, forget_defaults, forget_news, forget_restorer, inertness};
 use meaning::{GONE, meaning, wanted_libraries};
 use names::Names;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The account of one kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Account {
     /// Objects of the source.
     pub objects: u64,
@@ -34,7 +35,8 @@ pub struct Account {
 }
 
 /// One difference that nothing explains.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Departure")]
 pub struct Difference {
     /// Name of the kind.
     pub kind: &'static str,
@@ -49,7 +51,7 @@ pub struct Difference {
 }
 
 /// What a comparison found.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Comparison {
     /// By kind.
     pub accounts: BTreeMap<&'static str, Account>,

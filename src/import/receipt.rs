@@ -7,12 +7,13 @@ use crate::leaks::Leak;
 use crate::object::SourceId;
 use crate::plan::{Change, Difference, Found, Source, Step, Target, Todo, What, name_of};
 use crate::spool::Sha;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The account of an import: every object of the bundle in exactly one state.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Receipt {
     /// Which bundle.
     pub source: Source,
@@ -31,7 +32,7 @@ pub struct Receipt {
 }
 
 /// What became of one object.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Item {
     /// The object of the bundle, under the id that rules gave it.
     #[serde(flatten)]
@@ -64,7 +65,7 @@ pub struct Item {
 }
 
 /// What the target shows of what was written.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verified {
     /// What was meant: a plan that is made now would leave it alone.
@@ -78,7 +79,7 @@ pub enum Verified {
 }
 
 /// What became of an object. The order is from good to bad: an object in two steps has the worse state of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// The target had it already.

@@ -1,5 +1,6 @@
 //! What a kind is: the vocabulary of the table.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -307,7 +308,7 @@ pub struct Fields {
 }
 
 /// What a field is, which decides who touches it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Sent on create and update, and compared.
@@ -364,7 +365,7 @@ pub struct Ref {
 }
 
 /// What a referring value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
     /// The id that the server gave.
@@ -378,7 +379,7 @@ pub enum By {
 }
 
 /// What a restore does with a reference that leads nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gone {
     /// Sends it as it is, and reports it.

@@ -11,6 +11,7 @@ use crate::object::{STAMP, SourceId};
 use crate::pointer;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -37,7 +38,7 @@ pub struct Marks {
 }
 
 /// One thing of the source in one object that was written, or will be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Leak {
     /// The object.
     #[serde(flatten)]

@@ -5,10 +5,11 @@
 
 use super::recipe::hex;
 use super::{Plan, Recipe, Source, Step, Target, Todo};
-use schemars::{JsonSchema, schema_for};
+use schemars::{JsonSchema, Schema, SchemaGenerator, schema_for};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::io;
 
 /// Version of the saved form of a plan.
@@ -99,6 +100,16 @@ impl Plan {
     fn written(&self, digest: Option<String>) -> Written<'_> {
         let Self { format, source, target, made_with, steps, todos, .. } = self;
         Written { format: *format, digest, source, target, made_with, steps, todos }
+    }
+}
+
+impl JsonSchema for Plan {
+    fn schema_name() -> Cow<'static, str> {
+        File::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        File::json_schema(generator)
     }
 }
 

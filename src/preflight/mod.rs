@@ -29,13 +29,14 @@ use crate::bundle::Reader;
 use crate::event::{Event, Observer};
 use crate::plan::{Inventory, Plan, Source, Target};
 use crate::restore::{self, Met, Options, Prepared, RestoreError};
+use schemars::JsonSchema;
 use serde::Serialize;
 use specs::Written;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How much a finding weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Something would not come to be, or not run, as things stand; or the import would be refused.
@@ -60,7 +61,7 @@ impl Severity {
 macro_rules! checks {
     ($($name:ident $word:literal $says:literal;)*) => {
         /// What a finding is about.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum Check {$(#[doc = $says] $name,)*}
 
@@ -105,7 +106,7 @@ checks! {
 }
 
 /// One finding: what is so, for which objects, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// How much it weighs.
     pub severity: Severity,
@@ -123,7 +124,7 @@ pub struct Finding {
 }
 
 /// An entry of a map: what of the target may stand for what of the source.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Entry {
     /// Section of the maps.
     pub section: &'static str,
@@ -161,7 +162,7 @@ impl<'a> Facts<'a> {
 }
 
 /// What came of a check.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// Where the bundle comes from.
     pub source: Source,

@@ -18,6 +18,7 @@ use crate::kinds::Kind;
 use crate::object::{Object, SourceId};
 use crate::packed::{Meta, Packed};
 use crate::pointer;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
@@ -49,7 +50,7 @@ pub struct LeftOut {
 }
 
 /// Something to say about a rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Remark {
     /// Name of the rule.
     pub rule: String,
@@ -67,7 +68,7 @@ impl std::fmt::Display for Remark {
 }
 
 /// How much a rule did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Tally {
     /// Name of the rule.
     pub rule: String,

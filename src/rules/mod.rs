@@ -42,6 +42,7 @@ pub use set::{BUILT_IN, RuleSet, RulesError};
 pub use swapped::{LARGEST_CODE, Measured, Rewritten};
 
 use crate::kinds::{self, Class, Kind};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt;
@@ -53,7 +54,7 @@ pub struct Rules {
 }
 
 /// One rule: at this place of this kind, do that.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Rule {
     /// Name for reports: `standby:job/schedule/pause_status`.
     pub name: String,
@@ -68,7 +69,7 @@ pub struct Rule {
 }
 
 /// What a rule does to a field.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
     /// The field gets this value, also where it is absent, since an absent `pause_status` means running.

@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout, all else to stderr. A closed pipe is no error: whoever reads has seen enough.
 
+mod csv;
 mod log;
 mod progress;
 pub mod words;
@@ -14,10 +15,22 @@ use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
+/// How answers are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Lines and tables for people.
+    #[default]
+    Text,
+    /// JSON for programs.
+    Json,
+    /// CSV for spreadsheets: the table of the answer, and nothing else.
+    Csv,
+}
+
 /// Where a command says what came of it.
 #[derive(Debug)]
 pub struct Ui {
-    json: bool,
+    form: Form,
     out: io::BufWriter<Out>,
 }
 
@@ -56,14 +69,14 @@ fn untold(error: &io::Error) -> io::Error {
 }
 
 impl Ui {
-    /// For people, or for programs.
-    pub fn new(json: bool) -> Self {
-        Self { json, out: io::BufWriter::new(Out { stdout: io::stdout(), closed: false }) }
+    /// For people, for programs, or for spreadsheets.
+    pub fn new(form: Form) -> Self {
+        Self { form, out: io::BufWriter::new(Out { stdout: io::stdout(), closed: false }) }
     }
 
     /// One line for people, whatever the names in it hold; nothing when a program reads.
     pub fn line(&mut self, text: impl Display) -> io::Result<()> {
-        if self.json { Ok(()) } else { writeln!(self.out, "{}", one_line(&text.to_string())) }
+        if self.form == Form::Text { writeln!(self.out, "{}", one_line(&text.to_string())) } else { Ok(()) }
     }
 
     /// One line for people, which at a terminal goes on below the given indent instead of breaking anywhere.
@@ -76,12 +89,12 @@ impl Ui {
 
     /// A text of many lines for people; nothing when a program reads.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
-        if self.json { Ok(()) } else { writeln!(self.out, "{}", calm(text)) }
+        if self.form == Form::Text { writeln!(self.out, "{}", calm(text)) } else { Ok(()) }
     }
 
     /// The result for programs; nothing when a person reads.
     pub fn value(&mut self, value: &impl Serialize) -> io::Result<()> {
-        if self.json { self.always(value) } else { Ok(()) }
+        if self.form == Form::Json { self.always(value) } else { Ok(()) }
     }
 
     /// JSON whoever reads; written as it is made, since it may be long.
@@ -95,16 +108,29 @@ impl Ui {
         &mut self.out
     }
 
-    /// A table for people.
+    /// One row of a table for spreadsheets, its header being the first; nothing when anybody else reads.
+    pub fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
+        if self.form == Form::Csv { csv::row(&mut self.out, cells) } else { Ok(()) }
+    }
+
+    /// A table for people and spreadsheets.
     pub fn table(&mut self, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> io::Result<()> {
-        if self.json {
-            return Ok(());
+        match self.form {
+            Form::Text => self.laid_out(header, rows),
+            Form::Json => Ok(()),
+            Form::Csv => {
+                csv::row(&mut self.out, header.iter().copied())?;
+                rows.into_iter().try_for_each(|row| csv::row(&mut self.out, row.iter().map(String::as_str)))
+            }
         }
+    }
+
+    fn laid_out(&mut self, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> io::Result<()> {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header.to_vec());
         table.set_width(width());
         for row in rows {
-            table.add_row(row.iter().map(|cell| calm(if cell == "0" { "·" } else { cell })).collect::<Vec<_>>());
+            table.add_row(row.iter().map(|cell| one_line(if cell == "0" { "·" } else { cell })).collect::<Vec<_>>());
         }
         for column in table.column_iter_mut() {
             column.set_padding((0, 1));
@@ -144,12 +170,17 @@ fn wrap(text: &str, columns: usize, indent: &str) -> Vec<String> {
     lines
 }
 
+/// Whether a character does something to a terminal instead of standing there: controls, those that turn the direction of
+/// text (all that Unicode calls `Bidi_Control`), other line ends, and what is never seen.
+fn steers(c: char) -> bool {
+    c.is_control() && c != '\n' && c != '\t'
+        || matches!(c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
+            | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// Text from a workspace without what would steer a terminal: names may hold anything.
 pub fn calm(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control() && c != '\n' && c != '\t'
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     if text.contains(steers) {
         text.chars().map(|c| if steers(c) { format!("\\u{{{:x}}}", u32::from(c)) } else { c.to_string() }).collect()
     } else {
@@ -158,8 +189,9 @@ pub fn calm(text: &str) -> String {
 }
 
 /// The same where a name must not begin a line of its own: it could say what the program did not.
-fn one_line(text: &str) -> String {
-    calm(text).replace('\n', "\\n")
+pub fn one_line(text: &str) -> String {
+    let text = calm(text);
+    if text.contains('\n') { text.replace('\n', "\\n") } else { text }
 }
 
 /// A question on the terminal. `None` where nobody can answer.

@@ -37,6 +37,7 @@ mod receipts;
 mod retention;
 mod rules;
 mod scale;
+mod schemas;
 mod signing;
 mod simulator;
 mod storm;
