@@ -61,7 +61,7 @@ fn verify(ui: &mut Ui, file: &Path) -> anyhow::Result<bool> {
     let name = file.display();
     match &sealed {
         Ok(digest) => {
-            let sha256 = Some(digest.to_string());
+            let sha256 = Some(digest.clone());
             ui.value(&Checked { file: name.to_string(), sealed: true, sha256, reason: None })?;
             ui.line(format!("{name}: as it was sealed, SHA-256 {digest}"))?;
         }

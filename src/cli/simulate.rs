@@ -66,7 +66,7 @@ impl Simulate {
                 let options = self.options(index);
                 let id = options.workspace_id.clone();
                 let server = Server::start(options).await?;
-                let (workspace, url, token) = (index + 1, server.url().to_string(), server.token().to_string());
+                let (workspace, url, token) = (index + 1, server.url(), server.token().to_owned());
                 ui.value(&Served { workspace, id: id.clone(), url, token })?;
                 ui.line(format!("workspace {}: {}  id {id}  token {}", index + 1, server.url(), server.token()))?;
                 servers.push(server);
