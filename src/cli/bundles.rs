@@ -9,6 +9,7 @@ use lifeboat::catalogue::{self, Known, Record, Shelved};
 use lifeboat::store::{self, Place, Say};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,6 +21,12 @@ pub struct Bundles {
     /// Open every bundle, and write the records beside them anew
     #[arg(long)]
     rebuild: bool,
+    /// Print the address of the newest bundle that can be opened, and nothing else: for `$(…)` in other commands
+    #[arg(long, conflicts_with = "rebuild")]
+    newest: bool,
+    /// Of this workspace alone, where the place holds bundles of several: its id
+    #[arg(long, value_name = "ID", requires = "newest")]
+    workspace: Option<String>,
 }
 
 impl Bundles {
@@ -30,6 +37,9 @@ impl Bundles {
             return Err(Advised { what: format!("{place} is a file, not a folder of bundles"), hint }.into());
         }
         let say: Say = Arc::new(|text: &str| ui::note(format!("warning: {text}")));
+        if self.newest {
+            return self.tell_newest(ui, &place, &say);
+        }
         let (shelved, sync) = block_on(async {
             let shelved = catalogue::bundles(&place, self.rebuild, &say).await;
             let shelved = shelved.with_context(|| format!("cannot list {place}"))?;
@@ -56,6 +66,36 @@ impl Bundles {
         let broken = shelved.iter().any(|shelved| matches!(shelved.known, Known::Unreadable(_)));
         Ok(if broken { Outcome::Findings } else { Outcome::Done })
     }
+
+    fn tell_newest(&self, ui: &mut Ui, place: &Place, say: &Say) -> anyhow::Result<Outcome> {
+        let shelved =
+            block_on(async { catalogue::bundles(place, false, say).await.with_context(|| format!("cannot list {place}")) })?;
+        let newest = newest(place, &shelved, self.workspace.as_deref())?;
+        ui.value(&FoundBundle::of(newest))?;
+        ui.line(newest.entry.place.to_string())?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// The newest bundle that can be opened. Which of several workspaces is meant must be said: a restore of the wrong one is worse than none.
+fn newest<'a>(place: &Place, shelved: &'a [Shelved], wanted: Option<&str>) -> anyhow::Result<&'a Shelved> {
+    let asked = |one: &&Shelved| wanted.is_none_or(|wanted| workspace(one).as_deref() == Some(wanted));
+    let (broken, whole): (Vec<&Shelved>, Vec<&Shelved>) =
+        shelved.iter().filter(asked).partition(|one| matches!(one.known, Known::Unreadable(_)));
+    let workspaces: BTreeSet<String> = whole.iter().filter_map(|one| workspace(one)).collect();
+    if workspaces.len() > 1 {
+        let what = format!("{place} holds bundles of {} workspaces", workspaces.len());
+        let hint = format!("say which with `--workspace`: {}", workspaces.into_iter().collect::<Vec<_>>().join(", "));
+        return Err(Advised { what, hint }.into());
+    }
+    let Some(newest) = whole.last() else {
+        let what = format!("{place} holds no bundle that can be opened");
+        return Err(Advised { what, hint: "`lifeboat bundles` without `--newest` says what is there".to_owned() }.into());
+    };
+    for one in broken.iter().filter(|one| one.time() > newest.time()) {
+        ui::note(format!("warning: passed over {}, which is newer and cannot be opened", one.entry.name));
+    }
+    Ok(newest)
 }
 
 /// What could not be opened keeps the record that it has.
@@ -68,15 +108,43 @@ async fn rebuild(shelved: &[Shelved]) {
     }
 }
 
+const COLUMNS: [&str; 9] = ["bundle", "made", "workspace", "objects", "state", "size", "signed", "encrypted", "verified"];
+
+/// Two lines for each bundle: a name and all that is known of it do not fit beside each other.
 fn tell(ui: &mut Ui, shelved: &[Shelved]) -> anyhow::Result<()> {
-    let header = ["bundle", "made", "workspace", "objects", "state", "size", "signed", "encrypted", "verified"];
-    ui.table(&header, shelved.iter().map(row))?;
+    ui.row(COLUMNS)?;
+    let several = shelved.iter().filter_map(workspace).collect::<BTreeSet<_>>().len() > 1;
     for one in shelved {
+        ui.row(row(one).iter().map(String::as_str))?;
+        ui.line(&one.entry.name)?;
+        ui.line(format!("  {}", facts(one, several)))?;
         if let Known::Unreadable(why) = &one.known {
-            ui.line(format!("CANNOT BE OPENED: {}: {why}", one.entry.name))?;
+            ui.line(format!("  CANNOT BE OPENED: {why}"))?;
         }
     }
     Ok(())
+}
+
+fn workspace(one: &Shelved) -> Option<String> {
+    one.known.record().and_then(|record| record.workspace_id.clone().or_else(|| record.host.clone()))
+}
+
+/// What is known of a bundle, for people.
+fn facts(one: &Shelved, several: bool) -> String {
+    let record = one.known.record();
+    let signed = record.map(|record| if record.signatures.is_empty() { "not signed" } else { "signed" }.to_owned());
+    let verified = one.verified.map_or_else(|| "unverified".to_owned(), |time| format!("verified {}", time.strftime("%Y-%m-%d")));
+    let facts = [
+        one.time().map(|time| time.strftime("%Y-%m-%d %H:%M UTC").to_string()),
+        workspace(one).filter(|_| several).map(|id| format!("workspace {id}")),
+        record.map(|record| words::count(record.objects, "object")),
+        Some(state(&one.known)).filter(|state| state != "?"),
+        Some(words::size(one.entry.size)),
+        signed,
+        one.is_encrypted().then(|| "encrypted".to_owned()),
+        Some(verified),
+    ];
+    facts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn row(one: &Shelved) -> Vec<String> {
@@ -87,10 +155,10 @@ fn row(one: &Shelved) -> Vec<String> {
     vec![
         one.entry.name.clone(),
         or_unknown(one.time().map(time)),
-        or_unknown(record.and_then(|record| record.workspace_id.clone().or_else(|| record.host.clone()))),
+        or_unknown(workspace(one)),
         or_unknown(record.map(|record| record.objects.to_string())),
         state(&one.known),
-        words::size(one.entry.size),
+        one.entry.size.to_string(),
         or_unknown(record.map(|record| yes(!record.signatures.is_empty()))),
         yes(one.is_encrypted()),
         one.verified.map_or_else(|| "never".to_owned(), time),
@@ -127,7 +195,7 @@ pub struct Found {
 
 /// One bundle of a place. What is known from a record or the bundle is null where neither can be read.
 #[derive(Serialize, JsonSchema)]
-struct FoundBundle {
+pub struct FoundBundle {
     /// Path or address.
     bundle: String,
     /// Its name in the place.

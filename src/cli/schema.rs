@@ -44,6 +44,7 @@ answers! {
     "backup" One Status;
     "backup --dry-run" Many super::backup::Intended<'_>;
     "bundles" One super::bundles::Found;
+    "bundles --newest" One super::bundles::FoundBundle;
     "check" One super::check::Told<'_>;
     "deactivate" One super::apply::Done;
     "deactivate --plan-only" One Plan;

@@ -122,6 +122,7 @@ def workspaces(run, folder, source, target):
     run("export", "-o", folder / "next.tar.zst", "-o", bundle, "--since", bundle, "--quiet", expect=(0, 3), **signed_in)
     offline(run, folder, bundle)
     run("bundles", bundles)
+    run("bundles --newest", bundles)
     run("check", "--offline", bundle, expect=(0, 3, 4))
     run("check", bundle, expect=(0, 3, 4), **there)
     run("import --plan-only", bundle, "--quiet", "--unlimited", **there)
