@@ -34,7 +34,7 @@ pub use error::{ApiError, Cause, ErrorKind, Facts};
 pub use identity::{Cloud, Identity};
 pub use options::Options;
 pub use pace::{Family, LIMITS, Limit};
-pub use request::{ContentType, Method, Paging, Repeat, Request, Upload, encode_path, encode_segment};
+pub use request::{ContentType, Method, Paging, Purpose, Repeat, Request, Upload, encode_path, encode_segment};
 pub use reqwest::header::HeaderMap;
 pub use whole::an_object;
 
@@ -64,7 +64,7 @@ struct Inner {
     pacer: Pacer,
     options: Options,
     observer: Arc<dyn Observer>,
-    sent: Mutex<BTreeMap<&'static str, u64>>,
+    sent: Mutex<BTreeMap<(&'static str, Purpose), u64>>,
     reached: AtomicBool,
 }
 
@@ -126,7 +126,20 @@ impl Workspace {
 
     /// HTTP requests really sent so far, repeats included, by [`Request::label`]. Sign-in is not counted.
     pub fn requests(&self) -> BTreeMap<&'static str, u64> {
-        self.inner.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.sent(|(label, _)| label)
+    }
+
+    /// The same by what they were sent for.
+    pub fn purposes(&self) -> BTreeMap<Purpose, u64> {
+        self.sent(|(_, purpose)| purpose)
+    }
+
+    fn sent<K: Ord>(&self, by: impl Fn((&'static str, Purpose)) -> K) -> BTreeMap<K, u64> {
+        let mut counts = BTreeMap::new();
+        for (what, count) in &*self.inner.sent.lock().unwrap_or_else(PoisonError::into_inner) {
+            *counts.entry(by(*what)).or_default() += count;
+        }
+        counts
     }
 
     /// The sum of [`Workspace::requests`].

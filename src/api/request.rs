@@ -94,6 +94,31 @@ pub struct Request {
     pub label: &'static str,
     /// Bytes that a download may bring at most.
     pub most: u64,
+    /// What it is sent for.
+    pub purpose: Purpose,
+}
+
+/// What a request is sent for: what an export of a workspace that did not change has to ask again, and what not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// Listings, and whatever else is asked once for many objects.
+    #[default]
+    Listing,
+    /// One object, where no listing says when it was changed.
+    Unmarked,
+    /// The contents of one object, where a listing says when it was changed.
+    Contents,
+}
+
+impl Purpose {
+    /// As it stands in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Listing => "listings",
+            Self::Unmarked => "unmarked",
+            Self::Contents => "contents",
+        }
+    }
 }
 
 /// Says what is asked, never the body: bodies hold secrets.
@@ -116,7 +141,14 @@ impl Request {
             repeat,
             label,
             most: u64::MAX,
+            purpose: Purpose::default(),
         }
+    }
+
+    /// Says what it is sent for, if it is no listing.
+    #[must_use]
+    pub fn purpose(self, purpose: Purpose) -> Self {
+        Self { purpose, ..self }
     }
 
     /// Reads.

@@ -101,7 +101,7 @@ impl Inner {
 
     fn count(&self, request: &Request, effort: &Effort) {
         effort.count();
-        *self.sent.lock().unwrap_or_else(PoisonError::into_inner).entry(request.label).or_default() += 1;
+        *self.sent.lock().unwrap_or_else(PoisonError::into_inner).entry((request.label, request.purpose)).or_default() += 1;
     }
 
     /// Reads a refusal to its end, and narrows the gate after a 429.

@@ -2,7 +2,7 @@
 
 use super::collection::is_id;
 use super::{GapState, Parent, Survey, Task, template, text_at};
-use crate::api::{ApiError, an_object};
+use crate::api::{ApiError, Purpose, an_object};
 use crate::kinds::{self, Attached, Kind, Read, Shape};
 use crate::object::{Body, Object};
 use serde_json::{Map, Value, json};
@@ -39,6 +39,7 @@ impl Survey {
         }
         let request =
             template::get(kind.name, path, &[("type", parent.kind.permissions.unwrap_or("")), ("parent", &parent.api_id)]);
+        let request = if items.is_none() { request.purpose(Purpose::Unmarked) } else { request };
         let answer = self.workspace.call(&request).await;
         // What hangs on all kinds is a document that names its object; the rest are lists, which may be empty and so left out.
         let answer = if attached.to.is_empty() { answer.and_then(|document| an_object(&request, document)) } else { answer };

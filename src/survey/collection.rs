@@ -2,7 +2,7 @@
 
 use super::earlier::CARRIED;
 use super::{GapState, Survey, Task, key_of, template, text_at};
-use crate::api::{self, ApiError};
+use crate::api::{self, ApiError, Purpose};
 use crate::event::Event;
 use crate::kinds::{self, Attached, Collection, Kind, List, Paging, Read, Shape};
 use crate::object::{Body, Object, STAMP};
@@ -120,7 +120,8 @@ impl Survey {
 
     pub(super) async fn get(&self, kind: &'static Kind, id: String, marks: Vec<&'static str>) -> Result<(), ApiError> {
         let Shape::Collection(Collection { get: Some(get), .. }) = &kind.shape else { return Ok(()) };
-        let request = template::get(kind.name, get.path, &[("id", &id)]);
+        let purpose = if kind.changed.is_some() { Purpose::Contents } else { Purpose::Unmarked };
+        let request = template::get(kind.name, get.path, &[("id", &id)]).purpose(purpose);
         match self.workspace.whole(&request, get.arrays).await {
             Ok(document) => self.json_object(kind, id, document, &marks).await,
             Err(error) => return self.failed(kind, &id, error).await,

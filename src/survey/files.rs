@@ -3,7 +3,7 @@
 
 use super::tree::{LONGEST_PATH, lies_in};
 use super::{GapState, Survey, Task, text_at};
-use crate::api::{ApiError, Request, encode_path};
+use crate::api::{ApiError, Purpose, Request, encode_path};
 use crate::kinds::{self, By, Kind, Place};
 use crate::object::{Body, Object, Wanted};
 use crate::packed::Meta;
@@ -250,7 +250,7 @@ impl Survey {
 
     pub(super) async fn volume_file(&self, path: &str, by: &str) -> Result<(), ApiError> {
         let Some(kind) = kinds::by_name("volume_file") else { return Ok(()) };
-        let request = Request::get(kind.name, format!("/api/2.0/fs/files{}", encode_path(path)));
+        let request = Request::get(kind.name, format!("/api/2.0/fs/files{}", encode_path(path))).purpose(Purpose::Unmarked);
         match self.download(&request.at_most(self.scope.max_file)).await {
             Ok(blob) => {
                 self.listed(kind, 1);
@@ -264,5 +264,5 @@ impl Survey {
 
 fn read(path: &str, offset: u64) -> Request {
     let request = Request::get("dbfs_file", "/api/2.0/dbfs/read").query("path", path);
-    request.query("offset", offset.to_string()).query("length", CHUNK.to_string())
+    request.query("offset", offset.to_string()).query("length", CHUNK.to_string()).purpose(Purpose::Contents)
 }

@@ -1,7 +1,7 @@
 //! The workspace tree: folders, notebooks, files, Git folders, and objects of other types. Core reference §2, §13.
 
 use super::{GapState, Survey, Task, text_at};
-use crate::api::{ApiError, ErrorKind, Request, an_object, encode_path};
+use crate::api::{ApiError, ErrorKind, Purpose, Request, an_object, encode_path};
 use crate::kinds::{self, Kind, Shape, Tree};
 use crate::object::{Body, Object};
 use crate::spool::Blob;
@@ -141,7 +141,7 @@ impl Survey {
 
     /// A notebook in its native format: the export format `AUTO` gives source, or ipynb where that is how it is stored.
     async fn notebook(&self, kind: &'static Kind, path: &str, info: &Value) -> Result<Object, ApiError> {
-        let captured = self.notebook_bytes(path).await?;
+        let captured = self.notebook_bytes(path, info).await?;
         let body = Body::Bytes(self.kept(path, &captured.bytes)?);
         let mut object = self.listed_object(kind, path, info, body);
         object.meta.insert("format", json!(captured.format));
@@ -150,25 +150,25 @@ impl Survey {
     }
 
     /// What is too large with its outputs may fit as source; what is too large for JSON may come as plain bytes.
-    async fn notebook_bytes(&self, path: &str) -> Result<Captured, ApiError> {
-        match self.export_json(path, "AUTO").await {
+    async fn notebook_bytes(&self, path: &str, info: &Value) -> Result<Captured, ApiError> {
+        match self.export_json(path, info, "AUTO").await {
             Err(error) if too_large(&error) => {}
             answer => return answer.map(|(bytes, file_type)| native(bytes, file_type.as_deref())),
         }
         let degraded = Some("too large in its own format: captured as source, without outputs".to_owned());
-        match self.export_json(path, "SOURCE").await {
+        match self.export_json(path, info, "SOURCE").await {
             Err(error) if too_large(&error) => {}
             answer => return answer.map(|(bytes, _)| Captured { bytes, format: "SOURCE", degraded }),
         }
-        let direct = export("notebook", path, "SOURCE").query("direct_download", "true");
+        let direct = export("notebook", path, info, "SOURCE").query("direct_download", "true");
         let blob = self.download(&direct.at_most(LARGEST_NOTEBOOK)).await?;
         let bytes = blob.bytes().map_err(|error| self.disk(path, &error))?;
         Ok(Captured { bytes, format: "SOURCE", degraded })
     }
 
     /// Exports through JSON; an answer without content is no notebook.
-    async fn export_json(&self, path: &str, format: &str) -> Result<(Vec<u8>, Option<String>), ApiError> {
-        let request = export("notebook", path, format);
+    async fn export_json(&self, path: &str, info: &Value, format: &str) -> Result<(Vec<u8>, Option<String>), ApiError> {
+        let request = export("notebook", path, info, format);
         let answer = self.workspace.call(&request).await?;
         let bytes = text_at(&answer, "/content").and_then(|content| STANDARD.decode(content).ok());
         let bytes = bytes.ok_or_else(|| ApiError::protocol(&request, "the export came without content"))?;
@@ -179,10 +179,11 @@ impl Survey {
     async fn file(&self, kind: &'static Kind, path: &str, info: &Value) -> Result<Object, ApiError> {
         let size = info.get("size").and_then(Value::as_u64);
         let most = self.scope.max_file.max(size.unwrap_or_default());
-        let direct = export(kind.name, path, "AUTO").query("direct_download", "true").at_most(most);
+        let direct = export(kind.name, path, info, "AUTO").query("direct_download", "true").at_most(most);
         let blob = match self.download(&direct).await {
             Err(error) if too_large(&error) => {
-                let older = Request::get("file", format!("/api/2.0/workspace-files{}", encode_path(path)));
+                let older =
+                    Request::get("file", format!("/api/2.0/workspace-files{}", encode_path(path))).purpose(direct.purpose);
                 self.download(&older.at_most(most)).await?
             }
             answer => answer?,
@@ -209,7 +210,7 @@ impl Survey {
     }
 
     async fn repo(&self, kind: &'static Kind, path: &str, info: &Value) -> Result<Object, ApiError> {
-        let request = Request::get("repo", format!("/api/2.0/repos/{}", object_id(info)));
+        let request = Request::get("repo", format!("/api/2.0/repos/{}", object_id(info))).purpose(Purpose::Unmarked);
         let document = an_object(&request, self.workspace.call(&request).await?)?;
         let commit = document.get("head_commit_id").cloned();
         let mut object = self.listed_object(kind, path, info, Body::Json(document));
@@ -248,8 +249,9 @@ impl Survey {
     }
 }
 
-fn export(label: &'static str, path: &str, format: &str) -> Request {
-    Request::get(label, "/api/2.0/workspace/export").query("path", path).query("format", format)
+fn export(label: &'static str, path: &str, info: &Value, format: &str) -> Request {
+    let purpose = if info.get("modified_at").is_some() { Purpose::Contents } else { Purpose::Unmarked };
+    Request::get(label, "/api/2.0/workspace/export").query("path", path).query("format", format).purpose(purpose)
 }
 
 fn native(bytes: Vec<u8>, file_type: Option<&str>) -> Captured {
