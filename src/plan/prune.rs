@@ -45,7 +45,8 @@ fn is_prunable(kind: &Kind) -> bool {
     }
 }
 
-/// What imports from this source made, by stamp or journal, and `held` has no more. `origins` are ids that rules changed.
+/// What imports from this source made, by stamp or journal, and `held` has no more, in order of kinds and ids. `origins` are ids
+/// that rules changed.
 pub fn prunable(
     inventory: &Inventory,
     source_workspace: &str,
@@ -67,7 +68,11 @@ pub fn prunable(
         !held.contains(source) && origin.is_none_or(|origin| !held.contains(&origin))
     };
     let objects = inventory.objects.iter().filter(|object| is_prunable(object.kind) && !is_everybodys(object));
-    objects.filter_map(|object| Some((source_of(object).filter(gone)?, object.clone()))).collect()
+    let mut found: Vec<(SourceId, Object)> =
+        objects.filter_map(|object| Some((source_of(object).filter(gone)?, object.clone()))).collect();
+    // A survey answers in no order, and a plan must not depend on it.
+    found.sort_by(|a, b| (&a.0, &a.1.id).cmp(&(&b.0, &b.1.id)));
+    found
 }
 
 /// What every workspace or person has.
@@ -301,4 +306,39 @@ fn in_order(candidates: &[&(SourceId, Object)], users: &[BTreeSet<User>], stays:
         order.extend(free);
     }
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::{folder, object};
+
+    #[test]
+    fn what_may_go_is_in_the_same_order_however_a_survey_answered() {
+        let made: BTreeMap<SourceId, String> =
+            [("job", "7", "70"), ("job", "12", "120"), ("notebook", "/a", "/a"), ("job", "9", "90")]
+                .into_iter()
+                .map(|(kind, source, target)| (SourceId { kind: kind.into(), id: source.into() }, target.to_owned()))
+                .collect();
+        let stamp = |id: &str| json!({ "settings": { "name": id, "tags": { crate::object::STAMP: format!("1/{id}") } } });
+        let objects = [
+            object("job", "70", stamp("7")),
+            folder("notebook", "/a"),
+            object("job", "120", stamp("12")),
+            object("job", "90", stamp("9")),
+        ];
+        let order = |objects: Vec<Object>| -> Vec<String> {
+            let inventory = Inventory { objects, ..Inventory::default() };
+            let found = prunable(&inventory, "1", &made, &BTreeMap::new(), &BTreeSet::new());
+            found.iter().map(|(source, object)| format!("{source} {}", object.id)).collect()
+        };
+        let first = order(objects.to_vec());
+        assert_eq!(first, ["job:12 120", "job:7 70", "job:9 90", "notebook:/a /a"]);
+        let turned = (0..objects.len()).map(|by| {
+            let mut objects = objects.to_vec();
+            objects.rotate_left(by);
+            objects
+        });
+        turned.chain([objects.iter().rev().cloned().collect()]).for_each(|objects| assert_eq!(order(objects), first));
+    }
 }
