@@ -1,5 +1,5 @@
-//! Objects that an earlier bundle holds already: where whole frames are the same, their stored bytes are copied; what else is carried
-//! over is unpacked from there. The result is a bundle that stands for itself.
+//! Objects that an earlier bundle holds already: where whole frames are the same, their stored bytes are copied, also of what was read
+//! again and had not changed; what else is carried over is unpacked from there. The result is a bundle that stands for itself.
 
 use super::manifest::mtime;
 use super::pack::{Group, Plan};
@@ -25,8 +25,11 @@ pub(crate) fn same_frames(group: &Group, records: &[Record], plan: &Plan, earlie
     let manifest = earlier.manifest();
     let lines = plan.order[group.members.clone()].iter().map(|index| {
         let record = records.get(*index as usize)?;
-        let Content::Earlier { index: at, .. } = record.body else { return None };
-        let line = manifest.members.get(at)?;
+        let line = match record.body {
+            Content::Earlier { index: at, .. } => manifest.members.get(at)?,
+            // It was read again, and may have been found as it was.
+            _ => manifest.find(&record.kind, &record.path)?,
+        };
         let same = line.name == record.name && line.size == record.body.len() && line.sha256 == *record.body.sha256();
         let placed = line.at == plan.places[*index as usize].1 && member_mtime(line) == mtime(record.modified_at);
         (same && placed).then_some(line)
