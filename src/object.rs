@@ -284,16 +284,33 @@ impl Selection {
         self.include.is_empty() && self.exclude.is_empty()
     }
 
-    /// Each pattern for a name that is asked for, as a selection of its own: one that meets nothing may be a slip of the pen.
-    pub fn named(&self) -> Vec<(String, Self)> {
-        let named = self.include.iter().filter(|pattern| pattern.name.is_some());
-        named.map(|one| (one.text.clone(), Self { include: vec![one.clone()], exclude: Vec::new() })).collect()
+    /// The names that are asked for, none of which has been met yet.
+    pub fn unmet(&self) -> Unmet {
+        Unmet(self.include.iter().filter(|pattern| pattern.name.is_some()).cloned().collect())
     }
 
     /// For the manifest.
     pub fn to_json(&self) -> Value {
         let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| Value::from(pattern.text.clone())).collect::<Vec<_>>();
         serde_json::json!({ "include": texts(&self.include), "exclude": texts(&self.exclude) })
+    }
+}
+
+/// Names that were asked for and not met so far: one that meets nothing may be a slip of the pen, and must not pass for a backup.
+#[derive(Clone, Debug, Default)]
+pub struct Unmet(Vec<Pattern>);
+
+impl Unmet {
+    /// An object, or the gap of one. That a kind could not be listed (`*`) says nothing of names.
+    pub fn meet(&mut self, kind: &str, name: &str) {
+        if name != "*" {
+            self.0.retain(|pattern| !pattern.covers(kind, name));
+        }
+    }
+
+    /// The patterns that met nothing, as they were written.
+    pub fn into_texts(self) -> Vec<String> {
+        self.0.into_iter().map(|pattern| pattern.text).collect()
     }
 }
 

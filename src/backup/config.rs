@@ -83,7 +83,7 @@ pub struct Keep {
     pub monthly: u32,
     /// The newest of a year.
     pub yearly: u32,
-    /// All that are not older than this, as `48h` or `14d`.
+    /// All that were made in so long a time before the newest, as `48h` or `14d`.
     pub within: Option<String>,
 }
 
@@ -155,7 +155,7 @@ impl Config {
 
     /// When the whole run is given up.
     pub fn deadline(&self) -> Result<Option<Duration>, ConfigError> {
-        let deadline = self.deadline.as_deref().map(|text| duration("deadline", text)).transpose()?;
+        let deadline = self.deadline.as_deref().map(|text| span("deadline", text)).transpose()?;
         Ok(deadline.map(SignedDuration::unsigned_abs))
     }
 
@@ -241,7 +241,7 @@ impl Workspace {
             return Err(senseless(name, "`since` is `latest` or `none`"));
         }
         if let Some(text) = &self.full_every {
-            duration(name, text)?;
+            span(name, text)?;
         }
         match self.policy()? {
             Some(policy) if policy.is_empty() => Err(senseless(name, "`keep` keeps nothing: say how many of which")),
@@ -253,7 +253,7 @@ impl Workspace {
 impl Keep {
     fn policy(&self, place: &str) -> Result<Policy, ConfigError> {
         let &Self { last, daily, weekly, monthly, yearly, .. } = self;
-        let within = self.within.as_deref().map(|text| duration(place, text)).transpose()?;
+        let within = self.within.as_deref().map(|text| span(place, text)).transpose()?;
         Ok(Policy { last, daily, weekly, monthly, yearly, within })
     }
 }
@@ -271,9 +271,14 @@ impl Alert {
     }
 }
 
-/// A time as people write it: `90m`, `48h`, `7d`, `2 weeks`. A day has 24 hours. Nothing of no or negative length.
-pub fn duration(place: &str, text: &str) -> Result<SignedDuration, ConfigError> {
-    let wrong = || senseless(place, format!("`{text}` is no time such as `90m`, `48h` or `7d`"));
+fn span(place: &str, text: &str) -> Result<SignedDuration, ConfigError> {
+    duration(text).map_err(|why| senseless(place, why))
+}
+
+/// A time as people write it, here and on the command line: `90m`, `48h`, `7d`, `2 weeks`. A day has 24 hours. Errors, as a
+/// sentence: it is none, or one of no or negative length.
+pub fn duration(text: &str) -> Result<SignedDuration, String> {
+    let wrong = || format!("`{text}` is no time such as `90m`, `48h` or `7d`");
     let span: Span = text.parse().map_err(|_| wrong())?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     if duration.is_positive() { Ok(duration) } else { Err(wrong()) }

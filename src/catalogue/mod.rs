@@ -11,12 +11,11 @@ pub use prune::{Shelf, decide, decide_of, remove};
 pub use record::Record;
 
 use crate::bundle::{Limits, OpenError, Reader};
-use crate::store::{self, Entry, Place, Ranged, Say, Source, StoreError, is_bundle_name};
+use crate::store::{self, Entry, Place, Ranged, Say, Source, StoreError, is_bundle_name, is_encrypted_name};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
 
 /// No record is larger, in bytes.
 const MOST: u64 = 64 << 10;
@@ -62,7 +61,7 @@ impl Known {
 impl Shelved {
     /// Whether it is encrypted.
     pub fn is_encrypted(&self) -> bool {
-        is_encrypted(&self.entry)
+        is_encrypted_name(&self.entry.name)
     }
 
     /// When it was made: as it says itself, or else when it was written.
@@ -74,15 +73,19 @@ impl Shelved {
 /// All bundles in a place, the oldest first. With `anew`, records are not read, and every bundle is opened; of an encrypted one
 /// there is nothing but its record.
 pub async fn bundles(place: &Place, anew: bool, say: &Say) -> Result<Vec<Shelved>, StoreError> {
-    let mut entries: BTreeMap<String, Entry> =
-        store::list(place, say).await?.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
+    Ok(among(store::list(place, say).await?, anew, say).await)
+}
+
+/// The bundles among what was listed.
+async fn among(entries: Vec<Entry>, anew: bool, say: &Say) -> Vec<Shelved> {
+    let mut entries: BTreeMap<String, Entry> = entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
     let names: Vec<String> = entries.keys().filter(|name| is_bundle_name(name)).cloned().collect();
     let mut wanted = Vec::new();
     for name in names {
         let record = entries
             .get(&format!("{name}{RECORD}"))
             .map(|entry| entry.place.clone())
-            .filter(|_| !anew || is_encrypted(&entries[&name]));
+            .filter(|_| !anew || is_encrypted_name(&name));
         let start = format!("{name}{VERIFIED}");
         let notes = entries.range(start.clone()..).take_while(|(other, _)| other.starts_with(&start));
         let verified = notes.filter_map(|(note, _)| noted(&note[start.len()..])).max();
@@ -94,7 +97,7 @@ pub async fn bundles(place: &Place, anew: bool, say: &Say) -> Result<Vec<Shelved
     });
     let mut shelved: Vec<Shelved> = stream::iter(looking).buffered(SIDE_BY_SIDE).collect().await;
     shelved.sort_by(|a, b| (a.time(), &a.entry.name).cmp(&(b.time(), &b.entry.name)));
-    Ok(shelved)
+    shelved
 }
 
 fn is_encrypted(entry: &Entry) -> bool {
@@ -108,7 +111,7 @@ async fn known(entry: &Entry, record: Option<Place>, say: &Say) -> Known {
             return Known::Recorded(Box::new(record));
         }
     }
-    if is_encrypted(entry) {
+    if is_encrypted_name(&entry.name) {
         return Known::Encrypted;
     }
     let (place, tag, say) = (entry.place.clone(), entry.tag.clone(), say.clone());

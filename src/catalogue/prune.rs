@@ -4,7 +4,7 @@
 //! write there could forge so that good bundles go; of an encrypted bundle there is nothing but the record. What cannot be read is
 //! never removed.
 
-use super::{Known, RECORD, Record, Shelved, VERIFIED, bundles};
+use super::{Known, RECORD, Record, Shelved, VERIFIED, among, bundles};
 use crate::retention::{self, Candidate, Policy, Reason};
 use crate::store::{self, Place, Say, StoreError};
 use jiff::Timestamp;
@@ -31,9 +31,10 @@ pub async fn decide(place: &Place, policy: &Policy, now: Timestamp, say: &Say) -
     Ok(decided(bundles(place, true, say).await?, policy, now))
 }
 
-/// The same for the bundles of one workspace, by its id or its host; all others are as if they were not there.
+/// The same for the bundles of one workspace, by its id or its host, in the folder itself; all others are as if they were not there.
+/// What somebody put into a deeper folder was put out of the way.
 pub async fn decide_of(workspace: &str, place: &Place, policy: &Policy, now: Timestamp, say: &Say) -> Result<Shelf, StoreError> {
-    let mut shelved = bundles(place, true, say).await?;
+    let mut shelved = among(store::list_folder(place, say).await?, true, say).await;
     shelved.retain(|one| one.known.record().and_then(workspace_of).as_deref() == Some(workspace));
     Ok(decided(shelved, policy, now))
 }

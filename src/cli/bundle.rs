@@ -11,8 +11,9 @@ use lifeboat::audit::{Depth, Verdict, verify_source};
 use lifeboat::bundle::{Fault, Limits, OpenError, Reader, hex};
 use lifeboat::catalogue;
 use lifeboat::event::Observer;
-use lifeboat::store::{Place, PlaceError, Ranged, Remote, Source, StoreError, without_signatures};
+use lifeboat::store::{Place, PlaceError, Ranged, Source, without_signatures};
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -23,7 +24,6 @@ pub const DAMAGED: &str = "`lifeboat verify --full` says all that is wrong; use 
 pub const LIMITED: &str = "give `--max-gib` if the bundle may be that large";
 
 type Open = fn(Box<dyn Source>, Limits) -> Result<Reader, OpenError>;
-type Raw = fn(&Place) -> Result<Arc<dyn Source>, OpenError>;
 
 /// Which bundle.
 #[derive(Debug, Args)]
@@ -47,10 +47,12 @@ pub struct Bundle {
 }
 
 /// What an opened bundle is read from.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Bytes {
     source: Arc<dyn Source>,
     encrypted: bool,
+    /// The object in a store that is behind it.
+    object: Option<Arc<Object>>,
 }
 
 impl Bundle {
@@ -131,22 +133,26 @@ impl Bundle {
 
     /// Its bytes, decrypted if they are encrypted.
     pub fn source(&self) -> anyhow::Result<Arc<dyn Source>> {
-        self.bytes(far)
+        Ok(self.bytes()?.source.clone())
     }
 
-    /// Brings it to this machine, if it lies in a store and was not opened yet.
-    fn fetch(&self) -> anyhow::Result<()> {
-        self.bytes(near).map(drop)
-    }
-
-    fn bytes(&self, raw: Raw) -> anyhow::Result<Arc<dyn Source>> {
-        if let Some(bytes) = self.bytes.get() {
-            return Ok(bytes.source.clone());
+    /// Brings it to this machine, if it lies in a store, for whoever reads all of it twice: what was checked is then what is used,
+    /// and a store that goes away in between stops nothing.
+    pub fn fetch(&self) -> anyhow::Result<()> {
+        match &self.bytes()?.object {
+            Some(object) => Ok(object.fetch().map_err(OpenError::Io)?),
+            None => Ok(()),
         }
-        let raw = raw(&self.place()?)?;
+    }
+
+    fn bytes(&self) -> anyhow::Result<&Bytes> {
+        if let Some(bytes) = self.bytes.get() {
+            return Ok(bytes);
+        }
+        let (raw, object) = raw(&self.place()?)?;
         let source = self.unlock.unlock(raw.clone())?;
         let encrypted = !Arc::ptr_eq(&raw, &source);
-        Ok(self.bytes.get_or_init(|| Bytes { source, encrypted }).source.clone())
+        Ok(self.bytes.get_or_init(|| Bytes { source, encrypted, object }))
     }
 
     /// Whether it is encrypted; known once it was opened.
@@ -169,23 +175,50 @@ impl Bundle {
 }
 
 /// The bundle where it lies.
-fn far(place: &Place) -> Result<Arc<dyn Source>, OpenError> {
+fn raw(place: &Place) -> Result<(Arc<dyn Source>, Option<Arc<Object>>), OpenError> {
     match place {
-        Place::Disk(path) => Ok(Arc::new(File::open(path).map_err(OpenError::Io)?)),
-        Place::Remote(remote) => Ok(Arc::new(ranged(remote).map_err(|error| OpenError::Io(error.into()))?)),
+        Place::Disk(path) => Ok((Arc::new(File::open(path).map_err(OpenError::Io)?), None)),
+        Place::Remote(remote) => {
+            let say = Arc::new(|text: &str| ui::note(format!("warning: {text}")));
+            let far = Ranged::open(remote, say).map_err(|error| OpenError::Io(error.into()))?;
+            let object = Arc::new(Object { far, near: OnceLock::new() });
+            Ok((object.clone(), Some(object)))
+        }
     }
 }
 
-/// The bundle on this machine, for whoever reads all of it twice: what was checked is then what is used, and a store that goes
-/// away in between stops nothing.
-fn near(place: &Place) -> Result<Arc<dyn Source>, OpenError> {
-    let Place::Remote(remote) = place else { return far(place) };
-    let object = ranged(remote).map_err(|error| OpenError::Io(error.into()))?;
-    let file = tempfile::tempfile().map_err(OpenError::Io)?;
-    object.fetch(&file).map_err(OpenError::Io)?;
-    Ok(Arc::new(file))
+/// An object of a store: read there, and on this machine once all of it was fetched.
+struct Object {
+    far: Ranged,
+    near: OnceLock<File>,
 }
 
-fn ranged(remote: &Remote) -> Result<Ranged, StoreError> {
-    Ranged::open(remote, Arc::new(|text: &str| ui::note(format!("warning: {text}"))))
+impl std::fmt::Debug for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Object").field("near", &self.near).finish_non_exhaustive()
+    }
+}
+
+impl Object {
+    fn fetch(&self) -> io::Result<()> {
+        if self.near.get().is_none() {
+            let file = tempfile::tempfile()?;
+            self.far.fetch(&file)?;
+            self.near.get_or_init(|| file);
+        }
+        Ok(())
+    }
+}
+
+impl Source for Object {
+    fn size(&self) -> io::Result<u64> {
+        self.far.size()
+    }
+
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match self.near.get() {
+            Some(file) => file.read_at(at, buffer),
+            None => self.far.read_at(at, buffer),
+        }
+    }
 }

@@ -18,7 +18,7 @@ use lifeboat::event::Observer;
 use lifeboat::export::{self, Exported};
 use lifeboat::object::Selection;
 use lifeboat::origin::{KeyId, Signer};
-use lifeboat::store::{Look, Place};
+use lifeboat::store::{Look, Place, bundle_name};
 use lifeboat::survey::Scope;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -75,29 +75,16 @@ impl Select {
         Ok(Selection::new(&self.include, &self.exclude)?)
     }
 
-    /// The names that were asked for and are not in the bundle: a slip of the pen there must not pass for a backup.
-    pub fn unmatched(&self, manifest: &Manifest) -> anyhow::Result<Vec<&str>> {
-        let mut unmatched = Vec::new();
-        for pattern in self.include.iter().filter(|pattern| pattern.contains(':')) {
-            let one = Selection::new(std::slice::from_ref(pattern), &[])?;
-            let mut members = manifest.members.iter();
-            let mut gaps = manifest.gaps.iter();
-            let matched = members.any(|member| one.wants(&member.kind, member.key.as_deref().unwrap_or(&member.path)))
-                || gaps.any(|gap| gap.path != "*" && one.wants(&gap.kind, &gap.path));
-            if !matched {
-                unmatched.push(pattern.as_str());
-            }
-        }
-        Ok(unmatched)
-    }
-
     /// Says so, and what that makes of a command that is done.
     pub fn settle(&self, outcome: Outcome, manifest: &Manifest) -> anyhow::Result<Outcome> {
-        Ok(settle(outcome, &self.unmatched(manifest)?))
+        let mut unmet = self.selection()?.unmet();
+        manifest.members.iter().for_each(|member| unmet.meet(&member.kind, member.key.as_deref().unwrap_or(&member.path)));
+        manifest.gaps.iter().for_each(|gap| unmet.meet(&gap.kind, &gap.path));
+        Ok(settle(outcome, &unmet.into_texts()))
     }
 }
 
-fn settle(outcome: Outcome, unmatched: &[impl std::fmt::Display]) -> Outcome {
+fn settle(outcome: Outcome, unmatched: &[String]) -> Outcome {
     for pattern in unmatched {
         ui::note(format!("warning: nothing in the bundle matches `--include {pattern}`"));
     }
@@ -171,12 +158,12 @@ impl Export {
         places.name(&default_name(workspace.host(), created, packing.recipients.is_some()));
         let wanted = Wanted {
             targets: places.all(),
-            host: workspace.host(),
-            trust: &self.trust,
-            unlock: &self.unlock,
-            signer: packing.signer.as_ref().map(Signer::public),
+            host: workspace.host().to_owned(),
+            trust: self.trust.clone(),
+            unlock: self.unlock.clone(),
+            signer: packing.signer.as_ref().map(Signer::public).cloned(),
         };
-        let since = self.since.find(&wanted, &*observer).await?;
+        let since = interruptible(LEFT_NOTHING, self.since.find(wanted, &observer)).await??;
         let options = |target| self.options(target, created, packing.clone(), since);
         if let Some(target) = places.only_path() {
             let place = Place::Disk(target.clone());
@@ -254,8 +241,7 @@ fn default_name(host: &str, created: jiff::Timestamp, is_encrypted: bool) -> Str
     let host = host.split("://").last().unwrap_or(host);
     let name: String = host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
     let short = name.split("-azuredatabricks").next().unwrap_or(&name);
-    let secret = if is_encrypted { ".age" } else { "" };
-    format!("{short}-{}.tar.zst{secret}", created.strftime("%Y%m%dT%H%M%SZ"))
+    bundle_name(&format!("{short}-{}", created.strftime("%Y%m%dT%H%M%SZ")), is_encrypted)
 }
 
 fn report(ui: &mut Ui, performed: &Performed) -> anyhow::Result<()> {

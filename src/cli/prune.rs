@@ -48,13 +48,9 @@ struct Retention {
     /// The newest of a year
     #[arg(long = "keep-yearly", value_name = "N", default_value_t = 0, hide_default_value = true)]
     yearly: u32,
-    /// All that are not older than this, as `48h` or `14d`
-    #[arg(long = "keep-within", value_name = "TIME", value_parser = time)]
+    /// All that were made in so long a time before the newest, as `48h` or `14d`
+    #[arg(long = "keep-within", value_name = "TIME", value_parser = backup::duration)]
     within: Option<SignedDuration>,
-}
-
-fn time(text: &str) -> Result<SignedDuration, String> {
-    backup::duration("keep-within", text).map_err(|error| error.to_string())
 }
 
 impl Retention {

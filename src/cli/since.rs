@@ -6,16 +6,19 @@ use super::unlock::Unlock;
 use crate::ui;
 use anyhow::Context;
 use clap::Args;
+use jiff::{SignedDuration, Timestamp};
 use lifeboat::audit::Depth;
+use lifeboat::backup;
 use lifeboat::bundle::Reader;
 use lifeboat::event::{Event, Observer};
 use lifeboat::export;
 use lifeboat::origin::PublicKey;
 use lifeboat::store::{self, Entry, Place, Say, is_bundle_name};
 use serde_json::Value;
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The word for the newest bundle beside the new one.
 const LATEST: &str = "latest";
@@ -32,38 +35,39 @@ pub struct Since {
     #[arg(long, value_name = "BUNDLE")]
     since: Option<String>,
     /// Read everything again once the last time is so long ago, as `7d` or `48h`
-    #[arg(long, value_name = "TIME", requires = "since", value_parser = duration)]
-    full_every: Option<Duration>,
+    #[arg(long, value_name = "TIME", requires = "since", value_parser = backup::duration)]
+    full_every: Option<SignedDuration>,
 }
 
 /// What else decides whether a bundle serves.
-pub struct Wanted<'a> {
+pub struct Wanted {
     /// Where the new bundle goes.
     pub targets: Vec<Place>,
     /// The workspace.
-    pub host: &'a str,
+    pub host: String,
     /// Whose bundles are taken.
-    pub trust: &'a Trust,
+    pub trust: Trust,
     /// What opens encrypted ones.
-    pub unlock: &'a Unlock,
+    pub unlock: Unlock,
     /// The key that signs the new bundle: what it has not signed before, it must not sign now unread.
-    pub signer: Option<&'a PublicKey>,
+    pub signer: Option<PublicKey>,
 }
 
 impl Since {
     /// The earlier bundle, if there is one that serves. One that does not is told and passed by; if none does, everything is read.
-    pub async fn find(&self, wanted: &Wanted<'_>, observer: &dyn Observer) -> anyhow::Result<Option<export::Since>> {
+    /// May be dropped at any time, also while a bundle is fetched or verified.
+    pub async fn find(&self, wanted: Wanted, observer: &Arc<dyn Observer>) -> anyhow::Result<Option<export::Since>> {
         let Some(word) = self.since.as_ref().filter(|word| *word != NONE) else { return Ok(None) };
         let warn = |why: String| observer.event(&Event::Warning(why));
-        let places = match word.as_str() {
-            LATEST => newest_first(&wanted.targets).await,
-            path => vec![there(Path::new(path)).await?],
-        };
+        let is_latest = word == LATEST;
+        let places = if is_latest { newest_first(&wanted.targets, &warn).await } else { vec![there(Path::new(word)).await?] };
+        let wanted = Arc::new(wanted);
         for place in places {
-            let bundle = Bundle::earlier(place.clone(), wanted.unlock.clone());
-            match wanted.serves(&bundle, word == LATEST, observer) {
+            let (wanted, at, observer) = (wanted.clone(), place.clone(), observer.clone());
+            match apart(move || wanted.serves(at, is_latest, &*observer)).await {
                 Ok(Some(reader)) => {
-                    return Ok(Some(export::Since { bundle: Arc::new(reader), full_every: self.full_every }));
+                    let full_every = self.full_every.map(SignedDuration::unsigned_abs);
+                    return Ok(Some(export::Since { bundle: Arc::new(reader), full_every }));
                 }
                 Ok(None) => {}
                 Err(error) => warn(format!("the earlier bundle {} cannot be used: {}", place, told(&error))),
@@ -74,19 +78,29 @@ impl Since {
     }
 }
 
-impl Wanted<'_> {
+/// Does work that blocks on a thread of its own, which nobody waits for who does not want its answer any more: a runtime waits for
+/// its threads when it ends, and a deadline or a signal would come in vain.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {
+    let (done, answer) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new().name("since".to_owned()).spawn(move || done.send(work()).map_err(drop))?;
+    answer.await.context("the thread that looked at it ended early")?
+}
+
+impl Wanted {
     /// The bundle, if all of it is whole, and whoever signed it may be trusted with what goes into the new one. Nothing if it is
-    /// one of many, and not of the workspace.
-    fn serves(&self, bundle: &Bundle, one_of_many: bool, observer: &dyn Observer) -> anyhow::Result<Option<Reader>> {
+    /// one of many, and not of the workspace. One in a store is fetched before it is looked at closely, since it is read again.
+    fn serves(&self, place: Place, one_of_many: bool, observer: &dyn Observer) -> anyhow::Result<Option<Reader>> {
+        let bundle = Bundle::earlier(place, self.unlock.clone());
         if one_of_many && !self.is_of(&bundle.untrusted()?) {
             return Ok(None);
         }
+        bundle.fetch()?;
         let verdict = bundle.verify(Depth::Full, observer)?;
         if let Some(finding) = verdict.findings.first() {
             anyhow::bail!("it is damaged or was altered: {finding}");
         }
         let reader = bundle.untrusted()?;
-        let keys = self.trust.keys()?.or_else(|| self.signer.map(|key| vec![key.clone()]));
+        let keys = self.trust.keys()?.or_else(|| self.signer.clone().map(|key| vec![key]));
         if let Some(keys) = keys
             && reader.signed_by(&keys)?.is_none()
         {
@@ -96,7 +110,7 @@ impl Wanted<'_> {
     }
 
     fn is_of(&self, reader: &Reader) -> bool {
-        reader.manifest().head.source.get("host").and_then(Value::as_str) == Some(self.host)
+        reader.manifest().head.source.get("host").and_then(Value::as_str) == Some(&*self.host)
     }
 }
 
@@ -107,26 +121,60 @@ async fn there(path: &Path) -> anyhow::Result<Place> {
     Ok(place)
 }
 
-/// What may be bundles in the folders that the new one goes to, the newest first. A place that cannot be listed is passed by: what
-/// is wrong with it, the delivery says.
-async fn newest_first(targets: &[Place]) -> Vec<Place> {
+/// What may be bundles in the folders that the new one goes to, the newest first; of one that lies on disk and in a store, the near
+/// one first. A folder that cannot be listed is told.
+async fn newest_first(targets: &[Place], warn: &impl Fn(String)) -> Vec<Place> {
     let say: Say = Arc::new(|text: &str| ui::note(format!("warning: {text}")));
     let mut found: Vec<Entry> = Vec::new();
-    for target in targets {
-        found.extend(store::list(&target.folder(), &say).await.unwrap_or_default());
+    for folder in targets.iter().map(Place::folder) {
+        match store::list_folder(&folder, &say).await {
+            Ok(entries) => found.extend(entries),
+            Err(error) => warn(format!("cannot look for earlier bundles in {folder}: {}", told(&error.into()))),
+        }
     }
     found.retain(|entry| is_bundle_name(&entry.name) && !entry.name.starts_with('.'));
-    found.sort_by(|a, b| (b.modified, &b.name).cmp(&(a.modified, &a.name)));
-    found.into_iter().map(|entry| entry.place).collect()
+    by_age(found).into_iter().map(|entry| entry.place).collect()
+}
+
+/// A bundle that went to several places was written at several times, and is as old as the newest.
+fn by_age(mut found: Vec<Entry>) -> Vec<Entry> {
+    let mut written: HashMap<String, Option<Timestamp>> = HashMap::new();
+    for Entry { name, modified, .. } in &found {
+        let newest = written.entry(name.clone()).or_default();
+        *newest = (*newest).max(*modified);
+    }
+    found.sort_by_cached_key(|one| {
+        (Reverse(written[&one.name]), Reverse(one.name.clone()), matches!(one.place, Place::Remote(_)))
+    });
+    found
 }
 
 fn told(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "expected a time as `7d` or `48h`".to_owned();
-    let span: jiff::Span = text.parse().map_err(|_| wrong())?;
-    let long = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
-    Duration::try_from(long).map_err(|_| wrong())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_comes_first_and_of_two_copies_the_near_one() {
+        let entry = |address: &str, second: i64| Entry {
+            place: Place::parse(Path::new(address)).unwrap(),
+            name: address.rsplit('/').next().unwrap().to_owned(),
+            size: 1,
+            tag: None,
+            modified: Timestamp::from_second(second).ok(),
+        };
+        let found = vec![
+            entry("/b/2.tar.zst", 21),
+            entry("/b/1.tar.zst", 10),
+            entry("az://a/c/3.tar.zst", 30),
+            entry("az://a/c/2.tar.zst", 29),
+            entry("az://a/c/1.tar.zst", 9),
+        ];
+        let places: Vec<String> = by_age(found).iter().map(|one| one.place.to_string()).collect();
+        let wanted = ["az://a/c/3.tar.zst", "/b/2.tar.zst", "az://a/c/2.tar.zst", "/b/1.tar.zst", "az://a/c/1.tar.zst"];
+        assert_eq!(places, wanted);
+    }
 }

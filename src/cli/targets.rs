@@ -5,7 +5,7 @@ use crate::ui::{self, Ui};
 use clap::{Args, ValueEnum};
 use lifeboat::catalogue::{self, Record};
 use lifeboat::event::{Event, Observer};
-use lifeboat::store::{self, DeliverError, Hold, Look, Place, PlaceError, Seen, folder_of};
+use lifeboat::store::{self, DeliverError, Hold, Look, Place, PlaceError, Seen, folder_of, is_encrypted_name};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fs::File;
@@ -156,7 +156,7 @@ impl Landing {
         for (place, landed) in &self.places {
             let slow = match place {
                 Place::Remote(_) => true,
-                Place::Disk(path) => path.extension().is_some_and(|extension| extension == "age"),
+                Place::Disk(path) => is_encrypted_name(&path.to_string_lossy()),
             };
             if slow && matches!(landed, Ok(Seen::Ends | Seen::Full)) {
                 record(place, given, look).await;

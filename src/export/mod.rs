@@ -10,7 +10,7 @@ use crate::api::{ApiError, Identity, Workspace};
 use crate::bundle::{self, Head, KindLine, States, WriteError, Writer};
 use crate::event::{Event, Observer};
 use crate::kinds::{self, Kind, Shape};
-use crate::object::{Object, Selection};
+use crate::object::{Object, Unmet};
 use crate::store::{Disk, Store};
 use crate::survey::{self, Earlier, Found, Gap, Scope};
 use earlier::Before;
@@ -113,7 +113,7 @@ pub async fn run_in(
     let before = usable.map(|since| Arc::new(Before::of(since)) as Arc<dyn Earlier>);
     let scope = Scope { earlier: before, ..options.scope.clone() };
     observer.event(&Event::Stage("export"));
-    let mut book = Book { unmatched: options.scope.selection.named(), ..Book::default() };
+    let mut book = Book { unmatched: options.scope.selection.unmet(), ..Book::default() };
     let listed = book.read(workspace, &scope, &mut writer, &observer).await?;
     observer.event(&Event::Stage("pack"));
     book.close_sums(&mut writer, &listed, &observer)?;
@@ -125,7 +125,7 @@ pub async fn run_in(
     let requests = workspace.requests().values().sum();
     let Book { gaps, degraded, redacted, unmatched, unmarked, carried, .. } = book;
     let carried = scope.earlier.is_some().then_some(carried);
-    let unmatched = unmatched.into_iter().map(|(text, _)| text).collect();
+    let unmatched = unmatched.into_texts();
     Ok(Exported { summary, kinds, gaps, degraded, redacted, identity, requests, unmarked, carried, unmatched })
 }
 
@@ -177,7 +177,7 @@ struct Book {
     unmarked: u64,
     carried: u64,
     /// What was asked for by name and did not come yet.
-    unmatched: Vec<(String, Selection)>,
+    unmatched: Unmet,
 }
 
 impl Book {
@@ -254,7 +254,7 @@ impl Book {
         self.carried += u64::from(object.meta.get(survey::CARRIED).is_some());
         self.unmarked += u64::from(is_unmarked(&object));
         member::write(writer, object)?;
-        self.unmatched.retain(|(_, one)| !one.wants(kind, &key));
+        self.unmatched.meet(kind, &key);
         let states = self.states.entry(kind.to_owned()).or_default();
         match degraded {
             Some(reason) => {
@@ -278,7 +278,7 @@ impl Book {
             observer.event(&Event::Warning(format!("missing {} \"{}\": {}", gap.kind, gap.path, gap.reason)));
         }
         writer.gap(gap.clone())?;
-        self.unmatched.retain(|(_, one)| gap.path == "*" || !one.wants(&gap.kind, &gap.path));
+        self.unmatched.meet(&gap.kind, &gap.path);
         let states = self.states.entry(gap.kind.clone()).or_default();
         match gap.state {
             bundle::GapState::Missing => states.missing += 1,

@@ -26,21 +26,40 @@ pub struct Entry {
     pub modified: Option<Timestamp>,
 }
 
-/// All that lies in a place, in order of names. Of an Azure account whose primary does not answer, what its secondary has.
+/// How far down to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    All,
+    Folder,
+}
+
+/// All that lies in a place and below it, in order of names. Of an Azure account whose primary does not answer, what its secondary has.
 pub async fn list(place: &Place, say: &Say) -> Result<Vec<Entry>, StoreError> {
+    listed(place, Reach::All, say).await
+}
+
+/// The same for what lies in the folder itself, and in no deeper one.
+pub async fn list_folder(place: &Place, say: &Say) -> Result<Vec<Entry>, StoreError> {
+    listed(place, Reach::Folder, say).await
+}
+
+async fn listed(place: &Place, reach: Reach, say: &Say) -> Result<Vec<Entry>, StoreError> {
     let mut entries = match place {
-        Place::Disk(folder) => on_disk(folder).map_err(|error| StoreError::new(StoreErrorKind::Other, error.to_string()))?,
-        Place::Remote(remote) => in_store(remote, say).await?,
+        Place::Disk(folder) => {
+            on_disk(folder, reach).map_err(|error| StoreError::new(StoreErrorKind::Other, error.to_string()))?
+        }
+        Place::Remote(remote) => in_store(remote, reach, say).await?,
     };
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
 }
 
-fn on_disk(folder: &Path) -> io::Result<Vec<Entry>> {
+fn on_disk(folder: &Path, reach: Reach) -> io::Result<Vec<Entry>> {
     if !folder.is_dir() {
         folder.read_dir()?;
     }
-    let walked = walkdir::WalkDir::new(folder).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let depth = if reach == Reach::Folder { 1 } else { usize::MAX };
+    let walked = walkdir::WalkDir::new(folder).max_depth(depth).into_iter().collect::<Result<Vec<_>, _>>()?;
     let entry = |found: walkdir::DirEntry| {
         let meta = found.metadata()?;
         let name = found.path().strip_prefix(folder).unwrap_or(found.path()).to_string_lossy().into_owned();
@@ -50,12 +69,12 @@ fn on_disk(folder: &Path) -> io::Result<Vec<Entry>> {
     walked.into_iter().filter(|found| found.file_type().is_file()).map(entry).collect()
 }
 
-async fn in_store(remote: &Remote, say: &Say) -> Result<Vec<Entry>, StoreError> {
+async fn in_store(remote: &Remote, reach: Reach, say: &Say) -> Result<Vec<Entry>, StoreError> {
     let client = Client::new(remote, Patience::Short)?;
-    match below(&client).await {
+    match below(&client, reach).await {
         Err(error) if error.kind() == StoreErrorKind::Silent => {
             let Some(secondary) = client.secondary().transpose()? else { return Err(error) };
-            let mut entries = below(&secondary).await.map_err(|_| error)?;
+            let mut entries = below(&secondary, reach).await.map_err(|_| error)?;
             // Whoever reads them need not find out again.
             entries.iter_mut().for_each(|entry| entry.place = entry.place.on_secondary());
             say(&format!("{remote}: the primary does not answer; this is what the secondary has"));
@@ -65,9 +84,12 @@ async fn in_store(remote: &Remote, say: &Say) -> Result<Vec<Entry>, StoreError> 
     }
 }
 
-async fn below(client: &Client) -> Result<Vec<Entry>, StoreError> {
+async fn below(client: &Client, reach: Reach) -> Result<Vec<Entry>, StoreError> {
     let remote = &client.remote;
-    let listed: Result<Vec<_>, _> = client.objects.list(Some(&remote.key)).try_collect().await;
+    let listed: Result<Vec<_>, _> = match reach {
+        Reach::All => client.objects.list(Some(&remote.key)).try_collect().await,
+        Reach::Folder => client.objects.list_with_delimiter(Some(&remote.key)).await.map(|listed| listed.objects),
+    };
     let entry = |meta: ObjectMeta| Entry {
         name: meta.location.as_ref().strip_prefix(remote.key.as_ref()).unwrap_or_default().trim_start_matches('/').to_owned(),
         place: Place::Remote(Box::new(remote.at(&meta.location))),

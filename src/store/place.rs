@@ -190,9 +190,25 @@ impl fmt::Display for Remote {
     }
 }
 
+/// How names of bundles end.
+const BUNDLE: &str = ".tar.zst";
+
+/// How names of encrypted files end.
+const ENCRYPTED: &str = ".age";
+
 /// Whether a name is one that bundles have.
 pub fn is_bundle_name(name: &str) -> bool {
-    name.ends_with(".tar.zst") || name.ends_with(".tar.zst.age")
+    name.strip_suffix(ENCRYPTED).unwrap_or(name).ends_with(BUNDLE)
+}
+
+/// Whether a bundle of this name is encrypted, as far as names go: that nobody here can open it must not be found out by trying.
+pub fn is_encrypted_name(name: &str) -> bool {
+    name.ends_with(ENCRYPTED)
+}
+
+/// The name of a bundle.
+pub fn bundle_name(stem: &str, is_encrypted: bool) -> String {
+    format!("{stem}{BUNDLE}{}", if is_encrypted { ENCRYPTED } else { "" })
 }
 
 /// Text without the queries of addresses in it: a SAS, or what else signs in by an address, stands there.

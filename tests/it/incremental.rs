@@ -72,6 +72,14 @@ async fn an_unchanged_workspace_costs_its_listings_and_what_has_no_mark() {
         let (requests, carried) = (second["requests"].as_u64().unwrap(), second["incremental"]["carried"].as_u64().unwrap());
         assert_eq!(first["requests"].as_u64().unwrap() - requests, carried, "each carried object saves its reading");
         assert!(second["incremental"]["unmarked"].as_u64().unwrap() > 0 && second["incremental"]["frames"].as_u64().unwrap() > 0);
+        let data_frames = manifest(&stage, "second.tar.zst").frames.len() as u64 - 1;
+        assert_eq!(second["incremental"]["frames"], data_frames, "also of what was read again, and is as it was");
+        let asked = |night: &Value, what: &str| night["asked"][what].as_u64().unwrap_or_default();
+        assert_eq!(asked(&second, "contents"), read.len() as u64, "the program tells what the workspace saw");
+        for what in ["listings", "unmarked"] {
+            assert_eq!(asked(&first, what), asked(&second, what), "{what}");
+        }
+        assert_eq!(asked(&second, "listings") + asked(&second, "unmarked") + asked(&second, "contents"), requests);
         export(&stage, "full.tar.zst", &[]);
         assert_same(&stage, "second.tar.zst", "full.tar.zst");
         let (one, two) = (manifest(&stage, "first.tar.zst"), manifest(&stage, "second.tar.zst"));
@@ -159,7 +167,7 @@ async fn an_earlier_bundle_that_does_not_serve_means_that_everything_is_read() {
         ("foreign.tar.zst", &[], "by another version"),
         ("ahead.tar.zst", &[], "made later than now"),
         ("first.tar.zst", &["--sign", "key"], "not signed"),
-        ("first.tar.zst", &["--full-every", "0s"], "everything was read last"),
+        ("first.tar.zst", &["--full-every", "1ms"], "everything was read last"),
         ("first.tar.zst", &["--signed-by", "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"], "not signed"),
     ];
     for (number, (since, more, why)) in cases.into_iter().enumerate() {
