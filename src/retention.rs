@@ -38,7 +38,8 @@ pub struct Policy {
     pub monthly: u32,
     /// The same for years.
     pub yearly: u32,
-    /// All that are not older than this.
+    /// All that were made in so long a time before the newest, the newest being one of them: where no bundles are made any more, none
+    /// goes for its age.
     pub within: Option<SignedDuration>,
 }
 
@@ -140,10 +141,11 @@ fn of_workspace(policy: &Policy, mut bundles: Vec<Candidate>, now: Timestamp) ->
     all
 }
 
-/// What a bundle is kept for without a look at the others.
+/// What a bundle is kept for without a look at the others, but for the time of the newest.
 fn by_themselves(policy: &Policy, all: &mut [Decision], now: Timestamp) {
+    let newest = all.iter().map(|one| one.bundle.created).find(|created| *created <= now).unwrap_or(now);
     for Decision { bundle, reasons } in all {
-        let young = policy.within.is_some_and(|within| now.duration_since(bundle.created) <= within);
+        let young = policy.within.is_some_and(|within| newest.duration_since(bundle.created) < within);
         let holds = [
             (Reason::Future, bundle.created > now),
             (Reason::Locked, bundle.locked_until.is_some_and(|until| until > now)),
@@ -245,7 +247,9 @@ mod tests {
         assert_eq!(kept(&policy(0, 0, 0, 9), &bundles, now), [times[7], times[1], times[0]]);
         assert_eq!(kept(&Policy { last: 3, ..Policy::default() }, &bundles, now), [times[7], times[6], times[5]]);
         let within = Some(SignedDuration::from_hours(48));
-        assert_eq!(kept(&Policy { within, ..Policy::default() }, &bundles, now), [times[7], times[6], times[5]]);
+        for now in [now, "2027-01-01T00:00"] {
+            assert_eq!(kept(&Policy { within, ..Policy::default() }, &bundles, now), [times[7], times[6], times[5]]);
+        }
     }
 
     #[test]
@@ -293,6 +297,54 @@ mod tests {
         let mut bundles = ["2026-11-25T02:00", "2026-11-26T02:00"].map(bundle);
         bundles[0].workspace = "other".to_owned();
         assert_eq!(kept(&Policy { last: 1, ..Policy::default() }, &bundles, "2026-11-26T15:00").len(), 2);
+    }
+
+    /// What restic answered when it was asked about 400 nights (`tests/interop/retention.py` makes the file, and asks again).
+    #[derive(serde::Deserialize)]
+    struct Restic {
+        times: Vec<Timestamp>,
+        answers: Vec<Answer>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        policy: HashMap<String, serde_json::Value>,
+        kept: Vec<usize>,
+    }
+
+    #[test]
+    fn of_400_nights_exactly_those_stay_that_restic_keeps() {
+        let restic: Restic = serde_json::from_str(include_str!("../fixtures/retention.json")).unwrap();
+        assert_eq!((restic.times.len(), restic.answers.len()), (400, 17));
+        let verified = |verified| {
+            let one = |(number, created): (usize, &Timestamp)| Candidate {
+                name: number.to_string(),
+                workspace: "w".to_owned(),
+                created: *created,
+                complete: true,
+                verified,
+                locked_until: None,
+            };
+            restic.times.iter().enumerate().map(one).collect::<Vec<_>>()
+        };
+        for Answer { policy, kept } in &restic.answers {
+            let count = |name: &str| policy.get(name).map_or(0, |count| u32::try_from(count.as_u64().unwrap()).unwrap());
+            let within = policy.get("within").map(|text| crate::backup::duration(text.as_str().unwrap()).unwrap());
+            let ours = Policy {
+                last: count("last"),
+                daily: count("daily"),
+                weekly: count("weekly"),
+                monthly: count("monthly"),
+                yearly: count("yearly"),
+                within,
+            };
+            // Whether none was verified or all were makes no difference to the policy.
+            for bundles in [verified(false), verified(true)] {
+                let decided = decide(&ours, bundles, at("2026-11-26T15:00"));
+                let stays = decided.iter().filter(|one| !one.goes()).map(|one| one.bundle.name.parse::<usize>().unwrap());
+                assert_eq!(stays.collect::<std::collections::BTreeSet<_>>(), kept.iter().copied().collect(), "{policy:?}");
+            }
+        }
     }
 
     fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
