@@ -266,6 +266,7 @@ async fn bundle_of(options: &Options, from: &Workspace, observer: &Arc<dyn Obser
         packing: bundle::Options::default(),
         created: None,
         since: None,
+        accept: export::Accept::default(),
     };
     export::run(from, export, observer.clone()).await?;
     Ok(target)

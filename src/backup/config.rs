@@ -64,9 +64,35 @@ pub struct Workspace {
     pub full_every: Option<String>,
     /// Which bundles are kept in each place; without it, all.
     pub keep: Option<Keep>,
+    /// What is known to be missing or degraded, as nobody can ever read it. It is told and counted apart, and a night on which nothing
+    /// else is missing is a good one.
+    pub accept: Option<Vec<Accept>>,
+    /// How closely to look at a bundle where it was put; without it, `ends`.
+    pub verify: Option<Verify>,
     /// The number of objects may fall by so many percent from the last good bundle, before it is called a failure: a backup that
     /// shrinks is more often a lost permission than a tidy workspace. Without it, 20; 100 takes anything.
     pub may_shrink: Option<u8>,
+}
+
+/// A gap that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Accept {
+    /// What: `kind:glob` over paths and names, or a `kind` alone, which accepts also that nothing of it can be listed.
+    pub what: String,
+    /// Why, for whoever reads the status.
+    pub why: Option<String>,
+}
+
+/// How closely to look at a bundle where it was put.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// Its length and both ends.
+    #[default]
+    Ends,
+    /// Every byte, read back. That is noted beside the bundle, and a bundle that was read back is not removed for one that was not.
+    Full,
 }
 
 /// How many bundles of each sort are kept.
@@ -192,6 +218,11 @@ impl Workspace {
         self.keep.as_ref().map(|keep| keep.policy(self.name())).transpose()
     }
 
+    /// What is known to be missing.
+    pub fn accept(&self) -> &[Accept] {
+        self.accept.as_deref().unwrap_or_default()
+    }
+
     /// Share of the objects of the last good bundle that must be there, in percent.
     pub fn floor(&self) -> u64 {
         100 - u64::from(self.may_shrink.unwrap_or(20).min(100))
@@ -218,6 +249,8 @@ impl Workspace {
         fill(&mut self.since, defaults.since.as_ref());
         fill(&mut self.full_every, defaults.full_every.as_ref());
         fill(&mut self.keep, defaults.keep.as_ref());
+        fill(&mut self.accept, defaults.accept.as_ref());
+        fill(&mut self.verify, defaults.verify.as_ref());
         fill(&mut self.may_shrink, defaults.may_shrink.as_ref());
     }
 
@@ -233,6 +266,9 @@ impl Workspace {
     fn check(&self, name: &str) -> Result<(), ConfigError> {
         if self.to().is_empty() || self.to().iter().any(String::is_empty) {
             return Err(senseless(name, "it needs `to`: where its bundles go"));
+        }
+        if self.accept().iter().any(|one| one.what.is_empty()) {
+            return Err(senseless(name, "an entry of `accept` says no `what`"));
         }
         if self.may_shrink.is_some_and(|percent| percent > 100) {
             return Err(senseless(name, "`may_shrink` is a percentage"));
@@ -329,6 +365,7 @@ alerts:
             ("workspaces: [{name: a, to: [/b]}, {name: A, to: [/b]}]", "A: two workspaces have this name"),
             ("workspaces: [{name: a}]", "a: it needs `to`: where its bundles go"),
             ("workspaces: [{name: a, to: [/b], since: '2026'}]", "a: `since` is `latest` or `none`"),
+            ("workspaces: [{name: a, to: [/b], accept: [{what: ''}]}]", "a: an entry of `accept` says no `what`"),
             ("workspaces: [{name: a, to: [/b], keep: {}}]", "a: `keep` keeps nothing: say how many of which"),
             ("workspaces: [{name: a, to: [/b], keep: {within: 7x}}]", "a: `7x` is no time such as `90m`, `48h` or `7d`"),
             ("workspaces: [{name: a, to: [/b], full_every: -7d}]", "a: `-7d` is no time such as `90m`, `48h` or `7d`"),

@@ -3,12 +3,13 @@
 //! There is a time of the last good bundle and no age: an age in a file stands still when runs stop, and that is the night
 //! that matters. `time() - lifeboat_last_good_bundle_timestamp_seconds` grows.
 
-use super::status::{Night, Status, Verdict};
+use super::status::{Night, Result as Outcome, Status, Verdict};
 use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 type Labels = Vec<(&'static str, String)>;
@@ -28,34 +29,47 @@ pub fn metrics(status: &Status) -> String {
             }
         }
     }
-    let objects = all.add(OBJECTS.0, OBJECTS.1);
-    for night in &status.workspaces {
-        for (state, count) in night.result.iter().flat_map(|result| &result.objects) {
-            let labels = [of(night), vec![("state", state.clone())]].concat();
-            objects.get_or_create(&labels).set(float(*count));
+    for (name, label, help, counts) in BY_LABEL {
+        let metric = all.add(name, help);
+        for night in &status.workspaces {
+            for (word, count) in night.result.iter().flat_map(|result| counts(result)) {
+                let labels = [of(night), vec![(*label, word.clone())]].concat();
+                metric.get_or_create(&labels).set(float(*count));
+            }
         }
     }
     all.text()
 }
 
 /// Each metric: name, labels, what it says.
-pub fn described() -> Vec<(&'static str, &'static str, &'static str)> {
-    let nights = OF_A_NIGHT.iter().map(|(name, says, _)| (*name, "workspace", *says));
-    std::iter::once((RUN.0, "", RUN.1)).chain(nights).chain([(OBJECTS.0, "workspace, state", OBJECTS.1)]).collect()
+pub fn described() -> Vec<(&'static str, String, &'static str)> {
+    let nights = OF_A_NIGHT.iter().map(|(name, says, _)| (*name, "workspace".to_owned(), *says));
+    let by_label = BY_LABEL.iter().map(|(name, label, says, _)| (*name, format!("workspace, {label}"), *says));
+    std::iter::once((RUN.0, String::new(), RUN.1)).chain(nights).chain(by_label).collect()
 }
 
 const RUN: (&str, &str) = ("lifeboat_last_run_timestamp_seconds", "When the last run ended");
-const OBJECTS: (&str, &str) = ("lifeboat_backup_objects", "Objects that were listed, by what became of them");
 
 type Value = fn(&Night) -> Option<f64>;
+type Counts = fn(&Outcome) -> &BTreeMap<String, u64>;
+
+const BY_LABEL: &[(&str, &str, &str, Counts)] = &[
+    ("lifeboat_backup_objects", "state", "Objects that were listed, by what became of them", |result| &result.objects),
+    (
+        "lifeboat_backup_requests_for",
+        "purpose",
+        "Requests by what they were for: listings, objects whose listing has no mark of a change, contents",
+        |result| &result.asked,
+    ),
+];
 
 const OF_A_NIGHT: &[(&str, &str, Value)] = &[
     (
         "lifeboat_last_good_bundle_timestamp_seconds",
-        "When the export of the newest bundle began in which nothing is missing",
+        "When the export of the newest bundle began in which nothing is missing but what is accepted",
         |night| Some(seconds(night.last_good.as_ref()?.time)),
     ),
-    ("lifeboat_backup_success", "1 if the last run made a bundle in which nothing is missing", |night| {
+    ("lifeboat_backup_success", "1 if the last run made a bundle in which nothing is missing but what is accepted", |night| {
         Some(f64::from(u8::from(night.verdict == Verdict::Done)))
     }),
     ("lifeboat_backup_failed", "1 if the last run made no bundle", |night| {
@@ -66,6 +80,12 @@ const OF_A_NIGHT: &[(&str, &str, Value)] = &[
     ("lifeboat_backup_requests", "HTTP requests to the workspace", |night| Some(float(night.result.as_ref()?.requests))),
     ("lifeboat_backup_throttles", "How often the workspace asked for a pause", |night| {
         Some(float(night.result.as_ref()?.throttles))
+    }),
+    ("lifeboat_backup_accepted", "Objects that are missing or degraded, and accepted as that", |night| {
+        Some(float(night.result.as_ref()?.accepted))
+    }),
+    ("lifeboat_backup_accepted_stale", "Entries of `accept` that meet nothing any more", |night| {
+        Some(float(night.result.as_ref()?.stale().count() as u64))
     }),
     ("lifeboat_backup_retries", "Requests that were sent again", |night| Some(float(night.result.as_ref()?.retries))),
     ("lifeboat_backup_bundles_removed", "Bundles that retention removed", |night| Some(float(night.removed.len() as u64))),

@@ -5,6 +5,6 @@ mod config;
 mod metrics;
 mod status;
 
-pub use config::{Alert, Config, ConfigError, Keep, Occasion, Workspace, duration};
+pub use config::{Accept, Alert, Config, ConfigError, Keep, Occasion, Verify, Workspace, duration};
 pub use metrics::{described, metrics};
-pub use status::{Good, Night, Result, Status, Verdict};
+pub use status::{Accepted, Good, Night, Result, Status, Verdict};

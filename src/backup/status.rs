@@ -12,7 +12,7 @@ const FORMAT: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Done, and nothing is missing.
+    /// Done, and nothing is missing but what is accepted.
     Done,
     /// There is a bundle, and something is missing, degraded or undelivered.
     Incomplete,
@@ -60,6 +60,7 @@ pub struct Night {
 
 /// What an export made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Result {
     /// Where the bundle stands now.
     pub bundles: Vec<String>,
@@ -67,8 +68,16 @@ pub struct Result {
     pub bytes: u64,
     /// Objects by state: `captured`, `degraded`, `missing`, `excluded`, `unavailable`.
     pub objects: BTreeMap<String, u64>,
+    /// How many objects are missing or degraded, and accepted as that.
+    pub accepted: u64,
+    /// The same for each entry of `accept`; an object may meet several.
+    pub accepts: Vec<Accepted>,
     /// HTTP requests to the workspace.
     pub requests: u64,
+    /// The same by what they were for: `listings`, `unmarked` (an object whose listing has no mark of a change), `contents`.
+    pub asked: BTreeMap<String, u64>,
+    /// How many objects were carried over from an earlier bundle; nothing if everything was read.
+    pub carried: Option<u64>,
     /// How often the workspace asked us to slow down.
     pub throttles: u64,
     /// How often a request was sent again.
@@ -79,7 +88,18 @@ pub struct Result {
     pub manifest_sha256: String,
 }
 
-/// A bundle in which nothing is missing.
+/// An entry of `accept`, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Accepted {
+    /// What it accepts.
+    pub what: String,
+    /// Why.
+    pub why: Option<String>,
+    /// How many missing or degraded objects it meets. None: it has become pointless.
+    pub objects: u64,
+}
+
+/// A bundle in which nothing is missing but what is accepted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Good {
     /// When its run began.
@@ -114,6 +134,11 @@ impl Result {
     /// Objects whose contents are in the bundle.
     pub fn stored(&self) -> u64 {
         ["captured", "degraded"].iter().filter_map(|state| self.objects.get(*state)).sum()
+    }
+
+    /// Entries of `accept` that meet nothing any more.
+    pub fn stale(&self) -> impl Iterator<Item = &Accepted> {
+        self.accepts.iter().filter(|one| one.objects == 0)
     }
 
     /// Says if the workspace shrank below the floor, which is a percentage of what the last good bundle held.

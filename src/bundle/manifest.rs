@@ -34,6 +34,16 @@ pub struct HeadLine {
     pub states: States,
 }
 
+/// Name in the head's `source` of how many missing or degraded objects whoever exported accepts as that.
+pub const ACCEPTED: &str = "accepted";
+
+impl HeadLine {
+    /// How many missing or degraded objects whoever exported accepts as that.
+    pub fn accepted(&self) -> u64 {
+        self.source.get(ACCEPTED).and_then(Value::as_u64).unwrap_or_default()
+    }
+}
+
 /// The bundle before this one in a chain of nights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Previous {

@@ -35,7 +35,9 @@ mod writer;
 pub use crate::store::Source;
 pub use carry::Reused;
 pub use finding::{Fault, Finding, ObjectName};
-pub use manifest::{Counts, FrameLine, Gap, GapState, HeadLine, KindLine, Manifest, MemberLine, Previous, Redacted, States};
+pub use manifest::{
+    ACCEPTED, Counts, FrameLine, Gap, GapState, HeadLine, KindLine, Manifest, MemberLine, Previous, Redacted, States,
+};
 pub use name::hex;
 pub use reader::{OpenError, ReadError, Reader};
 pub use stop::Stop;

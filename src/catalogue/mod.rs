@@ -71,7 +71,7 @@ impl Shelved {
 }
 
 /// All bundles in a place, the oldest first. With `anew`, records are not read, and every bundle is opened; of an encrypted one
-/// there is nothing but its record.
+/// there is nothing but its record. Notes of verification are then read too.
 pub async fn bundles(place: &Place, anew: bool, say: &Say) -> Result<Vec<Shelved>, StoreError> {
     Ok(among(store::list(place, say).await?, anew, say).await)
 }
@@ -88,11 +88,13 @@ async fn among(entries: Vec<Entry>, anew: bool, say: &Say) -> Vec<Shelved> {
             .filter(|_| !anew || is_encrypted_name(&name));
         let start = format!("{name}{VERIFIED}");
         let notes = entries.range(start.clone()..).take_while(|(other, _)| other.starts_with(&start));
-        let verified = notes.filter_map(|(note, _)| noted(&note[start.len()..])).max();
-        wanted.extend(entries.remove(&name).map(|entry| (entry, record, verified)));
+        let notes = notes.filter_map(|(note, entry)| Some((noted(&note[start.len()..])?, entry.place.clone())));
+        let notes: Vec<(Timestamp, Place)> = notes.collect();
+        wanted.extend(entries.remove(&name).map(|entry| (entry, record, notes)));
     }
-    let looking = wanted.into_iter().map(|(entry, record, verified)| async move {
+    let looking = wanted.into_iter().map(|(entry, record, notes)| async move {
         let known = known(&entry, record, say).await;
+        let verified = if anew { of_this(notes, known.record()).await } else { notes.into_iter().map(|(at, _)| at).max() };
         Shelved { entry, known, verified }
     });
     let mut shelved: Vec<Shelved> = stream::iter(looking).buffered(SIDE_BY_SIDE).collect().await;
@@ -100,8 +102,18 @@ async fn among(entries: Vec<Entry>, anew: bool, say: &Say) -> Vec<Shelved> {
     shelved
 }
 
-fn is_encrypted(entry: &Entry) -> bool {
-    Path::new(&entry.name).extension().is_some_and(|extension| extension == "age")
+/// When it was verified last, by the notes that speak of the bundle that lies there now, and not of one that had its name before.
+async fn of_this(mut notes: Vec<(Timestamp, Place)>, record: Option<&Record>) -> Option<Timestamp> {
+    let manifest = &record?.manifest_sha256;
+    notes.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+    for (at, place) in notes {
+        let note = store::read_small(&place, MOST).await.ok();
+        let note = note.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+        if note.is_some_and(|note| note.get("manifest_sha256").and_then(serde_json::Value::as_str) == Some(manifest)) {
+            return Some(at);
+        }
+    }
+    None
 }
 
 async fn known(entry: &Entry, record: Option<Place>, say: &Say) -> Known {

@@ -1,8 +1,8 @@
 //! Retention in a place: which of its bundles go, and their removal.
 //!
 //! Times and completeness are those that the bundles themselves tell, not those of records beside them, which anybody who may
-//! write there could forge so that good bundles go; of an encrypted bundle there is nothing but the record. What cannot be read is
-//! never removed.
+//! write there could forge so that good bundles go; of an encrypted bundle there is nothing but the record. That one was verified is
+//! believed only of the manifest that stands in it. What cannot be read is never removed.
 
 use super::{Known, RECORD, Record, Shelved, VERIFIED, among, bundles};
 use crate::retention::{self, Candidate, Policy, Reason};
@@ -76,7 +76,7 @@ fn candidate(one: &Shelved) -> Option<Candidate> {
         name: one.entry.name.clone(),
         workspace: format!("{workspace}{part}"),
         created: record.created.parse().ok()?,
-        complete: record.missing == 0 && record.degraded == 0,
+        complete: record.is_complete(),
         verified: one.verified.is_some(),
         locked_until: None,
     })

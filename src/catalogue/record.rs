@@ -30,6 +30,9 @@ pub struct Record {
     pub degraded: u64,
     /// Objects that could not be read.
     pub missing: u64,
+    /// How many of both whoever exported accepts as that.
+    #[serde(default)]
+    pub accepted: u64,
     /// Whether only a part was asked for.
     pub is_part: bool,
     /// Names of the signatures in it; this does not say that they are good.
@@ -62,10 +65,16 @@ impl Record {
             objects: head.counts.members,
             degraded: head.states.degraded,
             missing: head.states.missing,
+            accepted: head.accepted(),
             is_part: head.selection.is_some(),
             signatures: reader.signatures().iter().map(|signature| signature.name.clone()).collect(),
             manifest_sha256: hex(&reader.manifest().sha256),
         }
+    }
+
+    /// Whether nothing is missing or degraded, but for what is accepted.
+    pub fn is_complete(&self) -> bool {
+        self.missing.saturating_add(self.degraded) <= self.accepted
     }
 
     /// Reads a record, if it is one of a bundle with this size and tag.

@@ -175,6 +175,7 @@ fn state(known: &Known) -> String {
 
 fn completeness(record: &Record) -> &'static str {
     match record {
+        Record { accepted: 1.., .. } if record.is_complete() => "accepted",
         Record { missing: 1.., .. } => "INCOMPLETE",
         Record { degraded: 1.., .. } => "DEGRADED",
         Record { is_part: true, .. } => "a part",
@@ -216,6 +217,8 @@ pub struct FoundBundle {
     degraded: Option<u64>,
     /// Objects that could not be read.
     missing: Option<u64>,
+    /// How many of both whoever exported accepts as that.
+    accepted: Option<u64>,
     /// Whether only a part was asked for.
     selection: Option<bool>,
     /// Names of the signatures in it; this does not say that they are good.
@@ -246,6 +249,7 @@ impl FoundBundle {
             objects: record.map(|record| record.objects),
             degraded: record.map(|record| record.degraded),
             missing: record.map(|record| record.missing),
+            accepted: record.map(|record| record.accepted),
             selection: record.map(|record| record.is_part),
             signatures: record.map(|record| record.signatures.clone()),
             manifest_sha256: record.map(|record| record.manifest_sha256.clone()),

@@ -10,18 +10,19 @@ use super::unlock::Unlock;
 use super::{Outcome, block_on};
 use crate::ui::{self, Progress, Ui, words};
 use clap::Args;
-use lifeboat::api;
+use lifeboat::api::{self, Purpose};
 use lifeboat::bundle::{self, Gap, KindLine, Manifest};
 use lifeboat::catalogue::Record;
 use lifeboat::crypt::Recipients;
 use lifeboat::event::Observer;
-use lifeboat::export::{self, Exported};
+use lifeboat::export::{self, Accept, Exported};
 use lifeboat::object::Selection;
 use lifeboat::origin::{KeyId, Signer};
 use lifeboat::store::{Look, Place, bundle_name};
 use lifeboat::survey::Scope;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -48,6 +49,10 @@ pub struct Export {
     /// Threads that compress; without it one for each processor, at most four
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    /// Missing or degraded objects that are known and taken, by `kind` or `kind:glob`: told and counted apart, and no reason for exit
+    /// code 3; may be repeated
+    #[arg(long, value_name = "KIND:GLOB")]
+    accept: Vec<String>,
     #[command(flatten)]
     sealing: Sealing,
     #[command(flatten)]
@@ -75,7 +80,7 @@ impl Select {
         Ok(Selection::new(&self.include, &self.exclude)?)
     }
 
-    /// Says so, and what that makes of a command that is done.
+    /// Says which names were asked for and are not in the bundle, and what that makes of a command that is done.
     pub fn settle(&self, outcome: Outcome, manifest: &Manifest) -> anyhow::Result<Outcome> {
         let mut unmet = self.selection()?.unmet();
         manifest.members.iter().for_each(|member| unmet.meet(&member.kind, member.key.as_deref().unwrap_or(&member.path)));
@@ -117,6 +122,7 @@ impl Export {
     /// Says what is wrong with the options, as far as that can be seen without a workspace.
     pub fn check(&self) -> anyhow::Result<()> {
         self.targets.places()?;
+        Accept::new(&self.accept)?;
         self.select.selection().map(drop)
     }
 
@@ -168,9 +174,9 @@ impl Export {
         if let Some(target) = places.only_path() {
             let place = Place::Disk(target.clone());
             let exported = interruptible(LEFT_NOTHING, export::run(workspace, options(target)?, observer)).await??;
-            if packing.recipients.is_some() {
-                targets::record(&place, &self.record(&exported, workspace.host(), created)?, Look::Ends).await;
-            }
+            // The writer has read every byte of it back.
+            let record = self.record(&exported, workspace.host(), created)?;
+            targets::note(&place, &record, packing.recipients.is_some(), places.look() == Look::Full).await;
             return Ok((exported, None));
         }
         interruptible(LEFT_NOTHING, places.check()).await??;
@@ -192,6 +198,7 @@ impl Export {
             objects: summary.members,
             degraded: summary.states.degraded,
             missing: summary.states.missing,
+            accepted: exported.accepted,
             is_part: !self.select.selection()?.is_everything(),
             signatures: self.sealing.signs().then(|| "manifest.jsonl.minisig".to_owned()).into_iter().collect(),
             manifest_sha256: bundle::hex(&summary.manifest_sha256),
@@ -213,7 +220,8 @@ impl Export {
             workers: self.connect.workers(),
             ..Scope::default()
         };
-        Ok(export::Options { target, scope, packing, created: Some(created), since })
+        let accept = Accept::new(&self.accept)?;
+        Ok(export::Options { target, scope, packing, created: Some(created), since, accept })
     }
 
     fn packing(&self) -> bundle::Options {
@@ -254,6 +262,7 @@ fn report(ui: &mut Ui, performed: &Performed) -> anyhow::Result<()> {
         ui,
         exported.degraded.iter().map(|(kind, path, reason)| (kind.as_str(), path.as_str(), reason.as_str())),
     )?;
+    accepted(ui, exported)?;
     if exported.redacted > 0 {
         let (count, path) = (words::count(exported.redacted, "secret value"), exported.summary.path.display());
         ui.line(format!("{count} blanked: `lifeboat list --redacted {path}` says where"))?;
@@ -263,7 +272,7 @@ fn report(ui: &mut Ui, performed: &Performed) -> anyhow::Result<()> {
     }
     let summary = &exported.summary;
     let size = words::size(summary.bytes);
-    ui.line(format!("{} objects in {}, {size}, {} requests", summary.members, summary.path.display(), exported.requests))?;
+    ui.line(format!("{} objects in {}, {size}, {}", summary.members, summary.path.display(), requests(exported)))?;
     if let Some(number) = exported.carried {
         let (carried, frames) = (&summary.reused, words::count(summary.reused.frames, "frame"));
         ui.line(format!(
@@ -285,6 +294,7 @@ fn report(ui: &mut Ui, performed: &Performed) -> anyhow::Result<()> {
         ui.line("NOT EVERYWHERE: one place lacks the bundle, see above")?;
     }
     Ok(ui.line(match (outcome, exported.identity.is_admin) {
+        (Outcome::Done, true) if exported.accepted > 0 => "complete, but for what is accepted",
         (Outcome::Done, true) => "complete",
         (Outcome::Done, false) => "complete as far as this caller can see",
         _ if exported.kinds.iter().all(|kind| kind.missing == 0) => {
@@ -317,6 +327,10 @@ pub struct Made {
     caller_is_admin: bool,
     /// HTTP requests that were sent.
     requests: u64,
+    /// The same by what they were for: `listings`, `unmarked` (an object whose listing has no mark of a change), `contents`.
+    asked: BTreeMap<&'static str, u64>,
+    /// What is missing or degraded, and accepted as that.
+    accepted: Taken,
     /// What was carried over from an earlier bundle; null where everything was read.
     incremental: Option<Incremental>,
     /// The account of each kind.
@@ -344,6 +358,31 @@ struct Incremental {
     unmarked: u64,
 }
 
+/// What is missing or degraded, and accepted as that.
+#[derive(Serialize, JsonSchema)]
+struct Taken {
+    /// How many objects.
+    objects: u64,
+    /// Each pattern that was given.
+    patterns: Vec<TakenPattern>,
+}
+
+/// A pattern of `--accept`.
+#[derive(Serialize, JsonSchema)]
+struct TakenPattern {
+    /// As it was written.
+    pattern: String,
+    /// How many missing or degraded objects it meets. None: it has become pointless.
+    objects: u64,
+}
+
+impl Taken {
+    fn of(exported: &Exported) -> Self {
+        let one = |one: &export::Accepted| TakenPattern { pattern: one.pattern.clone(), objects: one.objects };
+        Self { objects: exported.accepted, patterns: exported.accepts.iter().map(one).collect() }
+    }
+}
+
 impl Made {
     fn of(exported: &Exported, landing: Option<&Landing>, sealed: &Sealed, outcome: Outcome) -> Self {
         let summary = &exported.summary;
@@ -359,6 +398,8 @@ impl Made {
             complete: outcome == Outcome::Done,
             caller_is_admin: exported.identity.is_admin,
             requests: exported.requests,
+            asked: exported.purposes.iter().map(|(purpose, count)| (purpose.as_str(), *count)).collect(),
+            accepted: Taken::of(exported),
             incremental: exported.carried.map(|carried| Incremental { carried, frames, bytes, unmarked }),
             kinds: exported.kinds.clone(),
             gaps: exported.gaps.clone(),
@@ -367,4 +408,28 @@ impl Made {
             destinations: landing.map(Landing::to_json),
         }
     }
+}
+
+/// What is missing or degraded and accepted; and what need not be accepted any more.
+fn accepted(ui: &mut Ui, exported: &Exported) -> anyhow::Result<()> {
+    for one in &exported.accepts {
+        if one.objects == 0 {
+            ui::note(format!("warning: nothing is missing or degraded that `--accept {}` names: leave it out", one.pattern));
+        } else {
+            ui.line(format!("accepted as `{}`: {} of these", one.pattern, one.objects))?;
+        }
+    }
+    Ok(())
+}
+
+/// How many requests it took, and for what.
+fn requests(exported: &Exported) -> String {
+    let of = |purpose| exported.purposes.get(&purpose).copied().unwrap_or_default();
+    format!(
+        "{} requests: {} listings, {} for objects whose listing has no mark of a change, {} for contents",
+        exported.requests,
+        of(Purpose::Listing),
+        of(Purpose::Unmarked),
+        of(Purpose::Contents),
+    )
 }

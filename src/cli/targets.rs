@@ -19,7 +19,7 @@ pub struct Targets {
     /// may be repeated. In a folder, and without this, it gets a name from the workspace and the UTC time
     #[arg(long, short = 'o', visible_alias = "to", value_name = "PLACE")]
     output: Vec<PathBuf>,
-    /// How closely to look at what arrived in a store: its length and both ends, or every byte
+    /// How closely to look at what arrived: its length and both ends, or every byte, which is then noted beside the bundle
     #[arg(long, value_enum, value_name = "HOW", default_value = "ends")]
     verify_upload: Closeness,
 }
@@ -73,6 +73,11 @@ impl Places {
     /// All of them, in their order.
     pub fn all(&self) -> Vec<Place> {
         self.all.iter().map(|(place, _)| place.clone()).collect()
+    }
+
+    /// How closely to look at what arrived.
+    pub fn look(&self) -> Look {
+        self.look
     }
 
     /// The place, if it is one alone, and on disk.
@@ -151,15 +156,15 @@ impl Landing {
         }
     }
 
-    /// Writes the records for the catalogue, wherever a bundle cannot be opened as fast as its record can.
+    /// Writes the records for the catalogue, wherever a bundle cannot be opened as fast as its record can, and notes what was read back.
     async fn record(&self, given: &Record, look: Look) {
         for (place, landed) in &self.places {
             let slow = match place {
                 Place::Remote(_) => true,
                 Place::Disk(path) => is_encrypted_name(&path.to_string_lossy()),
             };
-            if slow && matches!(landed, Ok(Seen::Ends | Seen::Full)) {
-                record(place, given, look).await;
+            if let Ok(seen @ (Seen::Ends | Seen::Full)) = landed {
+                note(place, given, slow, look == Look::Full && *seen == Seen::Full).await;
             }
         }
     }
@@ -242,16 +247,19 @@ impl Delivery {
     }
 }
 
-/// Writes the record of a bundle. That it cannot be written is worth a word and no more, since it can be made again.
-pub async fn record(place: &Place, record: &Record, look: Look) {
-    if let Err(error) = record_at(place, record, look).await {
+/// Writes beside a bundle what is known of it: its record, where one is wanted, and that all of it was read back, if it was. That
+/// nothing can be written is worth a word and no more, since both can be made again.
+pub async fn note(place: &Place, record: &Record, wants_record: bool, was_read_back: bool) {
+    if let Err(error) = note_at(place, record, wants_record, was_read_back).await {
         ui::note(format!("warning: the bundle is there, and its record for `lifeboat bundles` could not be written: {error:#}"));
     }
 }
 
-async fn record_at(place: &Place, record: &Record, look: Look) -> anyhow::Result<()> {
-    catalogue::record(place, record).await?;
-    if look == Look::Full {
+async fn note_at(place: &Place, record: &Record, wants_record: bool, was_read_back: bool) -> anyhow::Result<()> {
+    if wants_record {
+        catalogue::record(place, record).await?;
+    }
+    if was_read_back {
         catalogue::note_verified(place, jiff::Timestamp::now(), &record.manifest_sha256, "read back").await?;
     }
     Ok(())

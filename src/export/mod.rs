@@ -3,11 +3,12 @@
 //! The bundle holds what the API said, verbatim, less secrets. Every object that a listing showed is accounted for; the
 //! writer refuses sums that do not add up.
 
+mod accept;
 mod earlier;
 mod member;
 
-use crate::api::{ApiError, Identity, Workspace};
-use crate::bundle::{self, Head, KindLine, States, WriteError, Writer};
+use crate::api::{ApiError, Identity, Purpose, Workspace};
+use crate::bundle::{self, ACCEPTED, Head, KindLine, States, WriteError, Writer};
 use crate::event::{Event, Observer};
 use crate::kinds::{self, Kind, Shape};
 use crate::object::{Object, Unmet};
@@ -21,8 +22,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+pub use accept::{Accept, Accepted};
 pub use earlier::Since;
 pub use member::name_of;
+
+/// Stands for objects that a listing showed and that did not come out.
+const UNACCOUNTED: &str = "* (unaccounted)";
 
 /// How an export is made.
 #[derive(Clone, Debug)]
@@ -37,6 +42,8 @@ pub struct Options {
     pub created: Option<jiff::Timestamp>,
     /// The bundle before this one, from which what did not change is carried over.
     pub since: Option<Since>,
+    /// What may be missing or degraded.
+    pub accept: Accept,
 }
 
 /// What came of an export.
@@ -56,18 +63,24 @@ pub struct Exported {
     pub identity: Identity,
     /// HTTP requests that were sent.
     pub requests: u64,
+    /// The same by what they were sent for.
+    pub purposes: BTreeMap<Purpose, u64>,
     /// How many objects were read although nothing tells whether they changed: their listing has no mark of it.
     pub unmarked: u64,
     /// How many objects were carried over from an earlier bundle; nothing if everything was read.
     pub carried: Option<u64>,
     /// Names that were asked for, and of which nothing is in the bundle.
     pub unmatched: Vec<String>,
+    /// How many objects are missing or degraded, and accepted as that.
+    pub accepted: u64,
+    /// The same for each pattern; an object may meet several.
+    pub accepts: Vec<Accepted>,
 }
 
 impl Exported {
-    /// Whether everything that was asked for is in the bundle, whole.
+    /// Whether everything that was asked for is in the bundle, whole, but for what was accepted.
     pub fn is_complete(&self) -> bool {
-        self.summary.states.missing == 0 && self.summary.states.degraded == 0
+        self.summary.states.missing + self.summary.states.degraded == self.accepted
     }
 }
 
@@ -113,7 +126,8 @@ pub async fn run_in(
     let before = usable.map(|since| Arc::new(Before::of(since)) as Arc<dyn Earlier>);
     let scope = Scope { earlier: before, ..options.scope.clone() };
     observer.event(&Event::Stage("export"));
-    let mut book = Book { unmatched: options.scope.selection.unmet(), ..Book::default() };
+    let (unmatched, accept) = (options.scope.selection.unmet(), options.accept.clone());
+    let mut book = Book { unmatched, accept, ..Book::default() };
     let listed = book.read(workspace, &scope, &mut writer, &observer).await?;
     observer.event(&Event::Stage("pack"));
     book.close_sums(&mut writer, &listed, &observer)?;
@@ -121,12 +135,28 @@ pub async fn run_in(
     let mut head = head(workspace, &identity, &scope, created);
     head.previous = since.filter(|since| since.is_of(&identity, workspace.host())).map(Since::previous);
     head.source.extend(usable.and_then(Since::read_all));
+    head.source.extend((book.accepted > 0).then(|| (ACCEPTED.to_owned(), json!(book.accepted))));
     let summary = tokio::task::spawn_blocking(move || writer.finish(head)).await??;
     let requests = workspace.requests().values().sum();
-    let Book { gaps, degraded, redacted, unmatched, unmarked, carried, .. } = book;
+    let Book { gaps, degraded, redacted, unmatched, unmarked, carried, accept, accepted, .. } = book;
     let carried = scope.earlier.is_some().then_some(carried);
     let unmatched = unmatched.into_texts();
-    Ok(Exported { summary, kinds, gaps, degraded, redacted, identity, requests, unmarked, carried, unmatched })
+    let (purposes, accepts) = (workspace.purposes(), accept.into_accepted());
+    Ok(Exported {
+        summary,
+        kinds,
+        gaps,
+        degraded,
+        redacted,
+        identity,
+        requests,
+        purposes,
+        unmarked,
+        carried,
+        unmatched,
+        accepted,
+        accepts,
+    })
 }
 
 /// Whoever waits for an export no more (a signal came) does not want its bundle either, although a thread of its own packs it.
@@ -178,6 +208,8 @@ struct Book {
     carried: u64,
     /// What was asked for by name and did not come yet.
     unmatched: Unmet,
+    accept: Accept,
+    accepted: u64,
 }
 
 impl Book {
@@ -259,6 +291,7 @@ impl Book {
         match degraded {
             Some(reason) => {
                 states.degraded += 1;
+                self.accepted += u64::from(self.accept.takes(kind, &key));
                 self.degraded.push((kind.to_owned(), key, reason));
             }
             None => states.captured += 1,
@@ -274,10 +307,13 @@ impl Book {
             survey::GapState::Unavailable => bundle::GapState::Unavailable,
         };
         let gap = bundle::Gap { state, kind: gap.kind.to_owned(), path: gap.path, reason: told(&gap.reason), http: gap.http };
-        if gap.state == bundle::GapState::Missing {
-            observer.event(&Event::Warning(format!("missing {} \"{}\": {}", gap.kind, gap.path, gap.reason)));
-        }
         writer.gap(gap.clone())?;
+        if gap.state == bundle::GapState::Missing {
+            let taken = self.accept.takes(&gap.kind, &gap.path);
+            self.accepted += u64::from(taken);
+            let known = if taken { ", which is accepted" } else { "" };
+            observer.event(&Event::Warning(format!("missing {} \"{}\"{known}: {}", gap.kind, gap.path, gap.reason)));
+        }
         self.unmatched.meet(&gap.kind, &gap.path);
         let states = self.states.entry(gap.kind.clone()).or_default();
         match gap.state {
@@ -301,7 +337,7 @@ impl Book {
                 self.states.get(*kind).map_or(0, States::total) + self.duplicates.get(kind).copied().unwrap_or_default();
             if *listed > settled {
                 let reason = format!("the listing showed {listed} objects, {settled} came out");
-                let gap = Gap { state: survey::GapState::Missing, kind, path: "* (unaccounted)".into(), reason, http: None };
+                let gap = Gap { state: survey::GapState::Missing, kind, path: UNACCOUNTED.into(), reason, http: None };
                 self.gap(writer, gap, observer)?;
             }
         }

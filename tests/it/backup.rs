@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
-use crate::api::mock::{Mock, json};
+use crate::api::mock::{Mock, Reply, json};
 use crate::cli::{code, err, text};
 use lifeboat::simulator::{Options, Seed, Server};
 use serde_json::{Value, json as value};
@@ -37,9 +37,13 @@ impl Night {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
         command.arg("backup").args(arguments).env_clear().env("HOME", self.home.path()).stdin(Stdio::null());
-        command.output().unwrap()
+        command
     }
 
     fn status(&self) -> Value {
@@ -219,4 +223,160 @@ async fn a_second_night_carries_over_and_the_first_bundle_goes() {
     let third = night.bundles();
     assert!(third.len() == 2 && third[0].ends_with(".tar.zst.age"), "{third:?}");
     assert_eq!(third[1], format!("{}.record.json", third[0]), "nobody here can open it, so its record stands for it");
+}
+
+/// An answer of a store that speaks like S3 and holds one bundle.
+fn listing(size: usize) -> Reply {
+    let entry = format!(
+        "<Contents><Key>nights/w-20260101T000000Z.tar.zst</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;1&quot;</ETag><Size>{size}</Size></Contents>"
+    );
+    let text = format!("<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>1</KeyCount>{entry}</ListBucketResult>");
+    Reply::Whole(200, vec![("content-type", "application/xml".into())], text.into_bytes())
+}
+
+fn of_store<'a>(command: &'a mut Command, store: &Mock) -> &'a mut Command {
+    let keys =
+        [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("AWS_REGION", "us-east-1"), ("AWS_ALLOW_HTTP", "true")];
+    command.envs(keys).env("AWS_ENDPOINT_URL", &store.url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_ends_the_look_at_an_earlier_bundle_too() {
+    let server = prepared("1000000000000001", 0).await;
+    // A store that tells of a bundle, and then says nothing more.
+    let store = Mock::start(|seen, _| if seen.query("list-type").is_some() { listing(9_000_000) } else { Reply::Hang }).await;
+    let night = Night::new(&[("good", &server)]);
+    night.configure("workspaces: [{name: w, profile: good, to: ['s3://bucket/nights'], include: [user]}]\ndeadline: 2s");
+    let began = std::time::Instant::now();
+    let output = of_store(&mut night.command(&[]), &store).output().unwrap();
+    code(&output, 1);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(night.status()["workspaces"][0]["error"], "the deadline of the run came first");
+    let listed: Vec<_> = store.seen().into_iter().filter(|seen| seen.query("list-type").is_some()).collect();
+    assert!(listed.iter().all(|seen| seen.query("delimiter").is_some()), "what lies deeper is not listed: {listed:#?}");
+    assert!(store.seen().iter().any(|seen| seen.path().ends_with("w-20260101T000000Z.tar.zst")), "it was being looked at");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_listed_is_told_and_everything_is_read() {
+    let server = prepared("1000000000000001", 0).await;
+    let forbidden = "<Error><Code>AccessDenied</Code><Message>no list for you</Message></Error>";
+    let store = Mock::start(move |_, _| Reply::Whole(403, vec![], forbidden.into())).await;
+    let night = Night::new(&[("good", &server)]);
+    night.configure("workspaces: [{name: w, profile: good, to: [HOME/bundles, 's3://bucket/nights'], include: [user]}]");
+    let output = of_store(&mut night.command(&[]), &store).output().unwrap();
+    code(&output, 3);
+    let told = err(&output);
+    assert!(
+        told.contains("cannot look for earlier bundles in s3://bucket/nights: ") && told.contains("everything is read"),
+        "{told}"
+    );
+    assert_eq!(night.bundles().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_folder_of_the_new_bundle_is_looked_into() {
+    let server = prepared("1000000000000001", 0).await;
+    let night = Night::new(&[("good", &server)]);
+    night
+        .configure("workspaces: [{name: w, profile: good, to: [HOME/bundles], include: [notebook, directory], keep: {last: 1}}]");
+    code(&night.run(&[]), 0);
+    let aside = night.path("bundles/put-aside");
+    std::fs::create_dir(&aside).unwrap();
+    let first = night.bundles().remove(1);
+    std::fs::rename(night.path("bundles").join(&first), aside.join(&first)).unwrap();
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let output = night.run(&["--json"]);
+    code(&output, 0);
+    assert!(err(&output).contains("there is no earlier bundle"), "{}", err(&output));
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&status["workspaces"][0]["removed"], aside.join(&first).exists()),
+        (&value!([]), true),
+        "what was put aside stays"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_to_be_missing_does_not_spoil_a_night_and_is_told() {
+    let seed = Seed::Generated { notebooks: 12, folders: 2, jobs: 1, seed: 1 };
+    let server = Server::start(Options { seed, token: Some("the-token".into()), ..Options::default() }).await.unwrap();
+    let night = Night::new(&[("good", &server)]);
+    let config = |more: &str| {
+        night.configure(&format!(
+            "workspaces: [{{name: w, profile: good, to: [HOME/bundles], include: [notebook, directory]{more}}}]\nmetrics: HOME/lifeboat.prom"
+        ));
+    };
+    config("");
+    code(&night.run(&[]), 0);
+    let name = night.bundles().remove(0);
+    let reader = lifeboat::bundle::Reader::open(&night.path("bundles").join(name)).unwrap();
+    let lost = reader.manifest().members.iter().find(|one| &*one.kind == "notebook").unwrap().path.to_string();
+    // Nobody can read it any more, and what was carried over before is not known in the second night.
+    let last = lost.rsplit('/').next().unwrap().to_owned();
+    server.faults().on("GET /api/2.0/workspace/export").containing(&last).times(0).error(403, "PERMISSION_DENIED", "nobody");
+    let accept =
+        format!(", since: none, accept: [{{what: 'notebook:{lost}', why: broken since 2023}}, {{what: 'file:/Shared/none'}}]");
+    for (more, exit) in [(", since: none", 3), (accept.as_str(), 0)] {
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        config(more);
+        let output = night.run(&[]);
+        code(&output, exit);
+        let (said, status) = (String::from_utf8_lossy(&output.stdout).into_owned(), night.status());
+        let result = &status["workspaces"][0]["result"];
+        assert_eq!(result["objects"]["missing"], 1, "counted as what it is: {status}");
+        assert!(err(&output).contains("missing notebook"), "{}", err(&output));
+        let metrics = std::fs::read_to_string(night.path("lifeboat.prom")).unwrap();
+        let good = &status["workspaces"][0]["last_good"]["bundles"][0];
+        let is_newest = good.as_str().unwrap().ends_with(night.bundles().last().unwrap());
+        if exit == 3 {
+            assert!(
+                result["accepted"] == 0 && !is_newest && metrics.contains("lifeboat_backup_success{workspace=\"w\"} 0.0"),
+                "{status}"
+            );
+            continue;
+        }
+        assert!(is_newest && result["accepted"] == 1, "{status}");
+        assert_eq!(
+            result["accepts"][0],
+            value!({ "what": format!("notebook:{lost}"), "why": "broken since 2023", "objects": 1 })
+        );
+        for line in ["lifeboat_backup_accepted{workspace=\"w\"} 1.0", "lifeboat_backup_accepted_stale{workspace=\"w\"} 1.0"] {
+            assert!(metrics.contains(line), "{metrics}");
+        }
+        assert!(said.contains("accepted as `notebook:") && said.contains("(broken since 2023)"), "{said}");
+        assert!(said.contains("nothing is missing any more that `accept` calls `file:/Shared/none`"), "{said}");
+    }
+    // Whoever looks at the bundle sees what is missing, and retention that it was taken.
+    let listed =
+        Command::new(env!("CARGO_BIN_EXE_lifeboat")).args(["bundles", "--json"]).arg(night.path("bundles")).output().unwrap();
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let of = |at: usize| (&listed["bundles"][at]["missing"], &listed["bundles"][at]["accepted"]);
+    assert_eq!((of(1), of(2)), ((&value!(1), &value!(0)), (&value!(1), &value!(1))));
+    let plan = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .args(["prune", "--keep-last", "1", "--dry-run", "--json"])
+        .arg(night.path("bundles"))
+        .output()
+        .unwrap();
+    let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
+    assert!(plan["bundles"][0]["reasons"].to_string().contains("newest complete"), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_that_was_read_back_is_noted_as_that() {
+    let server = prepared("1000000000000001", 0).await;
+    let night = Night::new(&[("good", &server)]);
+    std::fs::create_dir(night.path("second")).unwrap();
+    for (to, look, notes) in [("HOME/bundles", "ends", 0), ("HOME/bundles", "full", 1), ("HOME/bundles, HOME/second", "full", 2)]
+    {
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        night.configure(&format!("workspaces: [{{name: w, profile: good, to: [{to}], include: [user], verify: {look}}}]"));
+        code(&night.run(&[]), 0);
+        let noted = |name: &str| {
+            let names =
+                std::fs::read_dir(night.path(name)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.filter(|name| name.contains(".tar.zst.verified-")).count()
+        };
+        assert_eq!((noted("bundles"), noted("second")), (notes, notes / 2), "{to}: {look}");
+    }
 }

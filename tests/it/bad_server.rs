@@ -95,8 +95,14 @@ impl Bad {
         let folder = tempfile::tempdir().unwrap();
         let scope = Scope { max_file: 8 << 20, ..Scope::default() };
         let target = folder.path().join("b.tar.zst");
-        let options =
-            export::Options { target, scope, packing: lifeboat::bundle::Options::default(), created: None, since: None };
+        let options = export::Options {
+            target,
+            scope,
+            packing: lifeboat::bundle::Options::default(),
+            created: None,
+            since: None,
+            accept: export::Accept::default(),
+        };
         let work = tokio::time::timeout(Duration::from_mins(1), export::run(&workspace, options, observer));
         let exported = work.await.expect("an export ends, whatever the workspace does");
         let events = heard.0.lock().unwrap().clone();

@@ -35,7 +35,15 @@ fn the_pages_on_nightly_backups_are_what_the_code_says() {
     let mut page = std::fs::read_to_string(path("backup.md")).unwrap();
     let mut reference = String::new();
     section(&mut reference, "The file", &schema);
-    for (title, name) in [("A workspace", "Workspace"), ("`keep`", "Keep"), ("An alert", "Alert"), ("`on`", "Occasion")] {
+    let parts = [
+        ("A workspace", "Workspace"),
+        ("A known gap", "Accept"),
+        ("`verify`", "Verify"),
+        ("`keep`", "Keep"),
+        ("An alert", "Alert"),
+        ("`on`", "Occasion"),
+    ];
+    for (title, name) in parts {
         section(&mut reference, title, &schema["$defs"][name]);
     }
     set(&mut page, "reference", &reference);
@@ -202,6 +210,8 @@ fn named(name: &str) -> String {
         many if many.starts_with("OneOrMore") => format!("one or a list of {}", named(&many["OneOrMore".len()..])),
         "Workspace" => "[workspace](#a-workspace)".to_owned(),
         "Keep" => "[numbers](#keep)".to_owned(),
+        "Accept" => "[known gap](#a-known-gap)".to_owned(),
+        "Verify" => "[word](#verify)".to_owned(),
         "Alert" => "[alert](#an-alert)".to_owned(),
         "Occasion" => "[word](#on)".to_owned(),
         "Kind" => "kinds".to_owned(),

@@ -57,8 +57,14 @@ pub(super) async fn bundle_from(server: &Server) -> Bundled {
 pub(super) async fn bundle_within(server: &Server, scope: Scope) -> Bundled {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("b.tar.zst");
-    let options =
-        export::Options { target: path.clone(), scope, packing: bundle::Options::default(), created: None, since: None };
+    let options = export::Options {
+        target: path.clone(),
+        scope,
+        packing: bundle::Options::default(),
+        created: None,
+        since: None,
+        accept: export::Accept::default(),
+    };
     export::run(&connect(server), options, silent()).await.unwrap();
     Bundled { _folder: folder, path }
 }

@@ -77,3 +77,26 @@ async fn what_nothing_keeps_goes_with_what_lies_beside_it() {
     assert!(kept("18.tar.zst") && kept("17.tar.zst") && kept("half.tar.zst") && kept("16.tar.zst.of-a-person"), "{left:?}");
     assert_eq!(left.len(), 5, "with the note that one was verified: {left:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_about_another_bundle_is_not_believed() {
+    let stage = shelf(&[16, 17, 18]).await;
+    let folder = stage.path("shelf");
+    let verified = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .args(["verify", "--full", "--record", "-q"])
+        .arg(folder.join("16.tar.zst"))
+        .output()
+        .unwrap();
+    code(&verified, 0);
+    let is_verified = |name: &str| {
+        let plan = prune(&folder, &["--keep-last", "1", "--dry-run", "--json"]);
+        let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
+        let bundles = plan["bundles"].as_array().unwrap().clone();
+        bundles.iter().find(|one| one["name"] == name).unwrap()["reasons"].to_string().contains("newest verified")
+    };
+    assert!(is_verified("16.tar.zst"));
+    // The name says that the newer one was verified, and what stands in the note, that another was.
+    let note = names(&folder).into_iter().find(|name| name.contains(".verified-")).unwrap();
+    std::fs::copy(folder.join(&note), folder.join(note.replace("16.tar.zst", "17.tar.zst"))).unwrap();
+    assert!(is_verified("16.tar.zst") && !is_verified("17.tar.zst"));
+}
