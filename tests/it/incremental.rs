@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 use crate::again::{notebook, post};
+use crate::api::mock::{Mock, Reply, Seen};
 use crate::cli::{code, err};
 use crate::process::{Stage, stage};
 use lifeboat::audit::{Depth, verify};
@@ -228,5 +229,59 @@ async fn encrypted_and_signed_nights_follow_one_another() {
     assert!(second["incremental"]["carried"].as_u64().unwrap() >= 40, "{said}");
     let public = pair.pk.to_base64();
     code(&stage.run(&["verify", "--full", "second.tar.zst.age", "--identity", "identity", "--signed-by", &public]), 0);
+    stage.server.stop().await;
+}
+
+/// An object of a store that speaks like S3, as it answers to a range, or to a question for its size.
+fn object(seen: &Seen, bytes: &[u8]) -> Reply {
+    let about = [("etag", "\"1\"".to_owned()), ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT".to_owned())];
+    if seen.method == "HEAD" {
+        let lines: String = about.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        return Reply::Raw(format!("HTTP/1.1 200 OK\r\n{lines}content-length: {}\r\n\r\n", bytes.len()).into_bytes());
+    }
+    let range = range(seen, bytes.len());
+    let place = ("content-range", format!("bytes {}-{}/{}", range.start, range.end - 1, bytes.len()));
+    Reply::Whole(206, about.into_iter().chain([place]).collect(), bytes[range].to_vec())
+}
+
+fn range(seen: &Seen, size: usize) -> std::ops::Range<usize> {
+    let (from, to) = seen.header("range").strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+    from.parse().unwrap()..size.min(to.parse::<usize>().unwrap() + 1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_bundle_in_a_store_comes_over_the_network_once() {
+    let stage = stage(Seed::Generated { notebooks: 30, folders: 2, jobs: 1, seed: 1 }, "1111", 0).await;
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.to_le_bytes()[7]
+    };
+    for name in ["/Shared/one", "/Shared/two"] {
+        let bytes: Vec<u8> = (0..4 << 20).map(|_| noise()).collect();
+        let content = base64(&base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes));
+        let file = json!({ "path": name, "format": "AUTO", "overwrite": true, "content": content });
+        post(&stage.server, "/api/2.0/workspace/import", file).await;
+    }
+    // What was changed in the last minutes would be read again.
+    let later = (jiff::Timestamp::now().as_second() + 600).to_string();
+    code(&stage.command(&["export", "--unlimited", "-o", "first.tar.zst"]).env("SOURCE_DATE_EPOCH", &later).output().unwrap(), 0);
+    let bytes = std::fs::read(stage.path("first.tar.zst")).unwrap();
+    let (size, held) = (bytes.len(), bytes.clone());
+    assert!(size > 6 << 20, "{size}");
+    let store = Mock::start(move |seen, _| object(seen, &held)).await;
+    let since = ["export", "--unlimited", "--json", "-o", "second.tar.zst", "--since", "s3://bucket/first.tar.zst"];
+    let mut command = stage.command(&since);
+    let keys =
+        [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("AWS_REGION", "us-east-1"), ("AWS_ALLOW_HTTP", "true")];
+    command.envs(keys).env("AWS_ENDPOINT_URL", &store.url).env("SOURCE_DATE_EPOCH", &later);
+    let output = command.output().unwrap();
+    code(&output, 0);
+    let exported: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(exported["incremental"]["carried"].as_u64().unwrap() >= 32, "{exported} {}", err(&output));
+    let came: usize = store.seen().iter().filter(|seen| seen.method == "GET").map(|seen| range(seen, size).len()).sum();
+    assert!(came >= size && came <= size + (2 << 20), "{came} bytes came of a bundle of {size}");
+    export(&stage, "full.tar.zst", &[]);
+    assert_same(&stage, "second.tar.zst", "full.tar.zst");
     stage.server.stop().await;
 }

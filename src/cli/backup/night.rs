@@ -2,7 +2,7 @@
 
 use super::Task;
 use crate::cli::export::Performed;
-use crate::cli::signals::Interrupted;
+use crate::cli::signals::{Interrupted, interruptible};
 use crate::cli::{Outcome, hint};
 use crate::ui::{self, Progress};
 use anyhow::Context;
@@ -25,6 +25,16 @@ const TOO_LATE: &str = "the deadline of the run came first";
 #[derive(Debug, thiserror::Error)]
 #[error("{TOO_LATE}")]
 struct TooLate;
+
+const INTERRUPTED: &str = "interrupted";
+
+/// Why the workspaces behind this one are not begun, if the error is about the whole run.
+fn ends_the_run(error: &anyhow::Error) -> Option<&'static str> {
+    if error.is::<TooLate>() {
+        return Some(TOO_LATE);
+    }
+    error.is::<Interrupted>().then_some("the run was interrupted")
+}
 
 /// When the run is given up.
 type End = Option<tokio::time::Instant>;
@@ -70,14 +80,10 @@ impl Run<'_> {
                 let identity = &performed.exported.identity;
                 let of = identity.workspace_id.clone().unwrap_or_else(|| performed.host.clone());
                 let night = self.done(&task.workspace, performed, &tally);
-                self.tidied(&task.workspace, &of, night, end).await
+                self.tidied(&task.workspace, &of, night, end, given_up).await
             }
             Err(error) => {
-                if error.is::<TooLate>() {
-                    *given_up = Some(TOO_LATE);
-                } else if error.is::<Interrupted>() {
-                    *given_up = Some("the run was interrupted");
-                }
+                *given_up = ends_the_run(&error);
                 self.failed(&task.workspace, &error)
             }
         };
@@ -86,34 +92,42 @@ impl Run<'_> {
     }
 
     /// After a good night, and only then, what is not to be kept any more goes. That it does not is told, and harms no bundle.
-    async fn tidied(&self, workspace: &Workspace, of: &str, mut night: Night, end: End) -> Night {
+    async fn tidied(
+        &self,
+        workspace: &Workspace,
+        of: &str,
+        mut night: Night,
+        end: End,
+        given_up: &mut Option<&'static str>,
+    ) -> Night {
         let policy = workspace.policy().ok().flatten().filter(|_| night.verdict == Verdict::Done);
         let Some(policy) = policy else { return night };
         for place in workspace.to() {
-            match in_time(end, self.tidy(place, &policy, of)).await {
-                Ok(removed) => night.removed.extend(removed),
-                Err(error) => {
-                    night.verdict = Verdict::Incomplete;
-                    let what = without_signatures(&format!("the bundle is there, and older ones were not removed: {error:#}"));
-                    ui::note(format!("error: {}: {what}", workspace.name()));
-                    night.error = Some(what);
-                }
+            let tidying = async { interruptible(INTERRUPTED, self.tidy(place, &policy, of, &mut night.removed)).await? };
+            if let Err(error) = in_time(end, tidying).await {
+                *given_up = given_up.or(ends_the_run(&error));
+                night.verdict = Verdict::Incomplete;
+                let what = without_signatures(&format!("the bundle is there, and older ones were not all removed: {error:#}"));
+                ui::note(format!("error: {}: {what}", workspace.name()));
+                night.error = Some(what);
             }
         }
         night
     }
 
-    async fn tidy(&self, place: &str, policy: &Policy, of: &str) -> anyhow::Result<Vec<String>> {
+    async fn tidy(&self, place: &str, policy: &Policy, of: &str, removed: &mut Vec<String>) -> anyhow::Result<()> {
         let place = Place::parse(Path::new(place))?;
         let say: Say = Arc::new(|text: &str| ui::note(format!("warning: {text}")));
         let shelf = catalogue::decide_of(of, &place, policy, Timestamp::now(), &say).await;
         let shelf = shelf.with_context(|| format!("cannot look into {place}"))?;
-        let mut removed = Vec::new();
+        let mut failed = None;
         for (one, done) in catalogue::remove(&shelf, &place, &say).await {
-            done.with_context(|| format!("cannot remove {}", one.entry.place))?;
-            removed.push(one.entry.place.to_string());
+            match done {
+                Ok(()) => removed.push(one.entry.place.to_string()),
+                Err(error) => failed = failed.or(Some((error, &one.entry.place))),
+            }
         }
-        Ok(removed)
+        failed.map_or(Ok(()), |(error, place)| Err(error).with_context(|| format!("cannot remove {place}")))
     }
 
     fn last_good(&self, workspace: &Workspace) -> Option<Good> {
