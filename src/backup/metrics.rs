@@ -32,7 +32,7 @@ pub fn metrics(status: &Status) -> String {
     for (name, label, help, counts) in BY_LABEL {
         let metric = all.add(name, help);
         for night in &status.workspaces {
-            for (word, count) in night.result.iter().flat_map(|result| counts(result)) {
+            for (word, count) in night.result.iter().flat_map(counts) {
                 let labels = [of(night), vec![(*label, word.clone())]].concat();
                 metric.get_or_create(&labels).set(float(*count));
             }

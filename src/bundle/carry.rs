@@ -28,7 +28,7 @@ pub(crate) fn same_frames(group: &Group, records: &[Record], plan: &Plan, earlie
         let line = match record.body {
             Content::Earlier { index: at, .. } => manifest.members.get(at)?,
             // It was read again, and may have been found as it was.
-            _ => manifest.find(&record.kind, &record.path)?,
+            Content::Spooled(_) => manifest.find(&record.kind, &record.path)?,
         };
         let same = line.name == record.name && line.size == record.body.len() && line.sha256 == *record.body.sha256();
         let placed = line.at == plan.places[*index as usize].1 && member_mtime(line) == mtime(record.modified_at);
