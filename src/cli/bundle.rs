@@ -174,8 +174,11 @@ impl Bundle {
     }
 }
 
+/// Bytes as they lie there, and the object in a store that is behind them.
+type Raw = (Arc<dyn Source>, Option<Arc<Object>>);
+
 /// The bundle where it lies.
-fn raw(place: &Place) -> Result<(Arc<dyn Source>, Option<Arc<Object>>), OpenError> {
+fn raw(place: &Place) -> Result<Raw, OpenError> {
     match place {
         Place::Disk(path) => Ok((Arc::new(File::open(path).map_err(OpenError::Io)?), None)),
         Place::Remote(remote) => {

@@ -73,7 +73,7 @@ impl Run<'_> {
         let (clock, progress) = (Instant::now(), Arc::new(Progress::new(self.quiet)));
         ui::note(format!("workspace {}", task.workspace.name()));
         let tally = Arc::new(Tally { inner: progress.clone(), throttles: AtomicU64::new(0), retries: AtomicU64::new(0) });
-        let performed = in_time(end, task.export.perform(tally.clone())).await;
+        let performed = in_time(end, Box::pin(task.export.perform(tally.clone()))).await;
         progress.end();
         let mut night = match performed {
             Ok(performed) => {
