@@ -2,7 +2,7 @@
 
 use super::check;
 use crate::bundle::{MemberLine, ReadError, Reader};
-use crate::kinds::{self, Shape, Tree};
+use crate::kinds::{self, Kind, Shape, Tree};
 use crate::object::{Body, Object, Selection, SourceId};
 use std::collections::HashSet;
 
@@ -43,6 +43,21 @@ pub fn contents(reader: &Reader, selection: &Selection) -> Result<Contents, Read
     Ok(contents)
 }
 
+/// The same of everything, where documents for which `read` answers no stay in the bundle as bytes do, known by their digest: for
+/// whoever compares.
+pub fn sketch(reader: &Reader, read: &dyn Fn(&MemberLine) -> bool) -> Result<Contents, ReadError> {
+    let mut contents = Contents::default();
+    for member in reader.manifest().in_place_order() {
+        let looked_at = if read(member) { restorable(reader, member)? } else { named(member).map(|kind| stored(kind, member)) };
+        match looked_at.map(Object::packed) {
+            Ok(object) if matches!(object.kind.shape, Shape::Recorded(_)) => contents.recorded.push(object),
+            Ok(object) => contents.objects.push(object),
+            Err(reason) => contents.unfit.push(unfit(member, reason)),
+        }
+    }
+    Ok(contents)
+}
+
 /// Reads the objects one by one, and holds none where everything is asked for.
 pub fn each(reader: &Reader, selection: &Selection, act: &mut dyn FnMut(&Object)) -> Result<(), ReadError> {
     if selection.is_everything() {
@@ -78,29 +93,39 @@ fn unfit(member: &MemberLine, reason: String) -> Unfit {
 
 /// The object that a member holds, or why it holds none. Errors: the bundle cannot be read.
 fn restorable(reader: &Reader, member: &MemberLine) -> Result<Result<Object, String>, ReadError> {
-    let Some(kind) = kinds::by_name(&member.kind) else {
-        return Ok(Err("this version knows no such kind".to_owned()));
+    let object = match named(member) {
+        Ok(kind) => stored(kind, member),
+        Err(reason) => return Ok(Err(reason)),
     };
-    if let Err(reason) = check::names(kind, member) {
-        return Ok(Err(reason.to_owned()));
+    if holds_bytes(object.kind) {
+        return Ok(Ok(object));
     }
-    let body = match kind.shape {
-        Shape::Tree(Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume) => {
-            Body::Stored { len: member.size, sha256: member.sha256 }
-        }
-        _ => match check::document(kind, member, &mut || reader.read(member))? {
-            Ok(document) => Body::Json(document),
-            Err(reason) => return Ok(Err(reason)),
-        },
-    };
-    Ok(Ok(Object {
+    let document = check::document(object.kind, member, &mut || reader.read(member))?;
+    Ok(document.map(|document| Object { body: Body::Json(document), ..object }))
+}
+
+/// The kind of a member whose names could be those of one.
+fn named(member: &MemberLine) -> Result<&'static Kind, String> {
+    let kind = kinds::by_name(&member.kind).ok_or("this version knows no such kind")?;
+    check::names(kind, member)?;
+    Ok(kind)
+}
+
+/// Whether the objects of a kind are bytes, and no documents.
+fn holds_bytes(kind: &Kind) -> bool {
+    matches!(kind.shape, Shape::Tree(Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume))
+}
+
+/// An object as its manifest line tells of it.
+fn stored(kind: &'static Kind, member: &MemberLine) -> Object {
+    Object {
         kind,
         id: member.path.to_string(),
         key: member.key.as_deref().unwrap_or(&member.path).to_owned(),
-        body,
+        body: Body::Stored { len: member.size, sha256: member.sha256 },
         meta: member.meta().into(),
         modified_at: member.modified_at(),
         degraded: member.degraded.as_deref().map(str::to_owned),
         redacted: Vec::new(),
-    }))
+    }
 }

@@ -5,6 +5,6 @@ mod contents;
 mod extract;
 mod verify;
 
-pub use contents::{Contents, Unfit, contents, each};
+pub use contents::{Contents, Unfit, contents, each, sketch};
 pub use extract::{ExtractError, Extracted, extract};
 pub use verify::{Depth, Verdict, verify, verify_bytes, verify_source};

@@ -1,6 +1,7 @@
 //! Differences that a restore is meant to make, or cannot help: each with its reason.
 
-use super::{Found, is_nothing};
+use super::Found;
+use super::meaning::is_nothing;
 use crate::kinds::{Class, Kind};
 use crate::pointer;
 use serde_json::Value;

@@ -1,10 +1,21 @@
 //! A document without what the server sets, with names instead of ids, in an order that means nothing.
 
-use super::names::{Names, home_folded};
 use crate::kinds::{By, Class, Kind, Shape};
-use crate::object::STAMP;
+use crate::object::{REDACTED, STAMP};
 use crate::pointer;
 use serde_json::{Map, Value};
+
+/// What stands for an id or a name, so that documents of two workspaces, or of two nights, compare.
+pub(crate) trait Naming {
+    /// What is called so whatever its id; nothing where the id leads nowhere.
+    fn by_id(&self, to: &[&'static str], id: &str) -> Option<String>;
+
+    /// What a natural key is as it compares.
+    fn by_key(&self, to: &[&'static str], key: &str) -> String {
+        let _ = to;
+        key.to_lowercase()
+    }
+}
 
 /// The libraries that a cluster is to have, without how each of them fares.
 pub(super) fn wanted_libraries(document: &Value) -> Value {
@@ -14,7 +25,7 @@ pub(super) fn wanted_libraries(document: &Value) -> Value {
 }
 
 /// A document without what the server sets, with names instead of ids, in an order that means nothing.
-pub(super) fn meaning(kind: &'static Kind, document: &Value, names: &Names) -> Value {
+pub(crate) fn meaning(kind: &'static Kind, document: &Value, names: &dyn Naming) -> Value {
     let mut document = document.clone();
     say_run_as(&mut document);
     forget_deployment(&mut document);
@@ -42,12 +53,13 @@ pub(super) fn meaning(kind: &'static Kind, document: &Value, names: &Names) -> V
     document
 }
 
-pub(super) fn rename(value: &mut Value, to: &[&'static str], by: By, names: &Names) -> bool {
+pub(super) fn rename(value: &mut Value, to: &[&'static str], by: By, names: &dyn Naming) -> bool {
     let Some(text) = text(value) else { return false };
     *value = Value::from(match by {
-        By::Id => names.of_any(to, &text).map_or_else(|| format!("{GONE}{text}"), str::to_owned),
+        By::Id => names.by_id(to, &text).unwrap_or_else(|| format!("{GONE}{text}")),
         By::Path => home_folded(text.strip_prefix("/Workspace").unwrap_or(&text)),
-        By::Key | By::Elsewhere(_) => text.to_lowercase(),
+        By::Key => names.by_key(to, &text),
+        By::Elsewhere(_) => text.to_lowercase(),
     });
     true
 }
@@ -69,7 +81,7 @@ pub(super) fn forget_deployment(document: &mut Value) {
 }
 
 /// Stands before an id that leads to nothing in its own workspace.
-pub(super) const GONE: &str = "(gone) ";
+pub(crate) const GONE: &str = "(gone) ";
 
 pub(super) fn text(value: &Value) -> Option<String> {
     match value {
@@ -149,4 +161,37 @@ pub(super) fn is_keyed(item: &Value) -> bool {
         "permission_level",
     ];
     keys.iter().any(|key| item.get(*key).is_some())
+}
+
+/// A home is called as its user is, and user names compare without case.
+pub(crate) fn home_folded(path: &str) -> String {
+    let Some(rest) = path.strip_prefix("/Users/") else { return path.to_owned() };
+    let (owner, below) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    format!("/Users/{}{below}", owner.to_lowercase())
+}
+
+/// Absent, null, empty and zero are one: answers leave out what is zero (core reference §0.5).
+pub(crate) fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.values().all(is_nothing),
+        Value::Bool(true) => false,
+    }
+}
+
+/// A value, or an object that is only of use with a value, that was blanked at export: a person sets it anew.
+pub(crate) fn withheld(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.values().any(blanked),
+        value => blanked(value),
+    }
+}
+
+/// A text, or a list with a text, of which something was blanked.
+fn blanked(value: &Value) -> bool {
+    let text = |value: &Value| value.as_str().is_some_and(|text| text.contains(REDACTED));
+    text(value) || value.as_array().is_some_and(|items| items.iter().any(text))
 }

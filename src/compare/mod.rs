@@ -5,14 +5,14 @@
 //! replaced by what stays the same (a name, a path, the stamp), so that references compare by what they mean.
 
 mod excuses;
-mod meaning;
+pub(crate) mod meaning;
 mod names;
 
 use crate::kinds::{Shape, Tree, Write};
 use crate::object::{Body, Object, REDACTED, without_login};
 use crate::pointer;
 use excuses::{forget_default_branch, forget_defaults, forget_news, forget_restorer, inertness};
-use meaning::{GONE, meaning, wanted_libraries};
+use meaning::{GONE, is_nothing, meaning, wanted_libraries, withheld};
 use names::Names;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -200,32 +200,6 @@ fn below(at: &mut String, name: &str, then: impl FnOnce(&mut String)) {
 /// A reference that led to nothing at the source may be left out.
 fn is_gone(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.starts_with(GONE))
-}
-
-/// Absent, null, empty and zero are one: answers leave out what is zero (core reference §0.5).
-fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Number(number) => number.as_i64() == Some(0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.values().all(is_nothing),
-        Value::Bool(true) => false,
-    }
-}
-
-/// A value, or an object that is only of use with a value, that was blanked at export: a person sets it anew.
-fn withheld(value: &Value) -> bool {
-    match value {
-        Value::Object(members) => members.values().any(blanked),
-        value => blanked(value),
-    }
-}
-
-/// A text, or a list with a text, of which something was blanked.
-fn blanked(value: &Value) -> bool {
-    let text = |value: &Value| value.as_str().is_some_and(|text| text.contains(REDACTED));
-    text(value) || value.as_array().is_some_and(|items| items.iter().any(text))
 }
 
 /// A list without what was blanked in it.

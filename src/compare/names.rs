@@ -1,6 +1,6 @@
 //! What objects of a workspace are called, whatever their ids.
 
-use super::meaning::text;
+use super::meaning::{Naming, home_folded, text};
 use crate::kinds::{self, By, Shape};
 use crate::object::{Object, fold};
 use crate::pointer;
@@ -56,6 +56,12 @@ impl Names {
     }
 }
 
+impl Naming for Names {
+    fn by_id(&self, to: &[&'static str], id: &str) -> Option<String> {
+        self.of_any(to, id).map(str::to_owned)
+    }
+}
+
 /// Kinds without unique names go by their id at the source, which the stamp holds in the target.
 fn own_name(object: &Object, source_workspace: &str, origins: &HashSet<(&'static str, &str)>) -> String {
     let (kind, key) = (object.kind.name, home_folded(&fold(object.kind, &object.key)));
@@ -67,13 +73,6 @@ fn own_name(object: &Object, source_workspace: &str, origins: &HashSet<(&'static
     let from_there = stamp.and_then(|stamp| stamp.strip_prefix(source_workspace)?.strip_prefix('/'));
     let origin = || stamp?.rsplit_once('/').map(|(_, id)| id).filter(|id| origins.contains(&(kind, *id)));
     format!("{kind}#{}", from_there.or_else(origin).unwrap_or(&object.id))
-}
-
-/// A home is called as its user is, and user names compare without case.
-pub(super) fn home_folded(path: &str) -> String {
-    let Some(rest) = path.strip_prefix("/Users/") else { return path.to_owned() };
-    let (owner, below) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    format!("/Users/{}{below}", owner.to_lowercase())
 }
 
 pub(super) fn attached_name(object: &Object, by_id: &HashMap<(&'static str, String), String>) -> Option<String> {
