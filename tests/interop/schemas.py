@@ -128,6 +128,8 @@ def workspaces(run, folder, source, target):
     run("import --plan-only", bundle, "--quiet", "--unlimited", **there)
     imported = json.loads(run("import", bundle, "--quiet", "--unlimited", "--yes", expect=(0, 3), **there))
     run("receipt verify", imported["record"])
+    run("diff", bundle, "--quiet", expect=(0, 3, 4), **there)
+    run("diff", bundle, folder / "next.tar.zst", "--quiet", expect=(0, 3, 4))
     run("activate --plan-only", bundle, "--quiet", expect=(0, 3), **there)
     run("activate", bundle, "--quiet", "--yes", expect=(0, 3), **there)
     run("deactivate --plan-only", bundle, "--quiet", expect=(0, 3), **there)
