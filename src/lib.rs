@@ -44,6 +44,7 @@
 //! | [`simulator`] | an embedded workspace that speaks the REST API |
 //! | [`yaml`] | files that people write, read strictly |
 //! | [`compare`] | two workspaces, object by object: the check of a restore |
+//! | [`mod@diff`] | what changed between two nights, or between a workspace and its standby |
 //! | [`drill`] | export, verify, import and compare, on embedded workspaces |
 //!
 //! Invariants: the bundle holds what the API said, less secrets; every listed object ends in exactly one state; a restore
@@ -61,6 +62,7 @@ pub mod bundle;
 pub mod catalogue;
 pub mod compare;
 pub mod crypt;
+pub mod diff;
 pub mod drill;
 pub mod event;
 pub mod export;

@@ -8,6 +8,7 @@ mod bundle;
 mod bundles;
 mod check;
 mod connect;
+mod diff;
 mod drill;
 mod export;
 mod extract;
@@ -150,6 +151,9 @@ enum Command {
     /// One object of a bundle
     #[command(after_help = EXIT_CODES)]
     Show(show::Show),
+    /// What changed between two bundles, or between a bundle and a workspace as it is now
+    #[command(after_help = diff::EXIT_CODES)]
+    Diff(Box<diff::Diff>),
     /// Unpack objects into a folder
     #[command(after_help = EXIT_CODES)]
     Extract(extract::Extract),
@@ -210,6 +214,7 @@ impl Cli {
             Command::Bundles(command) => command.run(&mut ui),
             Command::Prune(command) => command.run(&mut ui),
             Command::Show(command) => command.run(&mut ui),
+            Command::Diff(command) => command.run(&mut ui, quiet),
             Command::Extract(command) => command.run(&mut ui),
             Command::Receipt(command) => command.run(&mut ui),
             Command::Drill(command) => command.run(&mut ui, quiet),

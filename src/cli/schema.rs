@@ -48,6 +48,7 @@ answers! {
     "check" One super::check::Told<'_>;
     "deactivate" One super::apply::Done;
     "deactivate --plan-only" One Plan;
+    "diff" One lifeboat::diff::Diff;
     "drill" One super::drill::Drilled<'_>;
     "export" One super::export::Made;
     "extract" One super::extract::Unpacked;

@@ -148,8 +148,14 @@ pub(super) static SERVICE_PRINCIPAL: Kind = Kind {
     changed: None,
 };
 
+/// Whether a group is one of those of which every user, group and service principal is a member, so that the workspace itself says
+/// who is in it (reference "more" §1).
+pub fn is_everybody(name: &str) -> bool {
+    matches!(name, "users" | "account users")
+}
+
 fn everyone_or_admins(group: &Value) -> bool {
-    group.get("displayName").is_some_and(|name| name == "users" || name == "admins" || name == "account users")
+    group.get("displayName").and_then(Value::as_str).is_some_and(|name| name == "admins" || is_everybody(name))
 }
 
 pub(super) static GROUP: Kind = Kind {

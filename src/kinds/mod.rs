@@ -15,6 +15,7 @@ mod secrets;
 mod spec;
 mod tree;
 
+pub use identity::is_everybody;
 pub use path::{Place, place, places, storage};
 pub use spec::*;
 

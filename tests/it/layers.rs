@@ -16,6 +16,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("compare", &["kinds", "object", "pointer"]),
     ("crypt", &["store"]),
     (
+        "diff",
+        &[
+            "api", "audit", "berth", "bundle", "compare", "event", "journal", "kinds", "object", "page", "pointer", "spool",
+            "survey", "tokens",
+        ],
+    ),
+    (
         "drill",
         &[
             "api",

@@ -15,6 +15,7 @@ mod conflicts;
 mod crypt;
 mod damage;
 mod deploy;
+mod diff;
 mod docs;
 mod failback;
 mod forge;

@@ -50,3 +50,41 @@ fn one_hundred_thousand_objects_fit_into_150_mib() {
     eprintln!("peak MiB: before {before}, collected {collected}, written {written}, checked {}", peak());
     assert!(peak() < 150, "{} MiB", peak());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "takes a minute, and must run alone"]
+#[expect(clippy::print_stderr, reason = "its figures are for a person")]
+fn one_hundred_thousand_objects_a_side_are_compared_in_400_mib() {
+    let folder = tempfile::tempdir().unwrap();
+    let night = |name: &str, changed: u64| {
+        let target = folder.path().join(name);
+        let mut writer = Writer::create(&target, Options::default()).unwrap();
+        for i in 0..100_000_u64 {
+            let seed = if i % 1000 == 0 { i + changed } else { i };
+            let thing = if i % 2 == 0 {
+                (
+                    "notebook",
+                    format!("/Users/user{}@example.org/project {}/notebook number {i}", i % 977, i % 31),
+                    ".notebook.py",
+                    text(seed, 300),
+                )
+            } else {
+                let body = serde_json::json!({ "job_id": i, "settings": { "name": format!("job {i}"), "timeout_seconds": if i % 1001 == 0 { changed } else { 0 }, "tasks": [{ "task_key": "a", "description": "x".repeat(300) }] } });
+                ("job", i.to_string(), ".json", body.to_string().into_bytes())
+            };
+            let mut object = member(&writer, &thing);
+            object.meta = serde_json::json!({"object_id": (4_011_234_567_890_000 + i).to_string(), "language": "PYTHON", "format": "SOURCE"}).as_object().unwrap().clone();
+            writer.member(object).unwrap();
+        }
+        writer.finish(head()).unwrap();
+        Reader::open(&target).unwrap()
+    };
+    let (first, second) = (night("a.tar.zst", 0), night("b.tar.zst", 7));
+    let (written, began) = (peak(), Instant::now());
+    let found = lifeboat::diff::bundles(&first, &second, &lifeboat::diff::Options::default()).unwrap();
+    eprintln!("compared in {:?}; peak MiB: written {written}, compared {}", began.elapsed(), peak());
+    assert_eq!(found.kinds["notebook"].changed, 100);
+    assert_eq!(found.kinds["job"].changed, (0..100_000).filter(|i| i % 2 == 1 && i % 1001 == 0).count() as u64);
+    assert!(peak() < 400, "{} MiB", peak());
+}
