@@ -45,6 +45,7 @@
 //! | [`yaml`] | files that people write, read strictly |
 //! | [`compare`] | two workspaces, object by object: the check of a restore |
 //! | [`mod@diff`] | what changed between two nights, or between a workspace and its standby |
+//! | [`relations`] | what refers to what among the objects of one set: pure |
 //! | [`drill`] | export, verify, import and compare, on embedded workspaces |
 //!
 //! Invariants: the bundle holds what the API said, less secrets; every listed object ends in exactly one state; a restore
@@ -80,6 +81,7 @@ pub mod pointer;
 pub mod preflight;
 pub mod receipt;
 pub mod redact;
+pub mod relations;
 pub mod restore;
 pub mod retention;
 pub mod rules;

@@ -196,6 +196,19 @@ impl std::fmt::Display for SourceId {
     }
 }
 
+/// Something that a listing showed, and that is not among the objects of a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Absent {
+    /// Name of its kind.
+    pub kind: String,
+    /// Its path or id; `*` for a whole kind, a folder with `/**` for all below it, a type with `/*` for what hangs on all of it.
+    pub path: String,
+    /// `missing`, `excluded` or `unavailable`.
+    pub state: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// The text that stands where a secret was blanked.
 pub const REDACTED: &str = "[redacted by lifeboat]";
 

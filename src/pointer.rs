@@ -46,6 +46,28 @@ pub fn set(value: &mut Value, path: &str, new: &Value) -> bool {
     edit(value, parent, &mut |_, holder| put(holder, last, new))
 }
 
+/// Every text in a value, with its pointer.
+pub fn texts(value: &Value, visit: &mut dyn FnMut(&str, &str)) {
+    texts_below(value, &mut String::new(), visit);
+}
+
+fn texts_below(value: &Value, at: &mut String, visit: &mut dyn FnMut(&str, &str)) {
+    match value {
+        Value::String(text) => visit(at, text),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                below(at, &index.to_string(), |at| texts_below(item, at, visit));
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                below(at, &escaped(name), |at| texts_below(member, at, visit));
+            }
+        }
+        _ => {}
+    }
+}
+
 /// One name as a pointer segment (RFC 6901 §3).
 pub fn escape(name: &str) -> String {
     escaped(name).into_owned()

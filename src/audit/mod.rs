@@ -3,8 +3,10 @@
 mod check;
 mod contents;
 mod extract;
+mod texts;
 mod verify;
 
 pub use contents::{Contents, Unfit, contents, each, sketch};
 pub use extract::{ExtractError, Extracted, extract};
+pub use texts::{absent, texts};
 pub use verify::{Depth, Verdict, verify, verify_bytes, verify_source};

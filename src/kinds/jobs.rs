@@ -1,6 +1,7 @@
 //! Jobs, with every task type. Core reference §10; the references are its §10.3 and §10.4.
 
 use super::compute::{CLUSTER_DEFAULTS, CLUSTER_FIELDS, CLUSTER_REFS, CLUSTER_SHAPING, LIBRARY_REFS};
+use super::path::looks_like_uuid;
 use super::spec::*;
 use serde_json::{Map, Value, json};
 
@@ -196,11 +197,6 @@ fn explicit_run_as(document: &Value, body: &mut Map<String, Value>) {
         let principal = if looks_like_uuid(name) { "service_principal_name" } else { "user_name" };
         body.insert("run_as".into(), json!({ principal: name }));
     }
-}
-
-fn looks_like_uuid(name: &str) -> bool {
-    name.len() == 36
-        && name.bytes().enumerate().all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { b == b'-' } else { b.is_ascii_hexdigit() })
 }
 
 /// A bundle that deployed the job is not there to deploy it again: the restored job must be open to edits (core §10.5).

@@ -6,7 +6,9 @@
 mod compute;
 mod identity;
 mod jobs;
+mod levels;
 mod path;
+mod people;
 mod permissions;
 mod policies;
 mod recorded;
@@ -16,7 +18,9 @@ mod spec;
 mod tree;
 
 pub use identity::is_everybody;
-pub use path::{Place, place, places, storage};
+pub use levels::{Capability, Level, levels};
+pub use path::{Place, always_there, home_of, looks_like_uuid, parent, parents, place, places, secrets_in, storage};
+pub use people::{Role, people};
 pub use spec::*;
 
 /// All kinds, in the order in which they are read, listed and, where nothing else decides, restored.

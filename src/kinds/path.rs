@@ -1,4 +1,7 @@
-//! Paths as jobs, clusters and libraries write them.
+//! Paths as jobs, clusters and libraries write them, and the secrets that texts name.
+
+use regex::Regex;
+use std::sync::LazyLock;
 
 /// What a path leads to, whatever form it was written in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +54,39 @@ fn plain(path: &str) -> &str {
     path.strip_prefix("/Workspace").filter(|rest| rest.starts_with('/')).unwrap_or(path)
 }
 
+/// The folder that a path lies in; nothing for what lies in the root.
+pub fn parent(path: &str) -> Option<&str> {
+    path.rsplit_once('/').map(|(parent, _)| parent).filter(|parent| !parent.is_empty())
+}
+
+/// The folders that a path lies in, nearest first.
+pub fn parents(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(parent(path), |path| parent(path))
+}
+
+/// Folders that every workspace has (core reference §2, Paths).
+pub fn always_there(path: &str) -> bool {
+    matches!(path, "/" | "/Users" | "/Shared" | "/Repos" | "/Workspace")
+}
+
+/// The owner of a home folder, if the path is one.
+pub fn home_of(path: &str) -> Option<&str> {
+    path.strip_prefix("/Users/").filter(|name| !name.is_empty() && !name.contains('/'))
+}
+
+/// Whether a name looks like the application id of a service principal.
+pub fn looks_like_uuid(name: &str) -> bool {
+    name.len() == 36
+        && name.bytes().enumerate().all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { b == b'-' } else { b.is_ascii_hexdigit() })
+}
+
+/// The secrets that a text names: scope and key of each `{{secrets/scope/key}}`.
+pub fn secrets_in(text: &str) -> Vec<(String, String)> {
+    static TOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\{\{\s*secrets/([^/{}]+)/([^{}]+?)\s*\}\}").ok());
+    let Some(token) = TOKEN.as_ref() else { return Vec::new() };
+    token.captures_iter(text).map(|found| (found[1].to_owned(), found[2].to_owned())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +127,11 @@ mod tests {
         {
             assert_eq!(storage(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn texts_may_name_several_secrets() {
+        let named = secrets_in("x {{secrets/a/b}} and {{ secrets/c.d/e-f }} but not {{secrets/only}}");
+        assert_eq!(named, [("a".into(), "b".into()), ("c.d".into(), "e-f".into())]);
     }
 }

@@ -4,7 +4,6 @@ use super::index::found;
 use super::matching::{Fate, is_principal};
 use super::paths;
 use super::switch::RUN_AS;
-use super::tell::texts;
 use super::{Found, Link, Planner, Unmet, homes};
 use crate::kinds::{self, By, Gone, Kind, Place, Ref};
 use crate::object::SourceId;
@@ -84,7 +83,7 @@ impl Planner<'_> {
         self.leave_out_dead(kind, &mut body, &mut resolved);
         self.lead_all(kind, &mut body, &mut resolved);
         self.nobody_else(kind, &mut body, &mut resolved);
-        texts(&body, &mut String::new(), &mut |_, text| self.secrets(text, &mut resolved));
+        pointer::texts(&body, &mut |_, text| self.secrets(text, &mut resolved));
         if let Value::Object(body) = body {
             resolved.body = body;
         }
@@ -288,7 +287,7 @@ impl Planner<'_> {
     }
 
     fn secrets(&self, text: &str, resolved: &mut Resolved) {
-        for (scope, key) in paths::secrets(text) {
+        for (scope, key) in kinds::secrets_in(text) {
             let kind = kinds::by_name("secret_scope");
             let scopes = kind.map_or(&[][..], |kind| self.bundle.by_key(kind, &scope));
             resolved.after.extend(scopes);

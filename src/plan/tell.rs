@@ -9,7 +9,6 @@ use crate::kinds::{Gone, Kind};
 use crate::rules::{Rules, Sanitized, sanitize};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
-use std::fmt::Write;
 
 impl Planner<'_> {
     pub(super) fn tell_never(&mut self, object: &Sanitized, reason: &str) {
@@ -133,27 +132,4 @@ impl Planner<'_> {
 fn dangling(object: &Sanitized, to: &[&'static str], value: &str, gone: Gone, text: &str) -> Dangling {
     let (label, value, text) = (label(object), value.to_owned(), text.to_owned());
     Dangling { source: object.source(), label, at: None, to: to.to_vec(), value, gone, text }
-}
-
-/// Every text in a value, with its pointer.
-pub(super) fn texts(value: &Value, at: &mut String, visit: &mut dyn FnMut(&str, &str)) {
-    let length = at.len();
-    match value {
-        Value::String(text) => visit(at, text),
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                let _ = write!(at, "/{index}");
-                texts(item, at, visit);
-                at.truncate(length);
-            }
-        }
-        Value::Object(members) => {
-            for (name, member) in members {
-                let _ = write!(at, "/{}", crate::pointer::escape(name));
-                texts(member, at, visit);
-                at.truncate(length);
-            }
-        }
-        _ => {}
-    }
 }

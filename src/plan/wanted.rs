@@ -1,7 +1,6 @@
 //! What a plan must know of the target: all that the bundle would meet there.
 
 use super::paths;
-use super::tell::texts;
 use super::{Maps, homes, refs};
 use crate::kinds::{self, By, Kind, Place};
 use crate::object::{Object, Wanted};
@@ -23,7 +22,7 @@ pub fn wanted(objects: &[Sanitized], recorded: &[Object], maps: &Maps, source_wo
         if let Some(body) = object.json() {
             let body = Value::Object(body);
             add_references(&mut wanted, object.kind(), &body, maps);
-            texts(&body, &mut String::new(), &mut |_, text| add_scopes(&mut wanted, text));
+            pointer::texts(&body, &mut |_, text| add_scopes(&mut wanted, text));
         }
     }
     for object in recorded {
@@ -49,7 +48,7 @@ fn add_way(wanted: &mut Wanted, path: &str) {
 
 fn add_scopes(wanted: &mut Wanted, text: &str) {
     if let Some(kind) = kinds::by_name("secret_scope") {
-        paths::secrets(text).iter().for_each(|(scope, _)| wanted.add(kind, scope, scope));
+        kinds::secrets_in(text).iter().for_each(|(scope, _)| wanted.add(kind, scope, scope));
     }
 }
 

@@ -67,6 +67,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("preflight", &["api", "audit", "bundle", "event", "kinds", "object", "plan", "pointer", "restore", "rules"]),
     ("receipt", &["bundle", "event", "import", "journal", "page", "plan", "rules"]),
     ("redact", &["kinds", "object", "pointer", "tokens"]),
+    ("relations", &["kinds", "object", "pointer"]),
     (
         "restore",
         &[

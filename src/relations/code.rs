@@ -1,0 +1,261 @@
+//! What the text of a notebook or script names: other notebooks that it runs, secrets that it reads.
+//!
+//! Only literals are found. What a program computes while it runs cannot be read off its text: such calls are counted, so that
+//! an answer can say what it does not know. Comments and Markdown cells do not count.
+
+use regex::Regex;
+use serde_json::Value;
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+/// One thing that a text names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// Line in the text as it is stored, counted from 1; of a Jupyter notebook, the cell.
+    pub line: u32,
+    /// What is named.
+    pub what: What,
+}
+
+/// What a text names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// `%run PATH`.
+    Includes(String),
+    /// `dbutils.notebook.run("PATH")`.
+    Calls(String),
+    /// `dbutils.secrets.get("SCOPE", "KEY")`, or `secret('SCOPE', 'KEY')` of SQL.
+    Secret(String, String),
+    /// A call of `dbutils.notebook.run` whose path is computed.
+    ComputedCall,
+    /// A call of `dbutils.secrets.get` whose scope or key is computed.
+    ComputedSecret,
+}
+
+/// Texts above this length are not looked at: no notebook may be that long (core reference §2, size limits).
+const LONGEST: usize = 128 << 20;
+
+/// All that a text names, in its order. Bytes that are no text name nothing.
+pub fn mentions(bytes: &[u8]) -> Vec<Mention> {
+    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= LONGEST && may_name(text)) else {
+        return Vec::new();
+    };
+    if text.trim_start().starts_with('{')
+        && let Ok(document) = serde_json::from_str::<Value>(text)
+        && document.get("cells").is_some()
+    {
+        return jupyter(&document);
+    }
+    source(text)
+}
+
+/// Most texts name nothing: this must cost no more than a look at the bytes.
+fn may_name(text: &str) -> bool {
+    ["%run", "dbutils", "secret("].iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
+}
+
+fn jupyter(document: &Value) -> Vec<Mention> {
+    let cells = document.get("cells").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut found = Vec::new();
+    for (number, cell) in (1..).zip(cells) {
+        if cell.get("cell_type").is_some_and(|kind| kind == "code") {
+            let text = cell_text(cell);
+            let lines: Vec<(u32, Cow<'_, str>)> = text.lines().map(|line| (number, line.into())).collect();
+            look(&lines, &mut found);
+        }
+    }
+    found
+}
+
+fn cell_text(cell: &Value) -> String {
+    match cell.get("source") {
+        Some(Value::Array(lines)) => lines.iter().filter_map(Value::as_str).collect(),
+        Some(Value::String(text)) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+/// Source format: cells between separators, lines of other languages behind `MAGIC` (core reference §2).
+fn source(text: &str) -> Vec<Mention> {
+    let (mut found, mut cell) = (Vec::new(), Vec::new());
+    for (number, line) in (1..).zip(text.lines()) {
+        match comment(line) {
+            Some(rest) if rest.starts_with("COMMAND ----------") => look(&std::mem::take(&mut cell), &mut found),
+            Some(rest) => cell.extend(rest.strip_prefix("MAGIC ").map(|line| (number, Cow::from(line)))),
+            None => cell.push((number, line.into())),
+        }
+    }
+    look(&cell, &mut found);
+    found
+}
+
+/// What stands behind the comment sign, if the whole line is a comment.
+fn comment(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    ["#", "//", "--"].iter().find_map(|sign| line.strip_prefix(sign)).map(str::trim_start)
+}
+
+/// Looks at the lines of one cell.
+fn look(cell: &[(u32, Cow<'_, str>)], found: &mut Vec<Mention>) {
+    let first = cell.iter().map(|(_, line)| line.trim()).find(|line| !line.is_empty());
+    if first.is_some_and(|line| line.starts_with("%md")) {
+        return;
+    }
+    let mut code = String::new();
+    let mut starts = Vec::new();
+    for (number, line) in cell {
+        if let Some(path) = line.trim_start().strip_prefix("%run").and_then(included) {
+            found.push(Mention { line: *number, what: What::Includes(path) });
+        } else if comment(line).is_none() {
+            starts.push((code.len(), *number));
+            code.push_str(line);
+            code.push('\n');
+        }
+    }
+    let line_of = |at: usize| starts[..starts.partition_point(|(start, _)| *start <= at)].last().map_or(1, |(_, line)| *line);
+    let begin = found.len();
+    calls(&code, &mut |at, what| found.push(Mention { line: line_of(at), what }));
+    found[begin..].sort_by_key(|mention| mention.line);
+}
+
+/// The path of a `%run`: quoted, or up to the first parameter (`$name=…`).
+fn included(rest: &str) -> Option<String> {
+    let rest = rest.strip_prefix([' ', '\t'])?.trim();
+    let quoted = ['"', '\''].iter().find_map(|quote| rest.strip_prefix(*quote)?.split_once(*quote)).map(|(path, _)| path);
+    let path = quoted.unwrap_or_else(|| rest.split_once(" $").map_or(rest, |(path, _)| path)).trim();
+    (!path.is_empty()).then(|| path.to_owned())
+}
+
+fn pattern(text: &str) -> Option<Regex> {
+    Regex::new(text).ok()
+}
+
+fn calls(code: &str, tell: &mut dyn FnMut(usize, What)) {
+    static RUN: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r"\bdbutils\s*\.\s*notebook\s*\.\s*run\s*\("));
+    static GET: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r"\bdbutils\s*\.\s*secrets\s*\.\s*get(?:Bytes)?\s*\("));
+    static SQL: LazyLock<Option<Regex>> =
+        LazyLock::new(|| pattern(r"(?:^|[^.\w])(?:try_)?secret\(\s*'([^'\n]+)'\s*,\s*'([^'\n]+)'\s*\)"));
+    for call in RUN.iter().flat_map(|run| run.find_iter(code)) {
+        let path = arguments(&code[call.end()..]).take("path", 0);
+        tell(call.start(), path.map_or(What::ComputedCall, What::Calls));
+    }
+    for call in GET.iter().flat_map(|get| get.find_iter(code)) {
+        let arguments = arguments(&code[call.end()..]);
+        let both = arguments.take("scope", 0).zip(arguments.take("key", 1));
+        tell(call.start(), both.map_or(What::ComputedSecret, |(scope, key)| What::Secret(scope, key)));
+    }
+    for call in SQL.iter().flat_map(|sql| sql.captures_iter(code)) {
+        tell(call.get(0).map_or(0, |all| all.start()), What::Secret(call[1].to_owned(), call[2].to_owned()));
+    }
+}
+
+/// The first arguments of a call: name, if it has one, and literal.
+struct Arguments(Vec<(Option<String>, Option<String>)>);
+
+impl Arguments {
+    /// The argument of this name, or without a name at this place, if it is a literal.
+    fn take(&self, name: &str, place: usize) -> Option<String> {
+        let named = self.0.iter().find(|(found, _)| found.as_deref() == Some(name));
+        let placed = || self.0.get(place).filter(|(found, _)| found.is_none());
+        named.or_else(placed)?.1.clone().filter(|text| !text.is_empty())
+    }
+}
+
+/// Reads at most three arguments: `"text"`, `'text'`, `name = "text"`; whatever else stands there is no literal. Raw strings and
+/// interpolated ones (`f"…"`, `s"…"`) are none either: what they come to depends on their values.
+fn arguments(text: &str) -> Arguments {
+    static ARGUMENT: LazyLock<Option<Regex>> =
+        LazyLock::new(|| pattern(r#"^\s*(?:([A-Za-z_]\w*)\s*=\s*)?(?:"([^"\\\n{]*)"|'([^'\\\n{]*)'|([^,)]*?))\s*(,|\))"#));
+    let (mut rest, mut found) = (text, Vec::new());
+    while found.len() < 3
+        && let Some(one) = ARGUMENT.as_ref().and_then(|argument| argument.captures(rest))
+    {
+        let literal = one.get(2).or_else(|| one.get(3)).map(|text| text.as_str().to_owned());
+        found.push((one.get(1).map(|name| name.as_str().to_owned()), literal));
+        if &one[5] == ")" {
+            break;
+        }
+        rest = &rest[one[0].len()..];
+    }
+    Arguments(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(text: &str) -> Vec<(u32, What)> {
+        mentions(text.as_bytes()).into_iter().map(|one| (one.line, one.what)).collect()
+    }
+
+    fn includes(path: &str) -> What {
+        What::Includes(path.into())
+    }
+
+    fn secret(scope: &str, key: &str) -> What {
+        What::Secret(scope.into(), key.into())
+    }
+
+    #[test]
+    fn magic_lines_of_every_language_count() {
+        for sign in ["#", "//", "--"] {
+            let text = format!(
+                "{sign} Databricks notebook source\n{sign} MAGIC %run ./a\n\n{sign} COMMAND ----------\n\n{sign} MAGIC %run \"../b c\" $x=\"1\""
+            );
+            assert_eq!(named(&text), [(2, includes("./a")), (6, includes("../b c"))], "{text}");
+        }
+        assert_eq!(named("%run /Shared/with space $day=\"1\""), [(1, includes("/Shared/with space"))]);
+        assert_eq!(named("%runner ./a\n%run"), []);
+    }
+
+    #[test]
+    fn calls_are_read_however_their_arguments_stand() {
+        for text in [
+            "dbutils.notebook.run('/a', 60)",
+            "x = dbutils.notebook.run(\"/a\", 60, {\"k\": v})",
+            "dbutils . notebook.run(\n  path = '/a',\n timeout_seconds=1)",
+            "dbutils.notebook.run(timeout_seconds=1, path='/a')",
+        ] {
+            assert_eq!(named(text), [(1, What::Calls("/a".into()))], "{text}");
+        }
+        for text in
+            ["dbutils.notebook.run(path, 60)", "dbutils.notebook.run(f\"/a/{x}\", 1)", "dbutils.notebook.run(\"/a\" + x, 1)"]
+        {
+            assert_eq!(named(text), [(1, What::ComputedCall)], "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_read_in_every_language() {
+        for text in [
+            "k = dbutils.secrets.get('s', 'k')",
+            "k = dbutils.secrets.get(scope=\"s\", key=\"k\")",
+            "k = dbutils.secrets.get(key='k', scope='s')",
+            "val k = dbutils.secrets.getBytes(scope = \"s\", key = \"k\")",
+            "-- Databricks notebook source\nSELECT secret('s', 'k')",
+        ] {
+            assert_eq!(named(text).into_iter().map(|(_, what)| what).collect::<Vec<_>>(), [secret("s", "k")], "{text}");
+        }
+        assert_eq!(named("dbutils.secrets.get(scope, 'k')"), [(1, What::ComputedSecret)]);
+        assert_eq!(named("my.secret('s', 'k')"), []);
+    }
+
+    #[test]
+    fn comments_and_prose_do_not_count() {
+        assert_eq!(named("# dbutils.notebook.run('/a', 1)\n// %run ./x\n-- dbutils.secrets.get('s','k')"), []);
+        assert_eq!(named("# Databricks notebook source\n# MAGIC %md\n# MAGIC %run ./a"), []);
+    }
+
+    #[test]
+    fn cells_of_jupyter_count_by_number() {
+        let text = r##"{"cells":[{"cell_type":"markdown","source":["%run ./no"]},
+            {"cell_type":"code","source":["%run ./a\n","# %run ./b\n","dbutils.secrets.get('s', 'k')"]}],"nbformat":4}"##;
+        assert_eq!(named(text), [(2, includes("./a")), (2, secret("s", "k"))]);
+    }
+
+    #[test]
+    fn what_is_no_text_names_nothing() {
+        assert_eq!(mentions(&[0xff, b'%', b'r', b'u', b'n', b' ', b'a']), []);
+        assert_eq!(named("{\"cells\": 7, \"x\": \"%run ./a\"}"), []);
+    }
+}
