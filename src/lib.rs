@@ -46,6 +46,7 @@
 //! | [`compare`] | two workspaces, object by object: the check of a restore |
 //! | [`mod@diff`] | what changed between two nights, or between a workspace and its standby |
 //! | [`relations`] | what refers to what among the objects of one set: pure |
+//! | [`access`] | who can do what: effective access, and what of it was gained or lost: pure |
 //! | [`drill`] | export, verify, import and compare, on embedded workspaces |
 //!
 //! Invariants: the bundle holds what the API said, less secrets; every listed object ends in exactly one state; a restore
@@ -55,6 +56,7 @@
 //! `survey` stands apart from `export`, because an import and a diff must read a workspace too, and neither may know how a
 //! bundle is written.
 
+pub mod access;
 pub mod api;
 pub mod audit;
 pub mod backup;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 /// Module, and the modules that it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("access", &["kinds", "object"]),
     ("api", &["event", "spool", "tokens"]),
     ("audit", &["bundle", "event", "kinds", "object", "spool"]),
     ("backup", &["retention", "yaml"]),

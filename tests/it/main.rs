@@ -1,5 +1,6 @@
 //! One test program for everything that is larger than a module.
 
+mod access;
 mod activate;
 mod again;
 mod api;

@@ -1,0 +1,248 @@
+//! Who there is: users, service principals and groups, and which groups each is in, however deep.
+
+use crate::kinds;
+use crate::object::Object;
+use serde_json::Value;
+use std::collections::{HashMap, VecDeque};
+
+/// A principal by its number.
+pub(super) type Who = u32;
+
+/// Groups that everybody is in, listed or not (reference "more" §1.3).
+const EVERYBODY: [&str; 2] = ["users", "account users"];
+
+/// The group whose members may do everything (core reference §14 rule 2).
+const ADMINS: &str = "admins";
+
+/// Kinds of principals, in the order in which a bare name is looked for.
+pub(super) const KINDS: [&str; 3] = ["user", "service_principal", "group"];
+
+/// A user, a service principal or a group.
+#[derive(Clone, Debug)]
+pub(super) struct Person {
+    pub kind: &'static str,
+    pub id: String,
+    /// By which access lists know it: user name, application id, group name.
+    pub name: String,
+    pub display: String,
+    /// `false` where it is switched off.
+    pub active: bool,
+    /// `false` where only an access list or an object names it.
+    pub there: bool,
+    pub entitlements: Vec<String>,
+    /// What else is given to it: instance profiles.
+    pub roles: Vec<String>,
+}
+
+/// All principals.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    pub all: Vec<Person>,
+    by_name: HashMap<(&'static str, String), Who>,
+    by_id: HashMap<String, Who>,
+    /// The groups that each is in directly.
+    up: Vec<Vec<Who>>,
+    /// Groups that the workspace lists for it, and that no group known here leads to.
+    listed: Vec<Vec<Who>>,
+    pub everybody: Vec<Who>,
+    pub admins: Option<Who>,
+}
+
+/// The groups that a principal is in, itself included, and how it came to each.
+#[derive(Debug)]
+pub(super) struct Closure {
+    bits: Vec<u64>,
+    /// Through which: group, and the group or principal before it.
+    before: HashMap<Who, Who>,
+}
+
+impl Closure {
+    pub(super) fn has(&self, who: Who) -> bool {
+        self.bits.get(who as usize / 64).is_some_and(|word| word >> (who % 64) & 1 == 1)
+    }
+
+    fn add(&mut self, who: Who, before: Option<Who>) -> bool {
+        let (word, bit) = (who as usize / 64, 1 << (who % 64));
+        if self.bits[word] & bit != 0 {
+            return false;
+        }
+        self.bits[word] |= bit;
+        self.before.extend(before.map(|before| (who, before)));
+        true
+    }
+
+    /// The groups on the way from the principal to this group, the nearest first and the group itself last.
+    pub(super) fn way(&self, to: Who) -> Vec<Who> {
+        let mut way: Vec<Who> = std::iter::successors(Some(to), |who| self.before.get(who).copied()).collect();
+        way.pop();
+        way.reverse();
+        way
+    }
+
+    /// The groups, the principal itself not.
+    pub(super) fn groups(&self) -> impl Iterator<Item = Who> + '_ {
+        self.before.keys().copied()
+    }
+}
+
+impl People {
+    pub(super) fn new(objects: &[&Object]) -> Self {
+        let mut people = Self::default();
+        let documents = || objects.iter().filter_map(|object| Some((kind_of(object)?, object.document()?)));
+        for (kind, document) in documents() {
+            people.add(read(kind, &document));
+        }
+        for name in EVERYBODY.iter().chain([&ADMINS]) {
+            people.find_or_add("group", name);
+        }
+        people.everybody = EVERYBODY.iter().filter_map(|name| people.by_name("group", name)).collect();
+        people.admins = people.by_name("group", ADMINS);
+        documents().for_each(|(_, document)| people.join(&document));
+        people
+    }
+
+    fn add(&mut self, person: Person) -> Who {
+        let who = Who::try_from(self.all.len()).unwrap_or(Who::MAX);
+        self.by_name.entry((person.kind, folded(person.kind, &person.name))).or_insert(who);
+        if !person.id.is_empty() {
+            self.by_id.entry(person.id.clone()).or_insert(who);
+        }
+        self.all.push(person);
+        self.up.push(Vec::new());
+        self.listed.push(Vec::new());
+        who
+    }
+
+    pub(super) fn by_name(&self, kind: &'static str, name: &str) -> Option<Who> {
+        self.by_name.get(&(kind, folded(kind, name))).copied()
+    }
+
+    /// The principal of this name, whatever it is; one that nobody lists is missing.
+    pub(super) fn find_or_add(&mut self, kind: &'static str, name: &str) -> Who {
+        self.by_name(kind, name).unwrap_or_else(|| self.add(missing(kind, name)))
+    }
+
+    /// The same where the kind is not told.
+    pub(super) fn anybody(&mut self, name: &str) -> Who {
+        let kind = if kinds::looks_like_uuid(name) { "service_principal" } else { "user" };
+        KINDS.iter().find_map(|kind| self.by_name(kind, name)).unwrap_or_else(|| self.add(missing(kind, name)))
+    }
+
+    /// Those that a person may mean: by name, display name or id; a kind before a colon narrows it.
+    pub(super) fn named(&self, text: &str) -> Vec<Who> {
+        let narrowed = text.split_once(':').filter(|(kind, _)| KINDS.contains(kind));
+        let (kind, text) = narrowed.map_or((None, text), |(kind, text)| (Some(kind), text));
+        let all = || (0..).zip(&self.all).filter(|(_, one)| kind.is_none_or(|kind| one.kind == kind));
+        let by_name: Vec<Who> =
+            all().filter(|(_, one)| folded(one.kind, &one.name) == folded(one.kind, text)).map(|(who, _)| who).collect();
+        if !by_name.is_empty() {
+            return by_name;
+        }
+        all().filter(|(_, one)| one.id == text || one.display.eq_ignore_ascii_case(text)).map(|(who, _)| who).collect()
+    }
+
+    /// Who is in a group stands with the group; which groups somebody is in, with them: either may be all that was read.
+    fn join(&mut self, document: &Value) {
+        let Some(own) = document.get("id").and_then(Value::as_str).and_then(|id| self.by_id.get(id).copied()) else { return };
+        for member in list(document, "members") {
+            let member = member.get("value").and_then(Value::as_str).and_then(|id| self.by_id.get(id).copied());
+            if let Some(member) = member.filter(|member| !self.up[*member as usize].contains(&own)) {
+                self.up[member as usize].push(own);
+            }
+        }
+        for group in list(document, "groups") {
+            let named = group.get("display").and_then(Value::as_str);
+            let known = group.get("value").and_then(Value::as_str).and_then(|id| self.by_id.get(id).copied());
+            let Some(known) = known.or_else(|| Some(self.find_or_add("group", named?))) else { continue };
+            let direct = group.get("type").is_none_or(|kind| kind == "direct");
+            let groups = if direct { &mut self.up } else { &mut self.listed };
+            let groups = &mut groups[own as usize];
+            if !groups.contains(&known) {
+                groups.push(known);
+            }
+        }
+    }
+
+    /// All groups that a principal is in. A circle of groups ends where it began.
+    pub(super) fn closure(&self, who: Who) -> Closure {
+        let mut closure = Closure { bits: vec![0; self.all.len() / 64 + 1], before: HashMap::new() };
+        closure.add(who, None);
+        let mut open = VecDeque::from([who]);
+        self.climb(&mut closure, &mut open);
+        if self.all[who as usize].kind != "group" {
+            self.enter(who, &self.everybody, &mut closure, &mut open);
+        }
+        self.enter_listed(who, &mut closure, &mut open);
+        closure
+    }
+
+    /// Groups that nothing else leads to come last, so that a way through the groups between is told where it is known.
+    fn enter_listed(&self, who: Who, closure: &mut Closure, open: &mut VecDeque<Who>) {
+        loop {
+            let is_open = |one: &Who| self.listed[*one as usize].iter().any(|group| !closure.has(*group));
+            let mut next: Vec<Who> = std::iter::once(who).chain(closure.groups()).filter(is_open).collect();
+            if next.is_empty() {
+                return;
+            }
+            next.sort_unstable();
+            next.into_iter().for_each(|one| self.enter(one, &self.listed[one as usize], closure, open));
+        }
+    }
+
+    fn enter(&self, who: Who, groups: &[Who], closure: &mut Closure, open: &mut VecDeque<Who>) {
+        open.extend(groups.iter().filter(|group| closure.add(**group, Some(who))));
+        self.climb(closure, open);
+    }
+
+    fn climb(&self, closure: &mut Closure, open: &mut VecDeque<Who>) {
+        while let Some(one) = open.pop_front() {
+            for group in &self.up[one as usize] {
+                if closure.add(*group, Some(one)) {
+                    open.push_back(*group);
+                }
+            }
+        }
+    }
+}
+
+fn folded(kind: &'static str, name: &str) -> String {
+    if kind == "group" { name.to_owned() } else { name.to_lowercase() }
+}
+
+fn kind_of(object: &Object) -> Option<&'static str> {
+    KINDS.iter().find(|kind| **kind == object.kind.name).copied()
+}
+
+fn missing(kind: &'static str, name: &str) -> Person {
+    let (id, display, active) = (String::new(), String::new(), true);
+    let (entitlements, roles) = (Vec::new(), Vec::new());
+    Person { kind, id, name: name.to_owned(), display, active, there: false, entitlements, roles }
+}
+
+fn read(kind: &'static str, document: &Value) -> Person {
+    let text = |field: &str| document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let name = match kind {
+        "user" => "userName",
+        "service_principal" => "applicationId",
+        _ => "displayName",
+    };
+    let direct = |entry: &&Value| entry.get("type").is_none_or(|kind| kind == "direct");
+    let values = |field: &str| {
+        let values = list(document, field).iter().filter(direct).filter_map(|entry| entry.get("value")?.as_str());
+        values.map(str::to_owned).collect()
+    };
+    Person {
+        kind,
+        id: text("id"),
+        name: text(name),
+        display: text("displayName"),
+        active: document.get("active") != Some(&Value::Bool(false)),
+        there: true,
+        entitlements: values("entitlements"),
+        roles: values("roles"),
+    }
+}
+
+pub(super) fn list<'a>(document: &'a Value, field: &str) -> &'a [Value] {
+    document.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
