@@ -47,6 +47,7 @@
 //! | [`mod@diff`] | what changed between two nights, or between a workspace and its standby |
 //! | [`relations`] | what refers to what among the objects of one set: pure |
 //! | [`access`] | who can do what: effective access, and what of it was gained or lost: pure |
+//! | [`graph`] | what needs what: walks through relations, and their pictures: pure |
 //! | [`drill`] | export, verify, import and compare, on embedded workspaces |
 //!
 //! Invariants: the bundle holds what the API said, less secrets; every listed object ends in exactly one state; a restore
@@ -69,6 +70,7 @@ pub mod diff;
 pub mod drill;
 pub mod event;
 pub mod export;
+pub mod graph;
 pub mod import;
 pub mod journal;
 pub mod kinds;

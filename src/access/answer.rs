@@ -184,6 +184,14 @@ impl Cell {
         }) += many;
     }
 
+    /// Counts another one in.
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.run += other.run;
+        self.edit += other.edit;
+        self.manage += other.manage;
+    }
+
     /// All together.
     pub fn total(&self) -> u64 {
         self.read + self.run + self.edit + self.manage

@@ -49,12 +49,15 @@ pub(super) struct Thing {
     pub class: u32,
 }
 
+/// The strongest level of each principal that is named.
+pub(super) type Levels = Vec<(Who, u8)>;
+
 /// Objects of one kind on which everybody may do the same.
 #[derive(Debug)]
 pub(super) struct Class {
     pub kind: &'static str,
     /// The strongest level of each principal that is named, inherited ones included.
-    pub grants: Vec<(Who, u8)>,
+    pub grants: Levels,
     pub things: Vec<u32>,
 }
 
@@ -198,8 +201,8 @@ impl Grants {
 
     /// Gives every object its class. What a folder grants goes down to all that lies in it.
     fn inherit(&mut self) {
-        let mut below: HashMap<u32, Vec<(Who, u8)>> = HashMap::new();
-        let mut known: HashMap<(&'static str, Vec<(Who, u8)>), u32> = HashMap::new();
+        let mut below: HashMap<u32, Levels> = HashMap::new();
+        let mut known: HashMap<(&'static str, Levels), u32> = HashMap::new();
         for number in 0..self.things.len() {
             let thing = &self.things[number];
             let own = self.of(thing).iter().map(|grant| (grant.who, grant.level));
@@ -228,8 +231,8 @@ impl Grants {
 }
 
 /// The strongest level of each.
-fn strongest(mut all: Vec<(Who, u8)>) -> Vec<(Who, u8)> {
-    all.sort_unstable_by(|a, b| (a.0, std::cmp::Reverse(a.1)).cmp(&(b.0, std::cmp::Reverse(b.1))));
+fn strongest(mut all: Levels) -> Levels {
+    all.sort_unstable_by_key(|(who, level)| (*who, std::cmp::Reverse(*level)));
     all.dedup_by_key(|(who, _)| *who);
     all
 }

@@ -211,7 +211,7 @@ impl Access {
     /// Whether it is known who there is: only then is somebody missing who is not there.
     fn knows_people(&self) -> bool {
         let unread = |kind: &&str| self.source.absent.iter().any(|one| one.kind == **kind && one.path == "*");
-        !KINDS.iter().any(|kind| unread(&kind)) && self.people.all.iter().any(|one| one.there && one.kind == "user")
+        !KINDS.iter().any(unread) && self.people.all.iter().any(|one| one.there && one.kind == "user")
     }
 }
 

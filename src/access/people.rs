@@ -2,8 +2,9 @@
 
 use crate::kinds;
 use crate::object::Object;
+use foldhash::HashMap;
 use serde_json::Value;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// A principal by its number.
 pub(super) type Who = u32;
@@ -48,27 +49,25 @@ pub(super) struct People {
     pub admins: Option<Who>,
 }
 
-/// The groups that a principal is in, itself included, and how it came to each.
+/// A principal, the groups that it is in, and how it came to each.
 #[derive(Debug)]
 pub(super) struct Closure {
-    bits: Vec<u64>,
+    own: Who,
     /// Through which: group, and the group or principal before it.
     before: HashMap<Who, Who>,
 }
 
 impl Closure {
     pub(super) fn has(&self, who: Who) -> bool {
-        self.bits.get(who as usize / 64).is_some_and(|word| word >> (who % 64) & 1 == 1)
+        who == self.own || self.before.contains_key(&who)
     }
 
-    fn add(&mut self, who: Who, before: Option<Who>) -> bool {
-        let (word, bit) = (who as usize / 64, 1 << (who % 64));
-        if self.bits[word] & bit != 0 {
-            return false;
+    fn add(&mut self, group: Who, before: Who) -> bool {
+        let new = !self.has(group);
+        if new {
+            self.before.insert(group, before);
         }
-        self.bits[word] |= bit;
-        self.before.extend(before.map(|before| (who, before)));
-        true
+        new
     }
 
     /// The groups on the way from the principal to this group, the nearest first and the group itself last.
@@ -165,8 +164,7 @@ impl People {
 
     /// All groups that a principal is in. A circle of groups ends where it began.
     pub(super) fn closure(&self, who: Who) -> Closure {
-        let mut closure = Closure { bits: vec![0; self.all.len() / 64 + 1], before: HashMap::new() };
-        closure.add(who, None);
+        let mut closure = Closure { own: who, before: HashMap::default() };
         let mut open = VecDeque::from([who]);
         self.climb(&mut closure, &mut open);
         if self.all[who as usize].kind != "group" {
@@ -190,14 +188,14 @@ impl People {
     }
 
     fn enter(&self, who: Who, groups: &[Who], closure: &mut Closure, open: &mut VecDeque<Who>) {
-        open.extend(groups.iter().filter(|group| closure.add(**group, Some(who))));
+        open.extend(groups.iter().filter(|group| closure.add(**group, who)));
         self.climb(closure, open);
     }
 
     fn climb(&self, closure: &mut Closure, open: &mut VecDeque<Who>) {
         while let Some(one) = open.pop_front() {
             for group in &self.up[one as usize] {
-                if closure.add(*group, Some(one)) {
+                if closure.add(*group, one) {
                     open.push_back(*group);
                 }
             }

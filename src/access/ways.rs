@@ -12,20 +12,24 @@ impl Access {
     pub(super) fn ways(&self, closure: &Closure, thing: &Thing) -> Vec<Way> {
         let grants = &self.grants;
         let mut ways: Vec<Way> = Vec::new();
-        let mut add = |grant: &Grant, origin: Origin| {
-            if closure.has(grant.who) {
-                let way = self.way(thing.kind, grant.level, closure.way(grant.who), origin);
-                if !ways.contains(&way) {
-                    ways.push(way);
-                }
+        let mut add = |grant: &Grant, origin: Origin, told: bool| {
+            if !closure.has(grant.who) {
+                return;
+            }
+            let way = self.way(thing.kind, grant.level, closure.way(grant.who), origin);
+            let like = |one: &Way| one.level == way.level && one.groups == way.groups;
+            // What a folder says it inherits, the object mostly says as well, and the folder above grants.
+            let repeats = |one: &Way| *one == way || (told && like(one) && matches!(one.origin, Origin::Inherited { .. }));
+            if !ways.iter().any(repeats) {
+                ways.push(way);
             }
         };
         for grant in grants.of(thing) {
-            add(grant, self.origin(thing, grant));
+            add(grant, self.origin(thing, grant), false);
         }
         for folder in grants.above(thing) {
             for grant in grants.of(folder) {
-                add(grant, self.handed_down(folder, grant));
+                add(grant, self.handed_down(folder, grant), matches!(grant.from, From::Listed(_)));
             }
         }
         if let Some(admins) = self.people.admins.filter(|admins| closure.has(*admins)) {
@@ -75,7 +79,7 @@ impl Access {
                 .collect();
             let mut known: HashSet<(Who, u8)> = HashSet::new();
             for folder in grants.above(thing) {
-                for one in grants.of(folder).iter().filter(|one| matches!(one.from, From::Own | From::Listed(_))) {
+                for one in grants.of(folder).iter().filter(|one| one.from != From::Role) {
                     let own = one.from == From::Own && !listed.contains(&(one.who, one.level));
                     if known.insert((one.who, one.level)) && own {
                         found.push(self.disagreement(thing, &folder.id, one, true));
@@ -86,7 +90,8 @@ impl Access {
                 let From::Listed(name) = one.from else { continue };
                 let folder = &grants.names[name as usize];
                 let told = grants.above(thing).any(|above| *above.id == **folder && above.recorded);
-                if told && !known.contains(&(one.who, one.level)) {
+                let home = grants.of(thing).iter().any(|home| home.from == From::Home && home.who == one.who);
+                if told && !home && !known.contains(&(one.who, one.level)) {
                     found.push(self.disagreement(thing, folder, one, false));
                 }
             }
@@ -111,15 +116,14 @@ fn told(level: &str, groups: &[String], origin: &Origin) -> String {
         text += group;
     }
     match origin {
-        Origin::Direct if groups.is_empty() => text += ", granted directly",
-        Origin::Direct => {}
-        Origin::Inherited { from } => text += &format!(" → inherited from {from}"),
-        Origin::Owner => text += ", as its owner",
-        Origin::Home { from } => text += &format!(", in the home {from}"),
-        Origin::Role => text += ", by a role",
-        Origin::Admin => text += ", who may do everything",
+        Origin::Direct if groups.is_empty() => text + ", granted directly",
+        Origin::Direct => text,
+        Origin::Inherited { from } => format!("{text} → inherited from {from}"),
+        Origin::Owner => text + ", as its owner",
+        Origin::Home { from } => format!("{text}, in the home {from}"),
+        Origin::Role => text + ", by a role",
+        Origin::Admin => text + ", who may do everything",
     }
-    text
 }
 
 #[cfg(test)]

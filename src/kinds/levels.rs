@@ -64,9 +64,10 @@ pub fn levels(kind: &str) -> &'static [Level] {
             Level { name: "CAN_RESTART", can: &[Read, Run] },
             Level { name: "CAN_MANAGE", can: ALL },
         ],
-        "cluster_policy" => &[Level { name: "CAN_USE", can: &[Read, Run] }, Level { name: "CAN_MANAGE", can: ALL }],
         "instance_pool" => &[Level { name: "CAN_ATTACH_TO", can: &[Read, Run] }, Level { name: "CAN_MANAGE", can: ALL }],
-        "instance_profile" => &[Level { name: "CAN_USE", can: &[Read, Run] }, Level { name: "CAN_MANAGE", can: ALL }],
+        "cluster_policy" | "instance_profile" => {
+            &[Level { name: "CAN_USE", can: &[Read, Run] }, Level { name: "CAN_MANAGE", can: ALL }]
+        }
         "job" => &[
             Level { name: "CAN_VIEW", can: &[Read] },
             Level { name: "CAN_MANAGE_RUN", can: &[Read, Run] },

@@ -4,11 +4,11 @@ use super::code::{What, mentions};
 use super::lead::{packages, spots, text};
 use super::nodes::{IN_TREE, Nodes, is_folded};
 use super::{Computed, Edge, NodeId, Place, Relation, Relations};
-use crate::kinds::{self, Kind, Role};
+use crate::kinds::{self, Kind, Role, Shape};
 use crate::object::{Absent, Object};
 use crate::pointer;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Ends of the names of files that hold code.
 const SCRIPTS: &[&str] = &["py", "scala", "sql", "r", "sh", "ipynb"];
@@ -20,20 +20,21 @@ pub struct Builder {
     edges: Vec<Edge>,
     by_ends: HashMap<(NodeId, NodeId, Relation), usize>,
     computed: Vec<Computed>,
-    code_read: bool,
+    acting: HashSet<NodeId>,
 }
 
 impl Builder {
     /// Relates what the documents of these objects say. `absent` tells what else a listing showed.
     pub fn new(objects: &[&Object], absent: Vec<Absent>) -> Self {
         let nodes = Nodes::new(objects, absent);
-        let mut builder = Self { nodes, edges: Vec::new(), by_ends: HashMap::new(), computed: Vec::new(), code_read: false };
+        let mut builder =
+            Self { nodes, edges: Vec::new(), by_ends: HashMap::new(), computed: Vec::new(), acting: HashSet::new() };
         objects.iter().for_each(|object| builder.object(object));
         builder
     }
 
-    /// Whether the text of this object is wanted: a notebook, or a file whose name ends as code does.
-    pub fn wants(&self, kind: &str, id: &str) -> bool {
+    /// Whether an object is a notebook, or a file whose name ends as code does: its text is wanted.
+    pub fn is_code(kind: &str, id: &str) -> bool {
         let script = || id.rsplit_once('.').is_some_and(|(_, end)| SCRIPTS.contains(&end.to_ascii_lowercase().as_str()));
         match kind {
             "notebook" => true,
@@ -44,7 +45,6 @@ impl Builder {
 
     /// Relates what the text of a notebook or script names. Texts may come in any order; none is kept.
     pub fn code(&mut self, kind: &str, id: &str, bytes: &[u8]) {
-        self.code_read = true;
         let from = kinds::by_name(kind).and_then(|kind| self.nodes.there(kind.name, id));
         let Some(from) = from else { return };
         for mention in mentions(bytes) {
@@ -52,9 +52,9 @@ impl Builder {
         }
     }
 
-    /// All that was told. `code_read` is whether somebody brought every text that [`Self::wants`] asked for, even if there was none.
+    /// All that was told. `code_read` is whether somebody brought every text that [`Self::is_code`] asks for, even if there was none.
     pub fn finish(self, code_read: bool) -> Relations {
-        let Self { nodes, mut edges, computed, .. } = self;
+        let Self { nodes, mut edges, computed, acting, .. } = self;
         edges.sort_by_key(|edge| (edge.from, edge.relation, edge.to));
         let count = nodes.all.len();
         let mut into: Vec<u32> = (0..u32::try_from(edges.len()).unwrap_or(u32::MAX)).collect();
@@ -70,6 +70,7 @@ impl Builder {
             into,
             into_starts,
             computed,
+            acting,
             code_read,
         }
     }
@@ -78,6 +79,9 @@ impl Builder {
         let Some((from, document)) = self.place_of(object) else { return };
         self.folder(from, object);
         let Some(value) = object.document() else { return };
+        if document.is_none() && acts(object.kind, &value) {
+            self.acting.insert(from);
+        }
         let at = |pointer: &str| Place { document, pointer: pointer.into(), line: None };
         match object.kind.name {
             "permissions" => self.grants(from, &value, &at),
@@ -212,16 +216,30 @@ impl Builder {
 
     fn edge(&mut self, from: NodeId, to: NodeId, relation: Relation, at: Place) {
         let at = (!at.pointer.is_empty() || at.line.is_some()).then_some(at);
-        match self.by_ends.get(&(from, to, relation)) {
-            Some(index) => {
-                let known = &mut self.edges[*index].at;
-                known.extend(at.filter(|at| !known.contains(at)));
-            }
-            None => {
-                self.by_ends.insert((from, to, relation), self.edges.len());
-                self.edges.push(Edge { from, to, relation, at: at.into_iter().collect() });
-            }
+        if let Some(index) = self.by_ends.get(&(from, to, relation)) {
+            let known = &mut self.edges[*index].at;
+            known.extend(at.filter(|at| !known.contains(at)));
+            return;
         }
+        self.by_ends.insert((from, to, relation), self.edges.len());
+        self.edges.push(Edge { from, to, relation, at: at.into_iter().collect() });
+    }
+}
+
+/// Whether an object does something though nobody refers to it: something starts it, or every workspace has it and gives it out.
+fn acts(kind: &Kind, document: &Value) -> bool {
+    if let Shape::Collection(collection) = &kind.shape
+        && collection.built_in.is_some_and(|built_in| built_in(document))
+    {
+        return true;
+    }
+    let set = |at: &str| {
+        document.pointer(at).is_some_and(|value| !value.is_null() && value.as_array().is_none_or(|all| !all.is_empty()))
+    };
+    match kind.name {
+        "job" => ["/settings/schedule", "/settings/trigger", "/settings/triggers", "/settings/continuous"].into_iter().any(set),
+        "group" => ["/entitlements", "/roles"].into_iter().any(set),
+        _ => false,
     }
 }
 

@@ -136,11 +136,11 @@ fn calls(code: &str, tell: &mut dyn FnMut(usize, What)) {
     static SQL: LazyLock<Option<Regex>> =
         LazyLock::new(|| pattern(r"(?:^|[^.\w])(?:try_)?secret\(\s*'([^'\n]+)'\s*,\s*'([^'\n]+)'\s*\)"));
     for call in RUN.iter().flat_map(|run| run.find_iter(code)) {
-        let path = arguments(&code[call.end()..]).take("path", 0);
+        let path = arguments(behind(code, call.end())).take("path", 0);
         tell(call.start(), path.map_or(What::ComputedCall, What::Calls));
     }
     for call in GET.iter().flat_map(|get| get.find_iter(code)) {
-        let arguments = arguments(&code[call.end()..]);
+        let arguments = arguments(behind(code, call.end()));
         let both = arguments.take("scope", 0).zip(arguments.take("key", 1));
         tell(call.start(), both.map_or(What::ComputedSecret, |(scope, key)| What::Secret(scope, key)));
     }
@@ -148,6 +148,15 @@ fn calls(code: &str, tell: &mut dyn FnMut(usize, What)) {
         tell(call.get(0).map_or(0, |all| all.start()), What::Secret(call[1].to_owned(), call[2].to_owned()));
     }
 }
+
+/// The beginning of what stands behind a call: its arguments are no longer, and a text of calls that never end must not be read
+/// to its end for each.
+fn behind(code: &str, at: usize) -> &str {
+    &code[at..code.floor_char_boundary(at + LONGEST_ARGUMENTS)]
+}
+
+/// Bytes of arguments that are looked at.
+const LONGEST_ARGUMENTS: usize = 2000;
 
 /// The first arguments of a call: name, if it has one, and literal.
 struct Arguments(Vec<(Option<String>, Option<String>)>);

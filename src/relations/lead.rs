@@ -82,7 +82,7 @@ fn relation(kind: &str, pointer: &str, reference: &Ref) -> Relation {
         Relation::Installs
     } else if ends(&["/parent_path"]) {
         Relation::LiesIn
-    } else if has(&["_task/", "/spec/libraries/"]) && !reference.to.iter().any(|to| machine(&to)) {
+    } else if has(&["_task/", "/spec/libraries/"]) && !reference.to.iter().any(machine) {
         Relation::Runs
     } else {
         Relation::Uses

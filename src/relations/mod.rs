@@ -10,6 +10,8 @@ mod build;
 mod code;
 mod lead;
 mod nodes;
+#[cfg(test)]
+mod tests;
 
 pub use build::Builder;
 pub use code::{Mention, What, mentions};
@@ -17,7 +19,7 @@ pub use code::{Mention, What, mentions};
 use crate::object::{Absent, SourceId};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How one object refers to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
@@ -184,6 +186,7 @@ pub struct Relations {
     by_id: HashMap<(&'static str, Box<str>), NodeId>,
     computed: Vec<Computed>,
     absent: Vec<Absent>,
+    acting: HashSet<NodeId>,
     code_read: bool,
 }
 
@@ -241,6 +244,11 @@ impl Relations {
     /// What a listing showed and is not among the objects.
     pub fn absent(&self) -> &[Absent] {
         &self.absent
+    }
+
+    /// Whether an object does something though nobody refers to it: a job with a schedule, a group that gives entitlements.
+    pub fn acts(&self, id: NodeId) -> bool {
+        self.acting.contains(&id)
     }
 
     /// Whether the code of notebooks was looked at.

@@ -48,6 +48,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("event", &[]),
     ("export", &["api", "bundle", "event", "kinds", "object", "pointer", "spool", "store", "survey"]),
+    ("graph", &["kinds", "object", "relations"]),
     (
         "import",
         &[
