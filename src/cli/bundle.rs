@@ -72,6 +72,11 @@ impl Bundle {
         Self { max_gib, found: Some(place), ..Self::trusted(PathBuf::new(), Trust::default(), unlock) }
     }
 
+    /// Another one, of the same makers, opened with the same keys.
+    pub fn another(&self, path: PathBuf) -> Self {
+        Self { max_gib: self.max_gib, ..Self::trusted(path, self.trust.clone(), self.unlock.clone()) }
+    }
+
     /// Where it lies, without what signs in.
     pub fn shown(&self) -> String {
         self.place().map_or_else(|_| without_signatures(&self.path.to_string_lossy()), |place| place.to_string())

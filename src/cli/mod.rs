@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each arguments → options → one library call → words.
 
+mod access;
 mod activate;
 mod alert;
 mod apply;
@@ -12,6 +13,7 @@ mod diff;
 mod drill;
 mod export;
 mod extract;
+mod graph;
 mod import;
 mod kinds;
 mod list;
@@ -34,6 +36,7 @@ mod targets;
 mod trust;
 mod unlock;
 mod verify;
+mod whole;
 
 use crate::ui::{self, Form, LogFormat, Ui};
 use clap::{Args, Parser, Subcommand};
@@ -154,6 +157,12 @@ enum Command {
     /// What changed between two bundles, or between a bundle and a workspace as it is now
     #[command(after_help = diff::EXIT_CODES)]
     Diff(Box<diff::Diff>),
+    /// What needs what: what a job needs, what depends on an object, broken references, orphans
+    #[command(after_help = EXIT_CODES)]
+    Graph(graph::Dependencies),
+    /// Who could do what: effective access, and what of it was gained or lost
+    #[command(after_help = EXIT_CODES)]
+    Access(access::WhoCan),
     /// Unpack objects into a folder
     #[command(after_help = EXIT_CODES)]
     Extract(extract::Extract),
@@ -177,7 +186,16 @@ enum Command {
 impl Command {
     /// Whether the answer is one table, which spreadsheets can read.
     fn has_table(&self) -> bool {
-        matches!(self, Self::List(_) | Self::Bundles(_) | Self::Prune(_) | Self::Kinds(_) | Self::Schema(_))
+        matches!(
+            self,
+            Self::List(_)
+                | Self::Bundles(_)
+                | Self::Prune(_)
+                | Self::Kinds(_)
+                | Self::Schema(_)
+                | Self::Graph(_)
+                | Self::Access(_)
+        )
     }
 }
 
@@ -215,6 +233,8 @@ impl Cli {
             Command::Prune(command) => command.run(&mut ui),
             Command::Show(command) => command.run(&mut ui),
             Command::Diff(command) => command.run(&mut ui, quiet),
+            Command::Graph(command) => command.run(&mut ui),
+            Command::Access(command) => command.run(&mut ui),
             Command::Extract(command) => command.run(&mut ui),
             Command::Receipt(command) => command.run(&mut ui),
             Command::Drill(command) => command.run(&mut ui, quiet),

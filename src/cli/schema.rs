@@ -39,6 +39,11 @@ macro_rules! answers {
 }
 
 answers! {
+    "access" One lifeboat::access::Matrix;
+    "access --against" One lifeboat::access::Changes;
+    "access --object" One super::access::AboutObject<'_>;
+    "access --orphaned" One lifeboat::access::Orphans;
+    "access --principal" One super::access::AboutPrincipal<'_>;
     "activate" One super::apply::Done;
     "activate --plan-only" One Plan;
     "backup" One Status;
@@ -52,6 +57,9 @@ answers! {
     "drill" One super::drill::Drilled<'_>;
     "export" One super::export::Made;
     "extract" One super::extract::Unpacked;
+    "graph" One super::graph::Walked<'_>;
+    "graph --broken" One lifeboat::graph::BrokenReferences;
+    "graph --orphans" One lifeboat::graph::Orphans;
     "import" One super::apply::Done;
     "import --plan-only" One Plan;
     "kinds" Many super::kinds::KindRow;

@@ -142,6 +142,16 @@ impl Ui {
         lines.lines().try_for_each(|line| writeln!(self.out, "{}", line.trim_end()))
     }
 
+    /// Columns that a picture of text may take: those of the terminal, or so many where there is none.
+    pub fn columns(otherwise: usize) -> usize {
+        if io::stdout().is_terminal() { usize::from(width()) } else { otherwise }
+    }
+
+    /// How the answer is written.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
     /// Sends out what is held back.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()

@@ -166,6 +166,18 @@ def offline(run, folder, bundle):
         if "sha256" in line:
             run("show", bundle, f"{kind}:{line['path']}")
     run("extract", bundle, "-o", folder / "out")
+    run("graph", bundle, "job:nightly settlement")
+    run("graph", bundle, "secret_scope:platform", "--reverse")
+    run("graph", bundle)
+    run("graph", bundle, "cluster:etl", expect=(4,))
+    run("graph --broken", bundle, expect=(4,))
+    run("graph --orphans", bundle, expect=(4,))
+    run("access", bundle)
+    run("access --object", "job:nightly settlement", bundle)
+    run("access --object", "cluster:etl", bundle, expect=(4,))
+    run("access --principal", "bruno.sato@northwind.example", bundle)
+    run("access --orphaned", bundle, expect=(4,))
+    run("access --against", bundle, bundle)
     run("rules show")
     run("rules test", "standby", bundle, expect=(0, 4))
 

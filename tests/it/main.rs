@@ -22,6 +22,7 @@ mod failback;
 mod forge;
 mod fuzz;
 mod golden;
+mod graph;
 mod guide;
 mod hostile;
 mod import;

@@ -1,0 +1,77 @@
+//! All objects of a bundle, for questions that look at them together.
+
+use super::Advised;
+use lifeboat::access::{Access, Source};
+use lifeboat::audit::{self, Contents};
+use lifeboat::bundle::{MemberLine, Reader};
+use lifeboat::object::{Absent, Object, Selection};
+use lifeboat::relations::{Builder, Relations};
+use serde_json::Value;
+
+/// The objects of a bundle.
+#[derive(Debug)]
+pub struct Whole(Contents);
+
+impl Whole {
+    /// Reads them; bytes stay where they are.
+    pub fn read(reader: &Reader) -> anyhow::Result<Self> {
+        Ok(Self(audit::contents(reader, &Selection::default())?))
+    }
+
+    fn objects(&self) -> Vec<&Object> {
+        self.0.objects.iter().chain(&self.0.recorded).collect()
+    }
+
+    /// What refers to what; `code` also reads the texts of notebooks and scripts, one after the other.
+    pub fn relations(&self, reader: &Reader, code: bool) -> anyhow::Result<Relations> {
+        let mut builder = Builder::new(&self.objects(), self.absent(reader));
+        if code {
+            let is_code = |member: &MemberLine| Builder::is_code(&member.kind, &member.path);
+            audit::texts(reader, &is_code, &mut |member, bytes| builder.code(&member.kind, &member.path, bytes))?;
+        }
+        Ok(builder.finish(code))
+    }
+
+    /// What the bundle does not hold, and what of it this version cannot read.
+    fn absent(&self, reader: &Reader) -> Vec<Absent> {
+        let unfit = self.0.unfit.iter().map(|one| Absent {
+            kind: one.object.kind.clone(),
+            path: one.object.id.clone(),
+            state: "missing".to_owned(),
+            reason: one.reason.clone(),
+        });
+        audit::absent(reader).into_iter().chain(unfit).collect()
+    }
+
+    fn source(&self, reader: &Reader) -> Source {
+        let head = &reader.manifest().head.source;
+        let text = |name: &str| head.get(name).and_then(Value::as_str).map(str::to_owned);
+        Source {
+            workspace_id: text("workspace_id"),
+            caller: text("caller"),
+            caller_is_admin: head.get("caller_is_admin").and_then(Value::as_bool),
+            absent: self.absent(reader),
+        }
+    }
+
+    /// Who can do what.
+    pub fn access(&self, reader: &Reader) -> Access {
+        Access::new(&self.objects(), self.source(reader))
+    }
+}
+
+/// What to say of an object that a question names and the bundle cannot answer for.
+pub fn unknown(reader: &Reader, object: &str) -> anyhow::Error {
+    let narrowed = object.split_once(':').filter(|(kind, _)| lifeboat::kinds::by_name(kind).is_some());
+    let (kind, name) = narrowed.map_or((None, object), |(kind, name)| (Some(kind), name));
+    let manifest = reader.manifest();
+    if let Some(gap) = manifest.gaps.iter().find(|gap| gap.path == name && kind.is_none_or(|kind| gap.kind == kind)) {
+        return anyhow::anyhow!("{} \"{name}\" is {} in the bundle: {}", gap.kind, gap.state.as_str(), gap.reason);
+    }
+    let held = manifest.members.iter().any(|member| {
+        kind.is_none_or(|kind| *member.kind == *kind) && (*member.path == *name || member.key.as_deref() == Some(name))
+    });
+    let what = if held { "nothing is known of the access to" } else { "the bundle holds no object" };
+    let hint = if held { "objects of this kind have no permissions of their own" } else { "`lifeboat list --long` shows all" };
+    Advised { what: format!("{what} \"{object}\""), hint: hint.to_owned() }.into()
+}
