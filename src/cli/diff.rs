@@ -158,16 +158,15 @@ impl Diff {
 
     /// Says which names were asked for and stand on neither side.
     fn settle(&self, outcome: Outcome, reader: &Reader, found: &diff::Diff) -> anyhow::Result<Outcome> {
-        let mut unmatched = false;
-        for pattern in self.select.unmatched(reader.manifest())? {
-            let one = Selection::new(&[pattern.to_owned()], &[])?;
-            let names = |change: &Change| change.after.as_ref().is_some_and(|named| one.wants(&change.kind, &named.name));
-            if !found.changes.iter().any(names) {
-                ui::note(format!("warning: nothing on either side matches `--include {pattern}`"));
-                unmatched = true;
-            }
+        let mut unmet = self.select.unmet(reader.manifest())?;
+        for change in &found.changes {
+            change.after.iter().for_each(|named| unmet.meet(&change.kind, &named.name));
         }
-        Ok(if unmatched && outcome == Outcome::Done { Outcome::Incomplete } else { outcome })
+        let unmet = unmet.into_texts();
+        for pattern in &unmet {
+            ui::note(format!("warning: nothing on either side matches `--include {pattern}`"));
+        }
+        Ok(if !unmet.is_empty() && outcome == Outcome::Done { Outcome::Incomplete } else { outcome })
     }
 }
 

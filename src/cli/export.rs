@@ -16,7 +16,7 @@ use lifeboat::catalogue::Record;
 use lifeboat::crypt::Recipients;
 use lifeboat::event::Observer;
 use lifeboat::export::{self, Accept, Exported};
-use lifeboat::object::Selection;
+use lifeboat::object::{Selection, Unmet};
 use lifeboat::origin::{KeyId, Signer};
 use lifeboat::store::{Look, Place, bundle_name};
 use lifeboat::survey::Scope;
@@ -82,10 +82,15 @@ impl Select {
 
     /// Says which names were asked for and are not in the bundle, and what that makes of a command that is done.
     pub fn settle(&self, outcome: Outcome, manifest: &Manifest) -> anyhow::Result<Outcome> {
+        Ok(settle(outcome, &self.unmet(manifest)?.into_texts()))
+    }
+
+    /// The names that were asked for and that a bundle does not have.
+    pub fn unmet(&self, manifest: &Manifest) -> anyhow::Result<Unmet> {
         let mut unmet = self.selection()?.unmet();
         manifest.members.iter().for_each(|member| unmet.meet(&member.kind, member.key.as_deref().unwrap_or(&member.path)));
         manifest.gaps.iter().for_each(|gap| unmet.meet(&gap.kind, &gap.path));
-        Ok(settle(outcome, &unmet.into_texts()))
+        Ok(unmet)
     }
 }
 
