@@ -40,6 +40,9 @@ pub struct Simulate {
     /// The token that is accepted
     #[arg(long, env = "LIFEBOAT_SIMULATOR_TOKEN", hide_env_values = true, default_value = "simulator-token")]
     token: String,
+    /// Give out values of secrets, which workspaces do to notebooks alone, and some to everybody who may read
+    #[arg(long)]
+    readable_secrets: bool,
     /// Keep the workspaces in this folder between runs
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -103,6 +106,7 @@ impl Simulate {
             token: Some(self.token.clone()),
             latency: self.latency,
             region: if self.other_region && index > 0 { Region::West } else { Region::North },
+            readable_secrets: self.readable_secrets,
             folder,
             address,
             ..Options::default()

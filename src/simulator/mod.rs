@@ -127,6 +127,8 @@ pub struct Options {
     /// Whether a service principal may be created with an application id of the client's choice, as those of Entra ID are;
     /// otherwise each gets a new one.
     pub keep_application_ids: bool,
+    /// Whether values of secrets may be read: documented for notebooks alone, and answered to others by some workspaces.
+    pub readable_secrets: bool,
     /// Where the state is kept between runs; `None` forgets it.
     pub folder: Option<PathBuf>,
     /// Where to listen; port 0 takes a free one.
@@ -146,6 +148,7 @@ impl Default for Options {
             page_cap: 0,
             region: Region::North,
             keep_application_ids: true,
+            readable_secrets: false,
             folder: None,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         }

@@ -1,4 +1,4 @@
-//! `/api/2.0/secrets`: scopes, keys and who may read them; never a value.
+//! `/api/2.0/secrets`: scopes, keys, who may read them; values only where the workspace was told to give them out.
 
 use super::call::{Answer, Call, Fields, Problem, Reply};
 use super::world::{Scope, World};
@@ -110,11 +110,15 @@ fn keys(world: &World, call: &Call) -> Answer {
     Reply::list("secrets", scope.secrets.iter().map(shown).collect())
 }
 
-/// Only a notebook may read a value.
+/// Only a notebook may read a value, unless the workspace is one of those that answer others too. Of a vault the value is its own.
 fn get(world: &World, call: &Call) -> Answer {
     let (scope, key) = (scope(world, call.need("scope")?)?, call.need("key")?);
-    if !scope.secrets.contains_key(key) {
-        return Err(Problem::missing(format!("Secret does not exist with scope: {} and key: {key}", scope.name)));
+    let (value, _) = scope
+        .secrets
+        .get(key)
+        .ok_or_else(|| Problem::missing(format!("Secret does not exist with scope: {} and key: {key}", scope.name)))?;
+    if world.readable_secrets {
+        return Reply::json(json!({ "key": key, "value": value }));
     }
     Err(Problem::bad("The secret value can be read only with the Databricks utilities inside a notebook."))
 }

@@ -26,6 +26,9 @@ pub(super) struct World {
     pub(super) admin: String,
     pub(super) page_cap: usize,
     pub(super) keep_application_ids: bool,
+    /// Whether values of secrets may be read from outside of notebooks.
+    #[serde(skip)]
+    pub(super) readable_secrets: bool,
     #[serde(skip)]
     pub(super) region: super::Region,
     counter: u64,
@@ -136,6 +139,7 @@ impl World {
         self.page_cap = options.page_cap;
         self.keep_application_ids = options.keep_application_ids;
         self.region = options.region;
+        self.readable_secrets = options.readable_secrets;
     }
 
     /// Makes sure that the caller exists and is an admin.
