@@ -20,6 +20,7 @@
 //! | [`crypt`] | encrypts whole bundles, and reads them in ranges |
 //! | [`origin`] | who made a bundle: keys and signatures |
 //! | [`spool`] | bodies on disk while a bundle is made, so that memory stays flat |
+//! | [`values`] | values of secrets: where they come from, and their form in a bundle |
 //! | [`event`] | all that the library says while it works |
 //! | [`api`] | one workspace over HTTP: authentication, retries, pacing, pages, errors |
 //! | [`store`] | bytes at a place, on disk or behind a network: whole under a free name, or not at all |
@@ -50,7 +51,8 @@
 //! | [`graph`] | what needs what: walks through relations, and their pictures: pure |
 //! | [`drill`] | export, verify, import and compare, on embedded workspaces |
 //!
-//! Invariants: the bundle holds what the API said, less secrets; every listed object ends in exactly one state; a restore
+//! Invariants: the bundle holds what the API said, less secrets, but for values that a person named a source for, and those
+//! in encrypted bundles alone; every listed object ends in exactly one state; a restore
 //! is inert; deciding ([`plan`]) and doing ([`import`]) are apart; a create is never repeated blindly; only
 //! sanitized objects can be sent; the library never prints and never exits.
 //!
@@ -94,4 +96,5 @@ pub mod spool;
 pub mod store;
 pub mod survey;
 pub mod tokens;
+pub mod values;
 pub mod yaml;

@@ -48,13 +48,21 @@ pub enum Body {
         /// SHA-256 of the bytes.
         sha256: Sha,
     },
+    /// The value of a secret, which stays in the bundle until it is sent: whoever goes through objects holds none, nor what would
+    /// tell one from another.
+    Withheld,
 }
 
 impl Body {
-    /// Length and SHA-256 of bytes; nothing for a document.
+    /// Whether it is a document, and neither bytes nor withheld.
+    pub fn is_document(&self) -> bool {
+        matches!(self, Self::Json(_) | Self::Packed(_))
+    }
+
+    /// Length and SHA-256 of bytes; nothing for a document, and for what is withheld.
     pub fn digest(&self) -> Option<(u64, Sha)> {
         match self {
-            Self::Json(_) | Self::Packed(_) => None,
+            Self::Json(_) | Self::Packed(_) | Self::Withheld => None,
             Self::Bytes(blob) => Some((blob.len(), *blob.sha256())),
             Self::Stored { len, sha256 } => Some((*len, *sha256)),
         }
@@ -150,7 +158,7 @@ impl Object {
         match &self.body {
             Body::Json(value) => Some(Cow::Borrowed(value)),
             Body::Packed(packed) => Some(Cow::Owned(packed.value())),
-            Body::Bytes(_) | Body::Stored { .. } => None,
+            Body::Bytes(_) | Body::Stored { .. } | Body::Withheld => None,
         }
     }
 

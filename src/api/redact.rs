@@ -1,6 +1,8 @@
 //! Takes secrets out of texts that people will read: what a workspace says may repeat what was sent to it.
 
 use crate::tokens;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -48,7 +50,12 @@ impl Redactor {
     pub(super) fn hide_fields(&mut self, body: &Value) {
         match body {
             Value::Object(fields) => fields.iter().for_each(|(key, value)| match value {
-                Value::String(secret) if is_secret(key) => self.hide(secret),
+                Value::String(secret) if is_secret(key) => {
+                    self.hide(secret);
+                    // A server may repeat the value that this stands for.
+                    let decoded = STANDARD.decode(secret).ok().filter(|_| key == "bytes_value").map(String::from_utf8);
+                    decoded.and_then(Result::ok).into_iter().for_each(|secret| self.hide(&secret));
+                }
                 value => self.hide_fields(value),
             }),
             Value::Array(items) => items.iter().for_each(|item| self.hide_fields(item)),
@@ -88,6 +95,13 @@ mod tests {
         let mut redactor = Redactor::default();
         redactor.hide_fields(&json!({"a": [{"docker": {"password": "canary-1"}}], "string_value": "canary-2", "name": "kept"}));
         assert_eq!(redactor.clean("canary-1 and canary-2 for kept"), "[redacted] and [redacted] for kept");
+    }
+
+    #[test]
+    fn bytes_are_hidden_in_both_their_forms() {
+        let mut redactor = Redactor::default();
+        redactor.hide_fields(&json!({"bytes_value": "Y2FuYXJ5LTk="}));
+        assert_eq!(redactor.clean("Y2FuYXJ5LTk= is canary-9"), "[redacted] is [redacted]");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) fn document(
 }
 
 /// What hangs on something must say on what, and that must be something on which it can hang.
-fn parent(kind: &Kind, member: &MemberLine) -> Result<(), &'static str> {
+pub(super) fn parent(kind: &Kind, member: &MemberLine) -> Result<(), &'static str> {
     let Shape::Attached(attached) = &kind.shape else { return Ok(()) };
     let meta = member.meta();
     let text = |at: &str| meta.get("parent").and_then(|parent| parent.get(at)).and_then(Value::as_str);

@@ -100,6 +100,9 @@ fn restorable(reader: &Reader, member: &MemberLine) -> Result<Result<Object, Str
     if holds_bytes(object.kind) {
         return Ok(Ok(object));
     }
+    if object.kind.is_secret_value() {
+        return Ok(check::parent(object.kind, member).map(|()| object).map_err(str::to_owned));
+    }
     let document = check::document(object.kind, member, &mut || reader.read(member))?;
     Ok(document.map(|document| Object { body: Body::Json(document), ..object }))
 }
@@ -118,11 +121,16 @@ fn holds_bytes(kind: &Kind) -> bool {
 
 /// An object as its manifest line tells of it.
 fn stored(kind: &'static Kind, member: &MemberLine) -> Object {
+    let body = if kind.is_secret_value() {
+        Body::Withheld
+    } else {
+        Body::Stored { len: member.size, sha256: member.sha256 }
+    };
     Object {
         kind,
         id: member.path.to_string(),
         key: member.key.as_deref().unwrap_or(&member.path).to_owned(),
-        body: Body::Stored { len: member.size, sha256: member.sha256 },
+        body,
         meta: member.meta().into(),
         modified_at: member.modified_at(),
         degraded: member.degraded.as_deref().map(str::to_owned),

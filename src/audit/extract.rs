@@ -94,7 +94,10 @@ fn extract_one(reader: &Reader, member: &MemberLine, root: &Dir) -> Result<Optio
     let path = || PathBuf::from(relative);
     let (folders, name) = relative.rsplit_once('/').unwrap_or(("", relative));
     let folder = descend(root, folders)?;
-    let options = OpenOptions::new().write(true).create_new(true).clone();
+    let mut options = OpenOptions::new().write(true).create_new(true).clone();
+    if crate::kinds::by_name(&member.kind).is_some_and(crate::kinds::Kind::is_secret_value) {
+        for_us_alone(&mut options);
+    }
     let mut file = folder.open_with(name, &options).map_err(|source| ExtractError::Create { path: path(), source })?;
     match reader.copy(member, &mut file).and_then(|_| settle(&mut file)) {
         Ok(()) => Ok(None),
@@ -111,6 +114,14 @@ fn extract_one(reader: &Reader, member: &MemberLine, root: &Dir) -> Result<Optio
         }
     }
 }
+
+#[cfg(unix)]
+fn for_us_alone(options: &mut OpenOptions) {
+    cap_std::fs::OpenOptionsExt::mode(options, 0o600);
+}
+
+#[cfg(not(unix))]
+fn for_us_alone(_: &mut OpenOptions) {}
 
 fn settle(file: &mut File) -> Result<(), ReadError> {
     file.flush().map_err(ReadError::Output)

@@ -51,6 +51,9 @@ pub struct Workspace {
     pub max_in_flight: Option<u16>,
     /// Who may read the bundles: age recipients, SSH public keys, or files of them.
     pub recipients: Option<Vec<String>>,
+    /// Scopes of secrets whose values are stored too, each with the source they come from, as `etl=env:ETL_`, `'prod-*=api'`,
+    /// `etl=file:/etc/lifeboat/etl.yaml` or `etl=command:vault kv get -field={key} secret/etl`: only in bundles for `recipients`.
+    pub secret_values: Option<Vec<String>>,
     /// A minisign secret key that signs them.
     pub sign: Option<PathBuf>,
     /// A file with the password of that key.
@@ -243,6 +246,7 @@ impl Workspace {
         fill(&mut self.level, defaults.level.as_ref());
         fill(&mut self.max_in_flight, defaults.max_in_flight.as_ref());
         fill(&mut self.recipients, defaults.recipients.as_ref());
+        fill(&mut self.secret_values, defaults.secret_values.as_ref());
         fill(&mut self.sign, defaults.sign.as_ref());
         fill(&mut self.sign_password_file, defaults.sign_password_file.as_ref());
         fill(&mut self.identity, defaults.identity.as_ref());

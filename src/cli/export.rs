@@ -7,7 +7,7 @@ use super::since::{Since, Wanted};
 use super::targets::{self, Delivery, Landing, Targets};
 use super::trust::Trust;
 use super::unlock::Unlock;
-use super::{Outcome, block_on};
+use super::{Outcome, Refusal, block_on};
 use crate::ui::{self, Progress, Ui, words};
 use clap::Args;
 use lifeboat::api::{self, Purpose};
@@ -16,10 +16,12 @@ use lifeboat::catalogue::Record;
 use lifeboat::crypt::Recipients;
 use lifeboat::event::Observer;
 use lifeboat::export::{self, Accept, Exported};
+use lifeboat::kinds;
 use lifeboat::object::{Selection, Unmet};
 use lifeboat::origin::{KeyId, Signer};
 use lifeboat::store::{Look, Place, bundle_name};
 use lifeboat::survey::Scope;
+use lifeboat::values::Sources;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -53,6 +55,10 @@ pub struct Export {
     /// code 3; may be repeated
     #[arg(long, value_name = "KIND:GLOB")]
     accept: Vec<String>,
+    /// Store the values of the secrets in these scopes too, from this source: `env:PREFIX`, `file:PATH`, `command:PROGRAM ARGS` or
+    /// `api`. SCOPE is a name or a glob; may be repeated; only for encrypted bundles
+    #[arg(long, value_name = "SCOPE=SOURCE")]
+    secret_values: Vec<String>,
     #[command(flatten)]
     sealing: Sealing,
     #[command(flatten)]
@@ -128,12 +134,24 @@ impl Export {
     pub fn check(&self) -> anyhow::Result<()> {
         self.targets.places()?;
         Accept::new(&self.accept)?;
+        self.sources()?;
         self.select.selection().map(drop)
+    }
+
+    /// Where values of secrets come from. Nothing is asked of any source yet, but refused at once where nobody could keep a secret.
+    fn sources(&self) -> anyhow::Result<Sources> {
+        let sources = Sources::parse(&self.secret_values)?;
+        if !sources.is_empty() && !self.sealing.encrypts() {
+            let hint = "give `--recipient KEY` (or `--passphrase`), or leave `--secret-values` out";
+            return Err(Refusal::new("values of secrets are stored in encrypted bundles only", hint).into());
+        }
+        Ok(sources)
     }
 
     /// The export, without words about what came of it.
     pub async fn perform(&self, observer: Arc<dyn Observer>) -> anyhow::Result<Performed> {
         let created = created()?;
+        let values = self.sources()?.open()?;
         let (signer, recipients) = (self.sealing.signer()?, self.sealing.recipients(&self.unlock)?);
         let sealed = Sealed {
             key: signer.as_ref().map(|signer| signer.public().id()),
@@ -142,7 +160,7 @@ impl Export {
         let packing = bundle::Options { signer, recipients, ..self.packing() };
         let workspace = self.connect.workspace(observer.clone()).await?;
         let host = workspace.host().to_owned();
-        let (mut exported, landing) = self.bring(&workspace, created, packing, observer).await?;
+        let (mut exported, landing) = self.bring(&workspace, created, (packing, values), observer).await?;
         let outcome = if exported.is_complete() { Outcome::Done } else { Outcome::Incomplete };
         let outcome = settle(outcome, &exported.unmatched);
         let Some(landing) = landing else {
@@ -162,7 +180,7 @@ impl Export {
         &self,
         workspace: &api::Workspace,
         created: jiff::Timestamp,
-        packing: bundle::Options,
+        (packing, values): (bundle::Options, Sources),
         observer: Arc<dyn Observer>,
     ) -> anyhow::Result<(Exported, Option<Landing>)> {
         let mut places = self.targets.places()?;
@@ -175,7 +193,7 @@ impl Export {
             signer: packing.signer.as_ref().map(Signer::public).cloned(),
         };
         let since = interruptible(LEFT_NOTHING, self.since.find(wanted, &observer)).await??;
-        let options = |target| self.options(target, created, packing.clone(), since);
+        let options = |target| self.options(target, created, (packing.clone(), values), since);
         if let Some(target) = places.only_path() {
             let place = Place::Disk(target.clone());
             let exported = interruptible(LEFT_NOTHING, export::run(workspace, options(target)?, observer)).await??;
@@ -215,7 +233,7 @@ impl Export {
         &self,
         target: PathBuf,
         created: jiff::Timestamp,
-        packing: bundle::Options,
+        (packing, values): (bundle::Options, Sources),
         since: Option<export::Since>,
     ) -> anyhow::Result<export::Options> {
         let scope = Scope {
@@ -223,6 +241,7 @@ impl Export {
             only: None,
             max_file: self.max_file.saturating_mul(1 << 20),
             workers: self.connect.workers(),
+            values,
             ..Scope::default()
         };
         let accept = Accept::new(&self.accept)?;
@@ -271,6 +290,13 @@ fn report(ui: &mut Ui, performed: &Performed) -> anyhow::Result<()> {
     if exported.redacted > 0 {
         let (count, path) = (words::count(exported.redacted, "secret value"), exported.summary.path.display());
         ui.line(format!("{count} blanked: `lifeboat list --redacted {path}` says where"))?;
+    }
+    if let Some(values) = values_of(exported) {
+        let (had, all) = (values.captured, words::count(values.listed - values.excluded, "secret value"));
+        ui.line(match values.missing {
+            0 => format!("{all} stored, readable by the recipients of this bundle alone"),
+            _ => format!("{had} of {all} stored: {} not had, see above", values.missing),
+        })?;
     }
     if !exported.identity.is_admin {
         ui.line("warning: the caller is no admin, and listings leave out what a caller may not see")?;
@@ -346,6 +372,8 @@ pub struct Made {
     degraded: Vec<(String, String, String)>,
     /// Values that were blanked.
     redacted: u64,
+    /// Values of secrets; null where none were asked for.
+    secret_values: Option<SecretValues>,
     /// What came of each place; null where it is one alone, and on disk.
     destinations: Option<Vec<Delivery>>,
 }
@@ -388,6 +416,20 @@ impl Taken {
     }
 }
 
+/// Values of secrets that were asked for.
+#[derive(Serialize, JsonSchema)]
+struct SecretValues {
+    /// Those that are in the bundle.
+    stored: u64,
+    /// Those that could not be had, each of them a gap.
+    not_had: u64,
+}
+
+/// The account of the values of secrets, if any were asked for.
+fn values_of(exported: &Exported) -> Option<&KindLine> {
+    exported.kinds.iter().find(|line| kinds::by_name(&line.kind).is_some_and(kinds::Kind::is_secret_value))
+}
+
 impl Made {
     fn of(exported: &Exported, landing: Option<&Landing>, sealed: &Sealed, outcome: Outcome) -> Self {
         let summary = &exported.summary;
@@ -410,6 +452,7 @@ impl Made {
             gaps: exported.gaps.clone(),
             degraded: exported.degraded.clone(),
             redacted: exported.redacted,
+            secret_values: values_of(exported).map(|line| SecretValues { stored: line.captured, not_had: line.missing }),
             destinations: landing.map(Landing::to_json),
         }
     }

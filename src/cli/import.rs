@@ -5,7 +5,8 @@ use super::recipe::{Answering, Given};
 use super::{Outcome, receipt};
 use crate::ui::{Ui, words};
 use clap::Args;
-use lifeboat::plan::{Action, Goal, Plan, Prune, Recipe, Step, Tally};
+use lifeboat::kinds::{Kind, by_name};
+use lifeboat::plan::{Action, Goal, Plan, Prune, Recipe, SecretValues, Step, Tally};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -39,6 +40,12 @@ pub struct Import {
     /// Delete what an import made and the bundle does not hold any more, and nothing else; `--prune=all` also if that is most of it
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "some", value_parser = prune)]
     prune: Option<Prune>,
+    /// Set no values of secrets: those that the target lacks wait for a person
+    #[arg(long)]
+    no_secret_values: bool,
+    /// Set the values in the bundle also where the target has the secret, whatever its value is there
+    #[arg(long, conflicts_with = "no_secret_values")]
+    overwrite_secret_values: bool,
     #[command(flatten)]
     answering: Answering,
 }
@@ -56,9 +63,18 @@ impl Import {
             stamp: !self.no_stamp,
             allow_same_workspace: self.allow_same_workspace,
             prune: self.prune,
+            secret_values: self.secret_values(),
             ..given.recipe
         };
         Ok(Given { recipe: self.answering.with(recipe), ..given })
+    }
+
+    fn secret_values(&self) -> SecretValues {
+        match (self.no_secret_values, self.overwrite_secret_values) {
+            (true, _) => SecretValues::None,
+            (_, true) => SecretValues::All,
+            _ => SecretValues::New,
+        }
     }
 }
 
@@ -122,6 +138,8 @@ const COLUMNS: &[&str] = &["create", "complete", "attach", "update", "delete", "
 fn sign_of(step: &Step) -> Option<(&'static str, &'static str)> {
     let word = match &step.action {
         Action::Attach { differences, .. } if !differences.is_empty() => "update",
+        // Which secrets get a value is no matter of course.
+        Action::Attach { .. } if by_name(&step.source.kind).is_some_and(Kind::is_secret_value) => "create",
         action => action.name(),
     };
     SIGNS.iter().copied().find(|(_, known)| *known == word)

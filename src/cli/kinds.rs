@@ -116,7 +116,8 @@ pub fn restored(kind: &Kind) -> String {
     match &kind.shape {
         Shape::Recorded(recorded) => format!("no: {}", recorded.reason),
         Shape::Tree(Tree::Other) => "no: the API gives no export; what its listing says is kept".into(),
-        Shape::Attached(Attached { write: Write::Never { todo }, .. }) => format!("no: {todo}"),
+        Shape::Attached(Attached { write: Write::ByValue { todo, .. }, .. }) => format!("with its value; without one: {todo}"),
+        Shape::Attached(Attached { write: Write::Value { .. }, .. }) => "yes, where the secret is not there yet".into(),
         _ => "yes".into(),
     }
 }

@@ -22,6 +22,7 @@ mod private;
 mod prune;
 mod receipt;
 mod recipe;
+mod reveal;
 mod rules;
 mod schema;
 mod sealed;
@@ -41,12 +42,14 @@ mod whole;
 use crate::ui::{self, Form, LogFormat, Ui};
 use clap::{Args, Parser, Subcommand};
 use lifeboat::bundle::{OpenError, ReadError, WriteError};
+use lifeboat::export::ExportError;
 use lifeboat::object::PatternError;
 use lifeboat::origin::KeyError;
 use lifeboat::plan::MapsError;
 use lifeboat::restore::{Goal, RestoreError};
 use lifeboat::rules::RulesError;
 use lifeboat::store::{DeliverError, PlaceError, StoreError, without_signatures};
+use lifeboat::values::SourceError;
 use lifeboat::{api, audit, backup as nightly};
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -296,6 +299,8 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
             || matches!(cause.downcast_ref::<DeliverError>(), Some(error) if error.is_taken())
             || matches!(cause.downcast_ref(), Some(RestoreError::ChangesOriginals { .. }))
             || cause.is::<Refusal>()
+            || matches!(cause.downcast_ref(), Some(SourceError::Open { .. }))
+            || matches!(cause.downcast_ref(), Some(ExportError::Clear))
     };
     let unfit = |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(RestoreError::Rules(_)));
     let usage = |cause: &(dyn std::error::Error + 'static)| {
@@ -306,6 +311,7 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
             || cause.is::<MapsError>()
             || cause.is::<RulesError>()
             || cause.is::<PlaceError>()
+            || matches!(cause.downcast_ref(), Some(SourceError::Form { .. } | SourceError::Content { .. }))
             || unfit(cause)
     };
     if error.chain().any(usage) {
@@ -349,6 +355,9 @@ fn plain_hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str>
     }
     if let Some(ReadError::Damaged(_)) = cause.downcast_ref() {
         return Some("use another copy of the bundle; `lifeboat extract` takes out what is whole of this one");
+    }
+    if let Some(error) = cause.downcast_ref::<SourceError>() {
+        return error.hint();
     }
     if cause.is::<PlaceError>() {
         return Some(PlaceError::hint());

@@ -53,6 +53,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("stamp", "--no-stamp"),
     ("allow_same_workspace", "--allow-same-workspace"),
     ("reverse", "--reverse"),
+    ("secret_values", "--no-secret-values` or `--overwrite-secret-values"),
     ("prune", "--prune"),
 ];
 

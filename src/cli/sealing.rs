@@ -55,6 +55,11 @@ impl Sealing {
         Ok(Recipients::passphrase(first))
     }
 
+    /// Whether somebody is named who can read it, and so everybody else cannot.
+    pub fn encrypts(&self) -> bool {
+        self.passphrase || !self.recipient.is_empty()
+    }
+
     /// Whether a key is named.
     pub fn signs(&self) -> bool {
         self.sign.is_some()

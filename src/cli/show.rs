@@ -1,6 +1,7 @@
 //! `lifeboat show`
 
 use super::bundle::Bundle;
+use super::reveal::Reveal;
 use super::{Advised, Outcome};
 use crate::ui::{Ui, words};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -20,9 +21,11 @@ pub struct Show {
     bundle: Bundle,
     /// A path or a name, or `kind:path`, `kind:id`, `kind:name`
     object: String,
-    /// The stored bytes as they are
+    /// The stored bytes as they are; of a secret its value
     #[arg(long)]
     raw: bool,
+    #[command(flatten)]
+    reveal: Reveal,
 }
 
 /// One object, whole, as it is stored; or, where several have that name, a line for each of them.
@@ -56,6 +59,9 @@ impl Show {
             [member] => member,
             several => return choose(ui, &self.object, several),
         };
+        if self.reveal.show(ui, &reader, member, self.raw)? {
+            return Ok(Outcome::Done);
+        }
         if self.raw {
             reader.copy(member, ui.raw())?;
             return Ok(Outcome::Done);

@@ -113,7 +113,7 @@ impl Comparison {
 fn expected(object: &Object) -> bool {
     match &object.kind.shape {
         Shape::Recorded(_) | Shape::Tree(Tree::Other) => false,
-        Shape::Attached(attached) => !matches!(attached.write, Write::Never { .. }),
+        Shape::Attached(attached) => !matches!(attached.write, Write::ByValue { .. } | Write::Value { .. }),
         Shape::Collection(_) | Shape::Tree(_) => true,
     }
 }

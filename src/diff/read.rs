@@ -84,7 +84,8 @@ fn of(reader: &Reader, contents: Contents) -> Side {
 /// The bytes of members of a bundle, for [`fill`].
 pub fn bytes_in(reader: &Reader) -> impl FnMut(&SourceId) -> io::Result<Option<Vec<u8>>> + '_ {
     |source| {
-        let Some(member) = reader.find(&source.kind, &source.id) else { return Ok(None) };
+        let shown = crate::kinds::by_name(&source.kind).is_some_and(|kind| !kind.is_secret_value());
+        let Some(member) = reader.find(&source.kind, &source.id).filter(|_| shown) else { return Ok(None) };
         match reader.read(member) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(ReadError::Io(error) | ReadError::Output(error)) => Err(error),

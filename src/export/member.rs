@@ -20,10 +20,17 @@ pub(super) fn write(writer: &mut Writer, mut object: Object) -> Result<(), Write
     let redacted: Vec<Redacted> = redacted.collect();
     let canonical = object.document().map(|document| canonical(object.kind, &document));
     match std::mem::replace(&mut object.body, Body::Json(Value::Null)) {
-        Body::Bytes(blob) => writer.member(member(object, name, meta, blob, None))?,
+        Body::Bytes(blob) => {
+            let canonical = object.kind.is_secret_value().then(uncounted);
+            writer.member(member(object, name, meta, blob, canonical))?;
+        }
         Body::Packed(document) => written(writer, object, name, meta, &document.value(), canonical)?,
         Body::Json(document) => written(writer, object, name, meta, &document, canonical)?,
         Body::Stored { .. } => writer.carry(member(object, name, meta, (), None))?,
+        Body::Withheld => {
+            let what = object.source().to_string();
+            return Err(WriteError::Unfit { what, why: "its value is not at hand".to_owned() });
+        }
     }
     redacted.into_iter().try_for_each(|line| writer.redacted(line))
 }
@@ -100,6 +107,12 @@ fn canonical(kind: &Kind, document: &Value) -> Canonical {
     document.sort_all_objects();
     let text = document.to_string();
     Canonical { size: text.len() as u64, sha256: Sha256::digest(text.as_bytes()).into() }
+}
+
+/// What counts of the value of a secret: nothing but that it is there. An identity of contents is told to everybody, and must not
+/// bear out a guess; a workspace says by the time of its last change that a secret is another.
+fn uncounted() -> Canonical {
+    Canonical { size: 2, sha256: Sha256::digest(b"{}").into() }
 }
 
 #[cfg(test)]

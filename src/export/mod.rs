@@ -90,6 +90,9 @@ pub enum ExportError {
     /// The workspace does not let us in.
     #[error("cannot read the workspace")]
     Api(#[from] ApiError),
+    /// Values of secrets would stand in a bundle that everybody can read.
+    #[error("values of secrets are stored in encrypted bundles only, and this one has no recipient")]
+    Clear,
     /// The bundle could not be written.
     #[error("cannot write the bundle")]
     Write(#[from] WriteError),
@@ -110,6 +113,9 @@ pub async fn run_in(
     options: Options,
     observer: Arc<dyn Observer>,
 ) -> Result<Exported, ExportError> {
+    if !options.scope.values.is_empty() && options.packing.recipients.is_none() {
+        return Err(ExportError::Clear);
+    }
     let created = options.created.unwrap_or_else(jiff::Timestamp::now);
     let stop = bundle::Stop::default();
     let _stops = StopWhenDropped(stop.clone());

@@ -1,12 +1,15 @@
-//! Writes what hangs on other objects: permissions, libraries, ACLs of secret scopes.
+//! Writes what hangs on other objects: permissions, libraries, values of secrets, ACLs of their scopes.
 
 use super::links::text;
 use super::receipt::{Done, State};
 use super::send::{put, request};
-use super::{Hands, Ready, Trouble};
+use super::{ContentError, Hands, Ready, Trouble};
 use crate::kinds::{self, Attached, Kind, Shape, Write};
 use crate::plan::Action;
-use serde_json::Value;
+use crate::values::unseal;
+use secrecy::ExposeSecret;
+use secrecy::zeroize::Zeroizing;
+use serde_json::{Value, json};
 
 impl Hands<'_> {
     pub(super) async fn attach(&self, ready: &Ready<'_>, attached: &'static Attached) -> Result<Done, Trouble> {
@@ -28,9 +31,28 @@ impl Hands<'_> {
                     self.workspace.call(&request(ready.kind, call, &values, Some(entry))).await?;
                 }
             }
-            Write::Never { todo } => return Err(Trouble::Plan((*todo).to_owned())),
+            // What holds its value made it: here is only seen that the workspace shows it.
+            Write::ByValue { .. } => {}
+            Write::Value { call, parent: name } => self.put_value(ready, call, name, &parent).await?,
         }
         Ok(Done { hangs_on: Some(parent), ..Done::of(state_of(&ready.step.action)) })
+    }
+
+    /// Sets the value of a secret. As bytes: what was a text and what was none look alike in the bundle, and in the workspace too.
+    async fn put_value(&self, ready: &Ready<'_>, call: &kinds::Call, at: &str, scope: &Value) -> Result<(), Trouble> {
+        let source = ready.step.in_bundle();
+        let wrong = |why: &str| ContentError::new(&source, why);
+        let blob = self.contents.content(&source)?;
+        let document = Zeroizing::new(blob.bytes().map_err(|error| ContentError::new(&source, error))?);
+        let opened = unseal(&document).ok_or_else(|| wrong("it is no value of a secret"))?;
+        let scope_in_plan = ready.step.parent.as_ref().map(|parent| parent.id.as_str()).unwrap_or_default();
+        if !opened.is_of(scope_in_plan, &ready.step.source.id) {
+            return Err(wrong("it is the value of another secret than its name says").into());
+        }
+        let mut body = json!({ "key": opened.key, "bytes_value": opened.value.expose_secret() });
+        put(&mut body, at, scope);
+        self.workspace.call(&request(ready.kind, call, &[], Some(body))).await?;
+        Ok(())
     }
 
     /// Kind of the parent, and the id that this API wants: for what has a path, the number behind it.
@@ -63,7 +85,7 @@ fn state_of(action: &Action) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Map, json};
+    use serde_json::Map;
 
     #[test]
     fn what_was_there_is_updated() {

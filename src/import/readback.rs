@@ -7,7 +7,7 @@ use super::links::text;
 use super::receipt::Done;
 use super::{Import, Verified};
 use crate::event::Event;
-use crate::kinds::{self, Kind, Shape, Tree};
+use crate::kinds::{self, Kind, Read, Shape, Tree};
 use crate::object::{Object, SourceId};
 use crate::plan::{Action, Difference, Step, lacks};
 use crate::spool::{Sha, Spool};
@@ -144,16 +144,25 @@ fn sought(step: &Step, done: &Done) -> Option<Sought> {
     let kind = kinds::by_name(&step.source.kind)?;
     let marks = !step.marks.is_empty();
     match &kind.shape {
-        Shape::Attached(_) => {
-            let on = kinds::by_name(&step.parent.as_ref()?.kind)?;
-            Some(Sought { kind, id: text(done.hangs_on.as_ref()?), on: Some(on), marks })
+        Shape::Attached(attached) => {
+            let parent = step.parent.as_ref()?;
+            let (id, on) = (text(done.hangs_on.as_ref()?), Some(kinds::by_name(&parent.kind)?));
+            match attached.read {
+                // Nobody can read it: that the secret shows is seen by itself.
+                Read::Given { .. } => None,
+                Read::EachItems { .. } => {
+                    let item = step.source.id.strip_prefix(&parent.id)?.strip_prefix('/')?.to_owned();
+                    Some(Sought { kind, id, item: Some(item), on, marks })
+                }
+                _ => Some(Sought { kind, id, item: None, on, marks }),
+            }
         }
         // A Git folder without a repository was made as a plain folder.
         Shape::Tree(Tree::Repo) if is_without_repository(step) => {
             let kind = kinds::by_name("directory")?;
-            Some(Sought { kind, id: text(&done.target.as_ref()?.id), on: None, marks })
+            Some(Sought { kind, id: text(&done.target.as_ref()?.id), item: None, on: None, marks })
         }
-        _ => Some(Sought { kind, id: text(&done.target.as_ref()?.id), on: None, marks }),
+        _ => Some(Sought { kind, id: text(&done.target.as_ref()?.id), item: None, on: None, marks }),
     }
 }
 

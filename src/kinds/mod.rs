@@ -35,6 +35,7 @@ static ALL: &[&Kind] = &[
     &compute::INSTANCE_PROFILE,
     &secrets::SECRET_SCOPE,
     &secrets::SECRET,
+    &secrets::SECRET_VALUE,
     &tree::DIRECTORY,
     &tree::REPO,
     &tree::FILE,

@@ -1,4 +1,4 @@
-//! Secret scopes, the names of their keys, and their ACLs; values never. Core reference §12.
+//! Secret scopes, the names of their keys, their ACLs, and the values where a source for them is given. Core reference §12.
 
 use super::spec::*;
 use serde_json::{Value, json};
@@ -50,11 +50,11 @@ pub(super) static SECRET_SCOPE: Kind = Kind {
 
 pub(super) static SECRET: Kind = Kind {
     name: "secret",
-    title: "secret keys (names only)",
+    title: "secret keys",
     shape: Shape::Attached(Attached {
         to: &["secret_scope"],
         read: Read::EachItems { path: "/api/2.0/secrets/list?scope={parent}", items: "secrets", id: "/key" },
-        write: Write::Never { todo: "set the value of this secret" },
+        write: Write::ByValue { value: "secret_value", todo: "set the value of this secret" },
     }),
     key: Key { at: "", unique: true, fold: true },
     body: &[""],
@@ -67,6 +67,38 @@ pub(super) static SECRET: Kind = Kind {
     shaping: &[],
     stamp: None,
     lanes: 1,
+    changed: None,
+};
+
+pub(super) static SECRET_VALUE: Kind = Kind {
+    name: "secret_value",
+    title: "values of secrets",
+    shape: Shape::Attached(Attached {
+        to: &["secret_scope"],
+        read: Read::Given {
+            of: "secret",
+            path: "/api/2.0/secrets/get?scope={parent}&key={key}",
+            elsewhere: |scope| {
+                (scope["backend_type"] == "AZURE_KEYVAULT")
+                    .then_some("it lives in the key vault, and is not the workspace's to keep")
+            },
+        },
+        write: Write::Value {
+            call: Call { method: "POST", path: "/api/2.0/secrets/put", body: "", idempotent: true },
+            parent: "/scope",
+        },
+    }),
+    key: Key { at: "", unique: true, fold: true },
+    body: &[],
+    fields: &[],
+    refs: &[],
+    after: &[],
+    permissions: None,
+    unordered: &[],
+    defaults: &[],
+    shaping: &[],
+    stamp: None,
+    lanes: 4,
     changed: None,
 };
 

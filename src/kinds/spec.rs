@@ -248,6 +248,16 @@ pub enum Read {
         /// Pointer to the parent's id in an item.
         parent: &'static str,
     },
+    /// A value that a workspace does not give out by itself, for each object of another kind that hangs on the same parent. It is
+    /// read only where a person names a source for it, stored only in encrypted bundles, and shown to nobody unasked.
+    Given {
+        /// The kind of what it is the value of.
+        of: &'static str,
+        /// Path that a workspace may answer; `{parent}` and `{key}` are filled in.
+        path: &'static str,
+        /// Why it is not in the workspace, by the parent's document, if so.
+        elsewhere: fn(&Value) -> Option<&'static str>,
+    },
 }
 
 /// How an attached document is written.
@@ -269,10 +279,19 @@ pub enum Write {
         /// Where the parent's id stands in the body.
         parent: &'static str,
     },
-    /// Never; a person is told to do it.
-    Never {
+    /// It comes to be with its value; without one, a person is told to set it.
+    ByValue {
+        /// The kind that holds the value, under the same id.
+        value: &'static str,
         /// What the person does.
         todo: &'static str,
+    },
+    /// The value of something that hangs on the same parent: it stays in the bundle until it is sent.
+    Value {
+        /// The call: `key`, `bytes_value` and the parent's id are its body.
+        call: Call,
+        /// Where the parent's id stands in the body.
+        parent: &'static str,
     },
 }
 
@@ -447,9 +466,14 @@ impl Kind {
         match &self.shape {
             Shape::Collection(_) => true,
             Shape::Tree(tree) => *tree != Tree::Other,
-            Shape::Attached(attached) => !matches!(attached.write, Write::Never { .. }),
+            Shape::Attached(attached) => !matches!(attached.write, Write::ByValue { .. }),
             Shape::Recorded(_) => false,
         }
+    }
+
+    /// Whether its objects are values of secrets, whose bytes nobody is shown who does not ask for just that.
+    pub fn is_secret_value(&self) -> bool {
+        matches!(&self.shape, Shape::Attached(attached) if matches!(attached.read, Read::Given { .. }))
     }
 
     /// The body of a create inside a stored document.

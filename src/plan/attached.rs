@@ -4,8 +4,8 @@ use super::collection::label;
 use super::matching::{Fate, How};
 use super::notes::What;
 use super::refs::Resolved;
-use super::{Action, Draft, Found, Planner, paths};
-use crate::kinds::{self, Attached, Kind, Write};
+use super::{Action, Draft, Found, Planner, SecretValues, paths};
+use crate::kinds::{self, Attached, Kind, Shape, Write};
 use crate::rules::{Difference, Sanitized, canonical, equal};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -38,7 +38,8 @@ impl Planner<'_> {
             return Draft::new(object, index, Action::Skip { reason });
         }
         let mut draft = match &attached.write {
-            Write::Never { todo } => self.draft_by_hand(index, &place, todo),
+            Write::ByValue { value, todo } => self.draft_secret(index, &place, (value, todo)),
+            Write::Value { .. } => self.draft_value(index, &place),
             Write::Whole { call, .. } => self.draft_whole(index, &place, call.method == "PUT"),
             Write::Entries { .. } => self.draft_whole(index, &place, false),
         };
@@ -79,8 +80,8 @@ impl Planner<'_> {
         missing.then(|| format!("the target does not offer {} of {}", kind.title, on.title))
     }
 
-    /// The value of a secret: never in a bundle; the vault's own, or a person's to set.
-    fn draft_by_hand(&mut self, index: usize, place: &Place, todo: &str) -> Draft {
+    /// A secret: there, the vault's own, made with its value, or a person's to set.
+    fn draft_secret(&mut self, index: usize, place: &Place, (value, todo): (&'static str, &str)) -> Draft {
         let object = self.bundle.objects[index];
         let there = self.present.by_key(object.kind(), object.key());
         if let Some(one) = there.first() {
@@ -90,8 +91,60 @@ impl Planner<'_> {
         if scope.is_some_and(|scope| scope.get("backend_type") == Some(&json!("AZURE_KEYVAULT"))) {
             return Draft::new(object, index, Action::Unchanged { target: None }).note("lives in the key vault");
         }
+        if let Some(value) = self.bundle.by_id(value, object.id()).filter(|_| self.options.secret_values != SecretValues::None) {
+            let action = Action::Attach { parent: place.there.clone(), body: Map::new(), differences: Vec::new() };
+            let mut draft = Draft::new(object, index, action);
+            draft.needs.insert(value);
+            return draft;
+        }
         self.todos.add(What::SecretValue, todo, label(object));
         Draft::new(object, index, Action::Wait { reason: todo.to_owned() })
+    }
+
+    /// The value of a secret. One that the target has cannot be read there, so nobody can say whether it is another; and it may be
+    /// one that was made for the target.
+    fn draft_value(&mut self, index: usize, place: &Place) -> Draft {
+        let object = self.bundle.objects[index];
+        let skip = |reason: &str| {
+            let mut draft = Draft::new(object, index, Action::Skip { reason: reason.to_owned() });
+            draft.step.unwanted = true;
+            draft
+        };
+        let secret = kinds::all().iter().find(|kind| holds_value(kind, object.kind()));
+        let Some(secret) = secret.filter(|secret| self.bundle.by_id(secret.name, object.id()).is_some()) else {
+            return skip("the secret itself is left out");
+        };
+        let there = self.present.by_key(secret, object.key()).first().map(|one| super::index::found(one));
+        let (parent, body) = (place.there.clone(), Map::new());
+        match (there, self.options.secret_values) {
+            (_, SecretValues::None) => skip("values of secrets are left out"),
+            (None, SecretValues::New) if self.is_unread(secret, place) => {
+                let reason = "could not read which secrets the target has, and this may be one of them".to_owned();
+                Draft::new(object, index, Action::Skip { reason })
+            }
+            (None, _) => Draft::new(object, index, Action::Attach { parent, body, differences: Vec::new() }),
+            (Some(_), SecretValues::All) => {
+                let told = |text: &str| Some(json!(text));
+                let (want, have) = (told("the value in the bundle"), told("a value that nobody can read"));
+                let differences = vec![Difference { at: "/value".to_owned(), want, have, fixed: false }];
+                Draft::new(object, index, Action::Attach { parent, body, differences })
+            }
+            (there, SecretValues::New) => {
+                let text = "the target has this secret, and its value stays: `--overwrite-secret-values` sets that of the bundle";
+                self.todos.add(What::SecretValue, text, label(object));
+                Draft::new(object, index, Action::Unchanged { target: there }).note("there already: its value stays")
+            }
+        }
+    }
+
+    /// Whether the target may have documents of this kind at a place, and did not show them.
+    fn is_unread(&self, kind: &Kind, place: &Place) -> bool {
+        let there = place.there.as_ref().map(|there| super::refs::text(&there.id));
+        let hides = |(unread, id): &(String, String)| match unread.as_str() {
+            unread if unread == kind.name => id == "*" || there.as_ref() == Some(id),
+            unread => unread == place.kind.name && there.is_none(),
+        };
+        self.inventory.unread.iter().any(hides)
     }
 
     fn draft_whole(&mut self, index: usize, place: &Place, replaces: bool) -> Draft {
@@ -201,6 +254,11 @@ impl Planner<'_> {
         let text = format!("the source's owner cannot own this job in the target: \"{caller}\" owns it now");
         self.todos.add(What::Owner, text, label(self.bundle.objects[place.index]));
     }
+}
+
+/// Whether objects of a kind come to be with values of that one.
+fn holds_value(kind: &Kind, of: &Kind) -> bool {
+    matches!(&kind.shape, Shape::Attached(Attached { write: Write::ByValue { value, .. }, .. }) if *value == of.name)
 }
 
 /// Takes entries out of the list, and their links with them; the other links move up.

@@ -42,7 +42,7 @@ pub(crate) use lacks::lacks;
 pub(crate) use notes::Todos;
 pub use notes::{Todo, What};
 pub use prune::{Pruning, REFERRERS, prunable};
-pub use recipe::{Answers, Goal, Prune, Recipe, RecipeError, Text};
+pub use recipe::{Answers, Goal, Prune, Recipe, RecipeError, SecretValues, Text};
 pub(crate) use refs::fill_link;
 pub use saved::{FORMAT, PlanError};
 pub use step::{Action, Found, Link, Step, Theirs, Unmet};
@@ -117,6 +117,8 @@ pub struct Options {
     pub restore_admins: bool,
     /// Whether what is made carries the tag that a later import recognises.
     pub stamp: bool,
+    /// Which secrets get their values out of the bundle.
+    pub secret_values: SecretValues,
     /// What earlier imports of this workspace made, from their journals: used if the inventory still shows it.
     pub known: Arc<BTreeMap<SourceId, String>>,
     /// What the target's own copy of that says, which anybody may have written: used only where the object there bears it out.
@@ -143,6 +145,7 @@ impl Default for Options {
             create_principals: true,
             restore_admins: false,
             stamp: true,
+            secret_values: SecretValues::New,
             known: Arc::default(),
             told: Arc::default(),
             back: Back::default(),

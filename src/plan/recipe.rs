@@ -41,6 +41,23 @@ pub enum Prune {
     All,
 }
 
+/// Which secrets get their values out of the bundle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretValues {
+    /// Those that the target does not have.
+    #[default]
+    New,
+    /// Also those that it has, whatever their values are.
+    All,
+    /// None.
+    None,
+}
+
+fn is_usual<T: Default + PartialEq>(choice: &T) -> bool {
+    *choice == T::default()
+}
+
 /// A file that a plan was made with, as it was then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +112,9 @@ pub struct Recipe {
     /// `--reverse`: whether the bundle goes back to the workspace from which its own was restored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reverse: bool,
+    /// `--overwrite-secret-values`, `--no-secret-values`: which secrets get their values out of the bundle.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub secret_values: SecretValues,
     /// `--prune`: whether what an import made is deleted once the bundle does not hold it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prune: Option<Prune>,
@@ -123,6 +143,7 @@ impl Default for Recipe {
             stamp: true,
             allow_same_workspace: false,
             reverse: false,
+            secret_values: SecretValues::New,
             prune: None,
             conflicts: None,
             ours: Vec::new(),

@@ -68,6 +68,7 @@ impl Options {
             create_principals: recipe.create_principals,
             restore_admins: recipe.restore_admins,
             stamp: recipe.stamp,
+            secret_values: recipe.secret_values,
             ..plan::Options::default()
         };
         Ok(Self {

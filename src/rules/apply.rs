@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
         if entry.rule.skip {
             work.left_out.get_or_insert_with(|| said_by(entry, "left out"));
         }
-        if work.object.body.digest().is_some() {
+        if !work.object.body.is_document() {
             return;
         }
         let before = body.clone();

@@ -13,8 +13,8 @@ impl Survey {
     pub(super) fn push_attached(&self, object: &Object, api_id: &str) {
         for kind in kinds::all() {
             let Shape::Attached(attached) = &kind.shape else { continue };
-            if hangs_on(attached, object.kind) && !matches!(attached.read, Read::Together { .. }) && self.asks_for_attached(kind)
-            {
+            let one_by_one = matches!(attached.read, Read::Each(_) | Read::EachItems { .. });
+            if hangs_on(attached, object.kind) && one_by_one && self.asks_for_attached(kind) {
                 let parent =
                     Parent { kind: object.kind, api_id: api_id.to_owned(), id: object.id.clone(), key: object.key.clone() };
                 self.crew.push(Task::Attached { kind, parent });
@@ -27,7 +27,7 @@ impl Survey {
         let (path, items) = match &attached.read {
             Read::Each(path) => (*path, None),
             Read::EachItems { path, items, id } => (*path, Some((*items, *id))),
-            Read::Together { .. } => return Ok(()),
+            Read::Together { .. } | Read::Given { .. } => return Ok(()),
         };
         if self.known_unavailable(kind, &parent) {
             return Ok(());
@@ -139,7 +139,7 @@ pub(super) fn attached_id(kind: &Kind, parent: &Parent) -> String {
 }
 
 /// What a person calls it, the same in every workspace: the parent's name or path, with its kind where all kinds may be one.
-fn attached_key(kind: &Kind, id: &str, parent: &Parent) -> String {
+pub(super) fn attached_key(kind: &Kind, id: &str, parent: &Parent) -> String {
     match &kind.shape {
         Shape::Attached(attached) if attached.to.is_empty() => format!("{}:{}", parent.kind.name, parent.key),
         _ => id.strip_prefix(&parent.id).map_or_else(|| id.to_owned(), |rest| format!("{}{rest}", parent.key)),

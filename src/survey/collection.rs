@@ -135,7 +135,12 @@ impl Survey {
     }
 
     pub(super) fn asks_for_attached(&self, kind: &Kind) -> bool {
-        self.scope.attached && self.scope.selection.wants_attached(kind.name)
+        self.scope.attached && self.could_read(kind) && self.scope.selection.wants_attached(kind.name)
+    }
+
+    /// Values of secrets need a source: without one, nothing is left out.
+    pub(super) fn could_read(&self, kind: &Kind) -> bool {
+        !kind.is_secret_value() || !self.scope.values.is_empty()
     }
 }
 

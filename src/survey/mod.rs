@@ -14,6 +14,7 @@ mod files;
 mod sought;
 mod template;
 mod tree;
+mod values;
 
 pub use earlier::{CARRIED, Earlier, Known};
 pub use sought::{Sought, seek};
@@ -25,6 +26,7 @@ use crate::object::{Object, REDACTED, Selection, Wanted};
 use crate::redact;
 use crate::spool::Spool;
 use crate::tokens;
+use crate::values::Sources;
 use crew::Crew;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -46,11 +48,21 @@ pub struct Scope {
     pub workers: usize,
     /// An earlier export, whose objects need not be read again where their listing shows no change.
     pub earlier: Option<Arc<dyn Earlier>>,
+    /// Where values of secrets come from; without a source, none is read.
+    pub values: Sources,
 }
 
 impl Default for Scope {
     fn default() -> Self {
-        Self { selection: Selection::default(), only: None, max_file: 1 << 30, attached: true, workers: 16, earlier: None }
+        Self {
+            selection: Selection::default(),
+            only: None,
+            max_file: 1 << 30,
+            attached: true,
+            workers: 16,
+            earlier: None,
+            values: Sources::default(),
+        }
     }
 }
 
@@ -114,6 +126,7 @@ pub async fn read(
     survey.begin().await;
     survey.crew.work(scope.workers, |task| survey.run(task)).await?;
     survey.begin_referred().await;
+    survey.begin_values().await;
     survey.crew.work(scope.workers, |task| survey.run(task)).await?;
     Ok(survey.locked(|shared| std::mem::take(&mut shared.listed)))
 }
@@ -140,6 +153,8 @@ struct Shared {
     aside: BTreeSet<String>,
     /// Kinds of attached documents that the workspace turned out not to offer.
     unavailable: HashSet<String>,
+    /// Scopes and keys, where values are asked for.
+    secrets: values::Secrets,
 }
 
 /// A small piece of work.
@@ -164,6 +179,8 @@ enum Task {
     DbfsReferred { path: String, by: String },
     /// Reads a volume file that something refers to.
     VolumeFile { path: String, by: String },
+    /// Gets the value of a secret.
+    Value { kind: &'static Kind, parent: Parent, key: String },
 }
 
 /// What a document is attached to.
@@ -201,7 +218,7 @@ impl Survey {
         for kind in kinds::all().iter().rev() {
             match (&kind.shape, self.asks_for(kind)) {
                 (Shape::Collection(_) | Shape::Recorded(_), true) => self.crew.push(Task::List(kind)),
-                (_, false) if self.scope.only.is_none() => {
+                (_, false) if self.scope.only.is_none() && self.could_read(kind) => {
                     self.gap(kind, GapState::Excluded, "*", "not asked for", None).await;
                 }
                 _ => {}
@@ -240,6 +257,7 @@ impl Survey {
             Task::DbfsFile { path, size, modified_at } => self.dbfs_file(&path, size, modified_at).await,
             Task::DbfsReferred { path, by } => self.dbfs_referred(&path, &by).await,
             Task::VolumeFile { path, by } => self.volume_file(&path, &by).await,
+            Task::Value { kind, parent, key } => self.value(kind, parent, &key).await,
         }
     }
 
@@ -254,6 +272,7 @@ impl Survey {
             object.redacted = redact::blank(object.kind, document);
         }
         self.follow_references(&object);
+        self.note_secret(&object);
         self.push_attached(&object, api_id);
         let state = if object.degraded.is_some() { "degraded" } else { "captured" };
         self.settled(object.kind, &object.key, state, object.degraded.clone());

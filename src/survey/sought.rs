@@ -18,6 +18,8 @@ pub struct Sought {
     pub kind: &'static Kind,
     /// Its id or path; for what hangs on another object that object's id, as its API wants it.
     pub id: String,
+    /// Its own id below that one, where a listing of the other object shows it with others.
+    pub item: Option<String>,
     /// The kind of what it hangs on.
     pub on: Option<&'static Kind>,
     /// Whether its marks (`pinned`) are asked for too: that takes another listing.
@@ -27,7 +29,8 @@ pub struct Sought {
 impl Sought {
     /// The id under which it comes out.
     pub fn comes_as(&self) -> String {
-        self.on.map_or_else(|| self.id.clone(), |on| attached_id(self.kind, &self.parent(on)))
+        let whole = self.on.map_or_else(|| self.id.clone(), |on| attached_id(self.kind, &self.parent(on)));
+        self.item.as_ref().map_or(whole.clone(), |item| format!("{whole}/{item}"))
     }
 
     fn parent(&self, on: &'static Kind) -> Parent {
@@ -66,7 +69,7 @@ fn want(wanted: &mut Wanted, one: &Sought) {
 impl Survey {
     async fn begin_sought(&self, sought: &[Sought]) -> Result<(), ApiError> {
         let mut together: BTreeMap<&'static str, (&'static Kind, HashMap<String, String>)> = BTreeMap::new();
-        let mut listed = BTreeSet::new();
+        let (mut listed, mut items) = (BTreeSet::new(), BTreeSet::new());
         let marked = self.marks_of(sought).await?;
         for one in sought {
             let marks = marked.iter().filter(|(kind, _, ids)| *kind == one.kind.name && ids.contains(&one.id));
@@ -83,7 +86,7 @@ impl Survey {
                     let (_, parents) = together.entry(one.kind.name).or_insert_with(|| (one.kind, HashMap::new()));
                     parents.insert(one.id.clone(), String::new());
                 }
-                (Shape::Attached(_), Some(on)) => {
+                (Shape::Attached(_), Some(on)) if one.item.is_none() || items.insert((one.kind.name, &one.id)) => {
                     self.crew.push(Task::Attached { kind: one.kind, parent: one.parent(on) });
                 }
                 _ => {}

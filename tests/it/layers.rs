@@ -53,7 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "import",
         &[
             "api", "bundle", "event", "journal", "kinds", "leaks", "memory", "object", "plan", "pointer", "redact", "spool",
-            "survey",
+            "survey", "values",
         ],
     ),
     ("journal", &["memory", "object"]),
@@ -82,8 +82,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("simulator", &[]),
     ("spool", &[]),
     ("store", &[]),
-    ("survey", &["api", "event", "kinds", "object", "packed", "pointer", "redact", "spool", "tokens"]),
+    ("survey", &["api", "event", "kinds", "object", "packed", "pointer", "redact", "spool", "tokens", "values"]),
     ("tokens", &[]),
+    ("values", &["yaml"]),
     ("yaml", &[]),
 ];
 

@@ -41,6 +41,7 @@ mod retention;
 mod rules;
 mod scale;
 mod schemas;
+mod secret_values;
 mod signing;
 mod simulator;
 mod storm;

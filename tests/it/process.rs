@@ -25,7 +25,10 @@ pub(super) struct Stage {
 
 pub(super) async fn stage(seed: Seed, id: &str, latency: u64) -> Stage {
     let latency = Duration::from_millis(latency);
-    let options = simulator::Options { seed, workspace_id: id.into(), latency, ..simulator::Options::default() };
+    stage_with(simulator::Options { seed, workspace_id: id.into(), latency, ..simulator::Options::default() }).await
+}
+
+pub(super) async fn stage_with(options: simulator::Options) -> Stage {
     Stage { server: Server::start(options).await.unwrap(), folder: tempfile::tempdir().unwrap() }
 }
 

@@ -41,6 +41,7 @@ fn options(workspace: &Workspace, began: Timestamp) -> Vec<String> {
         ("max-file", one(&workspace.max_file.map(|size| size.to_string()))),
         ("level", one(&workspace.level.map(|level| level.to_string()))),
         ("max-in-flight", one(&workspace.max_in_flight.map(|most| most.to_string()))),
+        ("secret-values", many(&workspace.secret_values)),
         ("recipient", many(&workspace.recipients)),
         ("sign", one(&workspace.sign.as_ref().map(|key| key.display().to_string()))),
         ("sign-password-file", one(&workspace.sign_password_file.as_ref().map(|file| file.display().to_string()))),

@@ -2,7 +2,7 @@
 
 use super::{Case, acl, body, hanging, object};
 use crate::object::{Object, REDACTED};
-use crate::plan::{Action, Plan, PlanError, What, wanted};
+use crate::plan::{Action, Options, Plan, PlanError, SecretValues, What, wanted};
 use crate::rules::{Rules, sanitize};
 use serde_json::{Value, json};
 
@@ -14,6 +14,65 @@ fn scope(name: &str, more: &Value) -> Object {
 
 fn secret(scope: &str, key: &str) -> Object {
     hanging("secret", &format!("{scope}/{key}"), ("secret_scope", scope), json!({ "key": key }))
+}
+
+/// The value of a secret, as a bundle gives it.
+fn value(scope: &str, key: &str) -> Object {
+    let id = format!("{scope}/{key}");
+    Object { body: crate::object::Body::Withheld, ..hanging("secret_value", &id, ("secret_scope", scope), json!({})) }
+}
+
+fn with_values(secret_values: SecretValues) -> Case {
+    let keys = ["new", "there"];
+    let bundle = keys.iter().flat_map(|key| [secret("a", key), value("a", key)]).chain([scope("a", &json!({}))]).collect();
+    let target = vec![scope("a", &json!({})), secret("a", "There")];
+    Case { bundle, target, options: Options { secret_values, ..Options::default() }, ..Case::default() }
+}
+
+#[test]
+fn values_are_set_where_the_secret_is_new() {
+    let plan = with_values(SecretValues::New).plan();
+    assert_eq!(plan.writes(), 2, "a secret, and its value");
+    let (secret, value) = (plan.of("secret", "a/new"), plan.of("secret_value", "a/new"));
+    assert!(matches!(&secret.action, Action::Attach { body, .. } if body.is_empty()));
+    assert!(matches!(&value.action, Action::Attach { differences, .. } if differences.is_empty()));
+    assert_eq!(plan.steps[secret.needs[0]].source, value.source, "the value makes it");
+    assert!(matches!(plan.of("secret_value", "a/there").action, Action::Unchanged { .. }));
+    let told: Vec<_> = plan.todos.iter().filter(|todo| todo.what == What::SecretValue).collect();
+    assert!(told.len() == 1 && told[0].objects == ["secret_value:a/there"], "{told:?}");
+}
+
+#[test]
+fn values_are_set_everywhere_or_nowhere_if_that_is_said() {
+    let all = with_values(SecretValues::All).plan();
+    assert!(matches!(&all.of("secret_value", "a/there").action, Action::Attach { differences, .. } if differences.len() == 1));
+    assert_eq!((all.writes(), all.tally().update, all.todos.len()), (3, 1, 0));
+    let none = with_values(SecretValues::None).plan();
+    assert_eq!(none.writes(), 0);
+    assert!(none.of("secret_value", "a/new").unwanted && matches!(none.of("secret", "a/new").action, Action::Wait { .. }));
+}
+
+#[test]
+fn a_value_without_its_secret_is_not_set() {
+    let plan = Case { bundle: vec![scope("a", &json!({})), value("a", "k")], ..Case::default() }.plan();
+    assert!(matches!(plan.of("secret_value", "a/k").action, Action::Skip { .. }));
+}
+
+#[test]
+fn what_may_be_there_unseen_is_not_overwritten() {
+    for (kind, id) in [("secret", "a"), ("secret", "*")] {
+        let mut case = with_values(SecretValues::New);
+        case.target.pop();
+        case.unread = vec![(kind.into(), id.into())];
+        let plan = case.plan();
+        let step = plan.of("secret_value", "a/new");
+        assert!(matches!(step.action, Action::Skip { .. }) && !step.unwanted, "{kind}:{id}");
+    }
+    let mut case = with_values(SecretValues::New);
+    case.unread = vec![("secret".into(), "other".into()), ("secret_scope".into(), "*".into())];
+    assert_eq!(case.plan().writes(), 2, "this scope showed its secrets");
+    case.target.clear();
+    assert!(matches!(case.plan().of("secret_value", "a/new").action, Action::Skip { .. }), "nobody knows what there is");
 }
 
 #[test]
