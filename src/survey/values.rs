@@ -3,7 +3,7 @@
 
 use super::attached::attached_key;
 use super::{GapState, Parent, Survey, Task, template};
-use crate::api::{ApiError, ErrorKind};
+use crate::api::{ApiError, ErrorKind, Purpose};
 use crate::kinds::{self, Kind, Read, Shape};
 use crate::object::{Body, Object};
 use crate::values::{Got, LARGEST, Name, SecretValue, seal};
@@ -97,7 +97,7 @@ impl Survey {
     /// What the workspace answers. It is free to refuse: the API is meant for notebooks (core reference §12).
     async fn ask_value(&self, kind: &'static Kind, parent: &Parent, key: &str) -> Result<Result<SecretValue, Lack>, ApiError> {
         let Some(Read::Given { path, .. }) = read_of(kind) else { return Ok(Err(("nobody gives it".to_owned(), None))) };
-        let request = template::get(kind.name, path, &[("parent", &parent.id), ("key", key)]);
+        let request = template::get(kind.name, path, &[("parent", &parent.id), ("key", key)]).purpose(Purpose::Unmarked);
         match self.workspace.call(&request).await {
             Ok(mut answer) => Ok(taken(&mut answer).ok_or_else(|| ("the answer holds no value".to_owned(), None))),
             Err(error) if matches!(error.kind, ErrorKind::Local) => Err(error),

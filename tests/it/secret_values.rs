@@ -67,7 +67,7 @@ fn has(bytes: &[u8], part: &[u8]) -> bool {
 
 /// In clear, in base64, in hex: whatever a program might write.
 fn forms(value: &[u8]) -> Vec<Vec<u8>> {
-    let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = lifeboat::bundle::hex(value);
     let escaped = Value::from(String::from_utf8_lossy(value)).to_string();
     let escaped = escaped.trim_matches('"').as_bytes().to_vec();
     vec![value.to_vec(), STANDARD.encode(value).into_bytes(), hex.to_uppercase().into_bytes(), hex.into_bytes(), escaped]
