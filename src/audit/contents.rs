@@ -121,11 +121,7 @@ fn holds_bytes(kind: &Kind) -> bool {
 
 /// An object as its manifest line tells of it.
 fn stored(kind: &'static Kind, member: &MemberLine) -> Object {
-    let body = if kind.is_secret_value() {
-        Body::Withheld
-    } else {
-        Body::Stored { len: member.size, sha256: member.sha256 }
-    };
+    let body = if kind.is_secret_value() { Body::Withheld } else { Body::Stored { len: member.size, sha256: member.sha256 } };
     Object {
         kind,
         id: member.path.to_string(),

@@ -75,9 +75,12 @@ fn of(reader: &Reader, contents: Contents) -> Side {
         path: one.object.id,
         reason: one.reason,
     });
-    let gaps = gaps.chain(unfit).collect();
+    let mut gaps: Vec<Gap> = gaps.chain(unfit).collect();
     let mut objects = contents.objects;
     objects.extend(contents.recorded);
+    // Values of secrets are nobody's to compare, and which of them were had says nothing of the workspace.
+    objects.retain(|object| !object.kind.is_secret_value());
+    gaps.retain(|gap| crate::kinds::by_name(&gap.kind).is_none_or(|kind| !kind.is_secret_value()));
     Side { party: party(reader), caller, objects, gaps }
 }
 
