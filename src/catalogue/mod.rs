@@ -154,6 +154,13 @@ pub async fn record(place: &Place, record: &Record) -> Result<(), StoreError> {
     write(place, &Record { bytes, tag, ..record.clone() }).await
 }
 
+/// The record that lies beside a bundle, if it is of these bytes.
+pub async fn recorded(place: &Place) -> Option<Record> {
+    let entry = store::entry(place).await.ok()?;
+    let bytes = store::read_small(&place.beside(RECORD), MOST).await.ok()?;
+    Record::read(&bytes, entry.size, entry.tag.as_deref())
+}
+
 /// Writes this record beside its bundle, in place of another.
 pub async fn write(place: &Place, record: &Record) -> Result<(), StoreError> {
     store::write_small(&place.beside(RECORD), record.to_bytes(), true).await

@@ -11,9 +11,10 @@ use lifeboat::audit::{Depth, Verdict, verify_source};
 use lifeboat::bundle::{Fault, Limits, OpenError, Reader, hex};
 use lifeboat::catalogue;
 use lifeboat::event::Observer;
-use lifeboat::store::{Place, PlaceError, Ranged, Source, without_signatures};
+use lifeboat::store::{Place, PlaceError, Ranged, Remote, Source, without_signatures};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -82,7 +83,8 @@ impl Bundle {
         self.place().map_or_else(|_| without_signatures(&self.path.to_string_lossy()), |place| place.to_string())
     }
 
-    fn place(&self) -> Result<Place, PlaceError> {
+    /// The place. Errors: the address is none.
+    pub fn place(&self) -> Result<Place, PlaceError> {
         self.found.clone().map_or_else(|| Place::parse(&self.path), Ok)
     }
 
@@ -146,6 +148,19 @@ impl Bundle {
         Ok(self.bytes()?.source.clone())
     }
 
+    /// The file as it is stored, brought to this machine; what is asked of the bundle afterwards is asked of this file. An
+    /// encrypted one that nobody opens stays closed.
+    pub fn file(&self) -> anyhow::Result<(Arc<File>, bool)> {
+        let file = Arc::new(near_file(&self.place()?).with_context(|| format!("cannot open {}", self.shown()))?);
+        let raw: Arc<dyn Source> = file.clone();
+        let opened = self.unlock.if_there_is_a_key(raw.clone())?;
+        let is_open = opened.is_some();
+        let source = opened.unwrap_or(raw.clone());
+        let encrypted = !is_open || !Arc::ptr_eq(&raw, &source);
+        self.bytes.get_or_init(|| Bytes { source, encrypted, object: None });
+        Ok((file, is_open))
+    }
+
     /// Brings it to this machine, if it lies in a store, for whoever reads all of it twice: what was checked is then what is used,
     /// and a store that goes away in between stops nothing.
     pub fn fetch(&self) -> anyhow::Result<()> {
@@ -192,12 +207,27 @@ fn raw(place: &Place) -> Result<Raw, OpenError> {
     match place {
         Place::Disk(path) => Ok((Arc::new(File::open(path).map_err(OpenError::Io)?), None)),
         Place::Remote(remote) => {
-            let say = Arc::new(|text: &str| ui::note(format!("warning: {text}")));
-            let far = Ranged::open(remote, say).map_err(|error| OpenError::Io(error.into()))?;
-            let object = Arc::new(Object { far, near: OnceLock::new() });
+            let object = Arc::new(Object { far: ranged(remote)?, near: OnceLock::new() });
             Ok((object.clone(), Some(object)))
         }
     }
+}
+
+/// The bundle as a file of this machine.
+fn near_file(place: &Place) -> Result<File, OpenError> {
+    let remote = match place {
+        Place::Disk(path) => return File::open(path).map_err(OpenError::Io),
+        Place::Remote(remote) => remote,
+    };
+    let object = ranged(remote)?;
+    let file = tempfile::tempfile().map_err(OpenError::Io)?;
+    object.fetch(&file).map_err(OpenError::Io)?;
+    Ok(file)
+}
+
+fn ranged(remote: &Remote) -> Result<Ranged, OpenError> {
+    let say = Arc::new(|text: &str| ui::note(format!("warning: {text}")));
+    Ranged::open(remote, say).map_err(|error| OpenError::Io(error.into()))
 }
 
 /// An object of a store: read there, and on this machine once all of it was fetched.
@@ -232,6 +262,12 @@ impl Source for Object {
         match self.near.get() {
             Some(file) => file.read_at(at, buffer),
             None => self.far.read_at(at, buffer),
+        }
+    }
+
+    fn will_read(&self, range: Range<u64>) {
+        if self.near.get().is_none() {
+            self.far.will_read(range);
         }
     }
 }

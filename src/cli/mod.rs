@@ -10,6 +10,7 @@ mod bundles;
 mod check;
 mod connect;
 mod diff;
+mod copy;
 mod drill;
 mod export;
 mod extract;
@@ -151,6 +152,9 @@ enum Command {
     /// Which bundles a folder or a store holds
     #[command(after_help = EXIT_CODES)]
     Bundles(bundles::Bundles),
+    /// Bring a bundle, checked, to other places: from or to this machine, or from store to store
+    #[command(after_help = EXIT_CODES)]
+    Copy(copy::Copy),
     /// Remove bundles that are not to be kept any more
     #[command(after_help = EXIT_CODES)]
     Prune(prune::Prune),
@@ -233,6 +237,7 @@ impl Cli {
             Command::Verify(command) => command.run(&mut ui, quiet),
             Command::List(command) => command.run(&mut ui),
             Command::Bundles(command) => command.run(&mut ui),
+            Command::Copy(command) => command.run(&mut ui, quiet),
             Command::Prune(command) => command.run(&mut ui),
             Command::Show(command) => command.run(&mut ui),
             Command::Diff(command) => command.run(&mut ui, quiet),

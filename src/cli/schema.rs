@@ -51,6 +51,7 @@ answers! {
     "bundles" One super::bundles::Found;
     "bundles --newest" One super::bundles::FoundBundle;
     "check" One super::check::Told<'_>;
+    "copy" One super::copy::Copied;
     "deactivate" One super::apply::Done;
     "deactivate --plan-only" One Plan;
     "diff" One lifeboat::diff::Diff;

@@ -1,11 +1,11 @@
 //! Where an export goes: a name on disk, a store, or several places in one run, each of which succeeds or fails on its own.
 
 use super::{Outcome, hint};
-use crate::ui::{self, Ui};
+use crate::ui::{self, Ui, words};
 use clap::{Args, ValueEnum};
 use lifeboat::catalogue::{self, Record};
 use lifeboat::event::{Event, Observer};
-use lifeboat::store::{self, DeliverError, Hold, Look, Place, PlaceError, Seen, folder_of, is_encrypted_name};
+use lifeboat::store::{self, DeliverError, Delivered, Hold, Look, Place, PlaceError, Seen, folder_of, is_encrypted_name};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fs::File;
@@ -19,6 +19,13 @@ pub struct Targets {
     /// may be repeated. In a folder, and without this, it gets a name from the workspace and the UTC time
     #[arg(long, short = 'o', visible_alias = "to", value_name = "PLACE")]
     output: Vec<PathBuf>,
+    #[command(flatten)]
+    closely: Closely,
+}
+
+/// How closely to look at what arrived.
+#[derive(Debug, Args)]
+pub struct Closely {
     /// How closely to look at what arrived: its length and both ends, or every byte, which is then noted beside the bundle
     #[arg(long, value_enum, value_name = "HOW", default_value = "ends")]
     verify_upload: Closeness,
@@ -41,24 +48,28 @@ pub struct Places {
 /// What came of each place.
 #[derive(Debug)]
 pub struct Landing {
-    places: Vec<(Place, Result<Seen, DeliverError>)>,
+    places: Vec<(Place, Result<Delivered, DeliverError>)>,
     file: Arc<File>,
 }
 
 impl Targets {
     /// Reads the addresses. Errors: one of them is none.
     pub fn places(&self) -> Result<Places, PlaceError> {
-        let look = match self.verify_upload {
-            Closeness::Ends => Look::Ends,
-            Closeness::Full => Look::Full,
-        };
-        let places: Result<Vec<_>, _> = self.output.iter().map(|output| Ok((Place::parse(output)?, None))).collect();
-        let places = places?;
-        Ok(Places { all: places, look, name: String::new() })
+        Places::parse(&self.output, &self.closely)
     }
 }
 
 impl Places {
+    /// Reads addresses. Errors: one of them is none.
+    pub fn parse(addresses: &[PathBuf], closely: &Closely) -> Result<Self, PlaceError> {
+        let look = match closely.verify_upload {
+            Closeness::Ends => Look::Ends,
+            Closeness::Full => Look::Full,
+        };
+        let all: Result<Vec<_>, _> = addresses.iter().map(|address| Ok((Place::parse(address)?, None))).collect();
+        Ok(Self { all: all?, look, name: String::new() })
+    }
+
     /// Gives the bundle its name wherever it has none.
     pub fn name(&mut self, name: &str) {
         name.clone_into(&mut self.name);
@@ -90,11 +101,20 @@ impl Places {
 
     /// Asks each place whether it can take a bundle, before a workspace is read for hours. Errors: none can.
     pub async fn check(&mut self) -> anyhow::Result<()> {
+        self.check_but(|_| false).await
+    }
+
+    /// The same for a copy: a name that is taken may be so by the very bundle.
+    pub async fn check_for_copy(&mut self) -> anyhow::Result<()> {
+        self.check_but(DeliverError::is_taken).await
+    }
+
+    async fn check_but(&mut self, may_be_fine: fn(&DeliverError) -> bool) -> anyhow::Result<()> {
         for (place, trouble) in &mut self.all {
             *trouble = store::is_free(place).await.err();
         }
-        if self.all.iter().any(|(_, trouble)| trouble.is_none()) {
-            let troubles = self.all.iter().filter_map(|(_, trouble)| trouble.as_ref());
+        if self.all.iter().any(|(_, trouble)| trouble.as_ref().is_none_or(may_be_fine)) {
+            let troubles = self.all.iter().filter_map(|(_, trouble)| trouble.as_ref().filter(|trouble| !may_be_fine(trouble)));
             troubles.for_each(|trouble| ui::note(format!("warning: {}; going on with the others", text(trouble))));
             return Ok(());
         }
@@ -122,38 +142,65 @@ impl Places {
 
     /// Brings the bundle to every place that can take one. Errors: none took it.
     pub async fn deliver(self, hold: &Hold, record: Record, observer: &dyn Observer) -> anyhow::Result<Landing> {
-        observer.event(&Event::Stage("upload"));
+        let name = self.name.clone();
         let file = Arc::new(hold.take().ok_or_else(|| anyhow::anyhow!("the bundle that was to be sent is not there"))?);
+        let landing = self.send(file, Some(&record), observer).await;
+        if landing.is_anywhere() { Ok(landing) } else { Err(landing.keep(hold, &name).await) }
+    }
+
+    /// The same with a file that stays where it is. What holds it already needs no more.
+    pub async fn copy(self, file: Arc<File>, record: Option<&Record>, observer: &dyn Observer) -> anyhow::Result<Landing> {
+        let landing = self.send(file, record, observer).await;
+        if landing.is_anywhere() { Ok(landing) } else { Err(landing.failed()) }
+    }
+
+    async fn send(self, file: Arc<File>, record: Option<&Record>, observer: &dyn Observer) -> Landing {
+        observer.event(&Event::Stage("upload"));
         let mut places = Vec::new();
         for (place, trouble) in self.all {
             let landed = match trouble {
+                // Run again, a copy that was done is done.
+                Some(trouble) if trouble.is_taken() => match store::is_there(&file, &place, self.look).await {
+                    Ok(Some(delivered)) => Ok(delivered),
+                    _ => Err(trouble),
+                },
                 Some(trouble) => Err(trouble),
                 None => store::deliver(&file, &place, self.look).await,
             };
             places.push((place, landed));
         }
         let landing = Landing { places, file };
-        landing.record(&record, self.look).await;
-        if landing.places.iter().any(|(_, landed)| landed.is_ok()) {
-            Ok(landing)
-        } else {
-            Err(landing.keep(hold, &self.name).await)
+        if let Some(record) = record {
+            landing.record(record, self.look).await;
         }
+        landing
     }
 }
 
 impl Landing {
     /// No place took it, and it may be the work of hours, or the last of a workspace: it stays on this machine.
-    async fn keep(mut self, hold: &Hold, name: &str) -> anyhow::Error {
+    async fn keep(self, hold: &Hold, name: &str) -> anyhow::Error {
         let kept = hold.target().with_file_name(name);
         let outcome = store::deliver(&self.file, &Place::Disk(kept.clone()), Look::Full).await;
-        let last = self.places.pop();
-        self.complain();
-        let cause = last.and_then(|(_, landed)| landed.err()).map_or_else(|| anyhow::anyhow!("there is no place"), Into::into);
+        let kept = kept.display();
+        let cause = self.failed();
         match outcome {
-            Ok(_) => cause.context(format!("no place took the bundle; it is whole, and was kept as {}", kept.display())),
+            Ok(_) => cause.context(format!(
+                "no place took the bundle; it is whole, and was kept as {kept}: `lifeboat copy {kept} PLACE` sends it later"
+            )),
             Err(error) => cause.context(format!("no place took the bundle, and it could not be kept either ({})", text(&error))),
         }
+    }
+
+    /// Why no place has it: of the last as an error, of the others in words.
+    fn failed(mut self) -> anyhow::Error {
+        let last = self.places.pop();
+        self.complain();
+        last.and_then(|(_, landed)| landed.err()).map_or_else(|| anyhow::anyhow!("there is no place"), Into::into)
+    }
+
+    fn is_anywhere(&self) -> bool {
+        self.places.iter().any(|(_, landed)| landed.is_ok())
     }
 
     /// Writes the records for the catalogue, wherever a bundle cannot be opened as fast as its record can, and notes what was read back.
@@ -163,7 +210,7 @@ impl Landing {
                 Place::Remote(_) => true,
                 Place::Disk(path) => is_encrypted_name(&path.to_string_lossy()),
             };
-            if let Ok(seen @ (Seen::Ends | Seen::Full)) = landed {
+            if let Ok(Delivered { seen: seen @ (Seen::Ends | Seen::Full), .. }) = landed {
                 note(place, given, slow, look == Look::Full && *seen == Seen::Full).await;
             }
         }
@@ -186,7 +233,7 @@ impl Landing {
     pub fn tell(&self, ui: &mut Ui) -> anyhow::Result<()> {
         for (place, landed) in &self.places {
             match landed {
-                Ok(seen) => ui.line(format!("delivered to {place}: {}", seen_words(*seen)))?,
+                Ok(delivered) => ui.line(format!("delivered to {place}: {}", delivered_words(delivered)))?,
                 Err(error) => ui.line(format!("NOT DELIVERED to {place}: {}", cause(error)))?,
             }
         }
@@ -220,6 +267,9 @@ pub struct Delivery {
     /// How closely it was looked at afterwards: `ends`, `full`, `nothing`; only of what was delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     checked: Option<&'static str>,
+    /// Bytes that were there already, whole or from an earlier try, and were read back; only of what was delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<u64>,
     /// Why it is not there.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -232,16 +282,16 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    fn of(place: &Place, landed: Result<&Seen, &DeliverError>) -> Self {
+    fn of(place: &Place, landed: Result<&Delivered, &DeliverError>) -> Self {
         let place = place.to_string();
         match landed {
-            Ok(seen) => {
-                let checked = Some(seen_code(*seen));
-                Self { place, delivered: true, checked, error: None, hint: None, refused: None }
+            Ok(Delivered { seen, found }) => {
+                let (checked, found) = (Some(seen_code(*seen)), Some(*found));
+                Self { place, delivered: true, checked, found, error: None, hint: None, refused: None }
             }
             Err(error) => {
                 let (hint, refused) = (advice(error), Some(error.is_taken()));
-                Self { place, delivered: false, checked: None, error: Some(text(error)), hint, refused }
+                Self { place, delivered: false, checked: None, found: None, error: Some(text(error)), hint, refused }
             }
         }
     }
@@ -263,6 +313,14 @@ async fn note_at(place: &Place, record: &Record, wants_record: bool, was_read_ba
         catalogue::note_verified(place, jiff::Timestamp::now(), &record.manifest_sha256, "read back").await?;
     }
     Ok(())
+}
+
+fn delivered_words(delivered: &Delivered) -> String {
+    let seen = seen_words(delivered.seen);
+    match delivered.found {
+        0 => seen.to_owned(),
+        found => format!("{} of it were there from an earlier try and were read back; {seen}", words::size(found)),
+    }
 }
 
 fn seen_words(seen: Seen) -> &'static str {

@@ -44,6 +44,17 @@ impl Unlock {
         locked.unlock(&keys).map_err(advised)
     }
 
+    /// The same, where no key being given is no error: then nothing. Nobody is asked for a passphrase.
+    pub fn if_there_is_a_key(&self, source: Arc<dyn Source>) -> anyhow::Result<Option<Arc<dyn Source>>> {
+        let given = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_given = match Locked::look(source.clone()).map_err(advised)? {
+            None => return Ok(Some(source)),
+            Some(locked) if locked.by_passphrase() => self.passphrase_file.is_some() || given(PASSPHRASE),
+            Some(_) => !self.identity.is_empty() || given(IDENTITY),
+        };
+        if is_given { self.unlock(source).map(Some) } else { Ok(None) }
+    }
+
     /// The passphrase, wherever it comes from.
     pub fn passphrase(&self, question: &str) -> anyhow::Result<Option<secrecy::SecretString>> {
         secret(self.passphrase_file.as_deref(), PASSPHRASE, question)

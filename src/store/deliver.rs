@@ -8,9 +8,11 @@
 //! | Google Cloud | it is one request | that carries `x-goog-if-generation-match: 0` | by TLS alone |
 //!
 //! Nothing is written under another name first, so that a place where nothing can be deleted (WORM) is as good as any. A block
-//! whose connection broke is sent again, and no other. If the answer to the last request is lost, that request is repeated and
+//! whose connection broke is sent again, and no other; in Azure that holds for the blocks of a run that was killed, too. What such
+//! a run has sent is read back, since anybody who may write there could have sent it. If the answer to the last request is lost, that request is repeated and
 //! finds its own work: an object with our ends is ours.
 
+use super::blocks::{self, Waiting};
 use super::client::{Client, Patience};
 use super::error::{StoreError, StoreErrorKind};
 use super::place::{Place, Remote};
@@ -59,6 +61,15 @@ pub enum Seen {
     Full,
     /// Whoever is signed in may write there and not read.
     Nothing,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// How it was looked at.
+    pub seen: Seen,
+    /// Bytes that were there already: all of them, or those that an earlier try had sent.
+    pub found: u64,
 }
 
 /// Why a bundle is not at its place.
@@ -119,12 +130,13 @@ pub async fn is_free(place: &Place) -> Result<(), DeliverError> {
 }
 
 /// Brings the file there. Dropped on its way, it leaves nothing under the name, or, if it was that close, the whole.
-pub async fn deliver(file: &Arc<File>, place: &Place, look: Look) -> Result<Seen, DeliverError> {
+pub async fn deliver(file: &Arc<File>, place: &Place, look: Look) -> Result<Delivered, DeliverError> {
     match place {
         Place::Disk(path) => {
             let (file, target) = (file.clone(), path.clone());
             let copied = tokio::task::spawn_blocking(move || copy(&file, &target)).await;
-            copied.map_err(io::Error::other).flatten().map_err(|source| match source.kind() {
+            let copied = copied.map_err(io::Error::other).flatten();
+            copied.map(|()| Delivered { seen: Seen::Full, found: 0 }).map_err(|source| match source.kind() {
                 io::ErrorKind::AlreadyExists => DeliverError::Taken(path.clone()),
                 _ => DeliverError::Disk { path: path.clone(), source },
             })
@@ -136,7 +148,7 @@ pub async fn deliver(file: &Arc<File>, place: &Place, look: Look) -> Result<Seen
     }
 }
 
-fn copy(file: &File, target: &Path) -> io::Result<Seen> {
+fn copy(file: &File, target: &Path) -> io::Result<()> {
     let mut staged = Disk.stage(target)?;
     let size = file.size()?;
     for range in pieces(size, PIECE) {
@@ -153,20 +165,20 @@ fn copy(file: &File, target: &Path) -> io::Result<Seen> {
         }
     }
     staged.publish()?;
-    Disk.settle(target)?;
-    Ok(Seen::Full)
+    Disk.settle(target)
 }
 
-async fn send(file: &Arc<File>, remote: &Remote, look: Look) -> Result<Seen, StoreError> {
+async fn send(file: &Arc<File>, remote: &Remote, look: Look) -> Result<Delivered, StoreError> {
     let client = Client::new(remote, Patience::Long)?;
     let size = file.size().map_err(|error| local(&error))?;
+    let mut found = Vec::new();
     let sent = match &client.pieces {
-        Some(store) if size > PIECE || client.as_azure().is_some() => in_pieces(&client, &**store, file, size).await,
+        Some(store) if size > PIECE || client.is_azure() => in_pieces(&client, &**store, file, size, &mut found).await,
         _ => at_once(&client, file, size).await,
     };
     let sent = match sent {
         // A SAS of Azure that may only create may send no blocks, but a whole.
-        Err(error) if error.kind() == StoreErrorKind::Forbidden && client.as_azure().is_some() && size <= MOST_AT_ONCE => {
+        Err(error) if error.kind() == StoreErrorKind::Forbidden && client.is_azure() && size <= MOST_AT_ONCE => {
             at_once(&client, file, size).await
         }
         sent => sent,
@@ -174,19 +186,23 @@ async fn send(file: &Arc<File>, remote: &Remote, look: Look) -> Result<Seen, Sto
     match sent {
         Ok(()) => {}
         // The answer to the last request may have been lost, and its repetition have met its own work.
-        Err(error) if may_be_done(&error) => match differs(&client, file, size, Look::Ends).await {
+        Err(error) if may_be_done(&error) => match differs(&client, file, size, ends(size)).await {
             Ok(None) => {}
             Ok(Some(_)) => return Err(taken()),
             Err(_) => return Err(error),
         },
         Err(error) => return Err(error),
     }
-    match differs(&client, file, size, look).await {
-        Ok(None) => Ok(if look == Look::Full { Seen::Full } else { Seen::Ends }),
+    let bytes = found.iter().map(|range| range.end - range.start).sum();
+    let ranges = if look == Look::Full { all(size) } else { ends(size).into_iter().chain(found).collect() };
+    match differs(&client, file, size, ranges).await {
+        Ok(None) => Ok(Delivered { seen: if look == Look::Full { Seen::Full } else { Seen::Ends }, found: bytes }),
         Ok(Some(what)) => {
             Err(StoreError::new(StoreErrorKind::NotAsSent, format!("what stands there is not what was sent: {what}")))
         }
-        Err(error) if error.kind() == StoreErrorKind::Forbidden && look == Look::Ends => Ok(Seen::Nothing),
+        Err(error) if error.kind() == StoreErrorKind::Forbidden && look == Look::Ends && bytes == 0 => {
+            Ok(Delivered { seen: Seen::Nothing, found: 0 })
+        }
         Err(error) => Err(StoreError::new(error.kind(), format!("it was sent, and cannot be looked at: {error}"))),
     }
 }
@@ -213,17 +229,29 @@ async fn at_once(client: &Client, file: &Arc<File>, size: u64) -> Result<(), Sto
     }
 }
 
-async fn in_pieces(client: &Client, store: &dyn MultipartStore, file: &Arc<File>, size: u64) -> Result<(), StoreError> {
+/// `found` becomes the ranges that an earlier try had sent.
+async fn in_pieces(
+    client: &Client,
+    store: &dyn MultipartStore,
+    file: &Arc<File>,
+    size: u64,
+    found: &mut Vec<Range<u64>>,
+) -> Result<(), StoreError> {
     let key = &client.remote.key;
     let id = match store.create_multipart(key).await {
         Ok(id) => id,
         Err(error) => return Err(client.explain(error).await),
     };
+    let upload = Upload { client, store, id: &id, file, waiting: blocks::waiting(client).await };
     let piece = PIECE.max(size.div_ceil(MOST_PIECES).next_multiple_of(1 << 20));
-    let sending = pieces(size, piece).enumerate().map(|(index, range)| one(client, store, &id, index, file, range));
-    let sent: Result<Vec<PartId>, StoreError> = stream::iter(sending).buffered(SIDE_BY_SIDE).try_collect().await;
+    let sending = pieces(size, piece).enumerate().map(|(number, range)| upload.one(number, range));
+    let sent: Result<Vec<Piece>, StoreError> = stream::iter(sending).buffered(SIDE_BY_SIDE).try_collect().await;
     let done = match sent {
-        Ok(parts) => store.complete_multipart(key, &id, parts).await.map(drop).map_err(StoreError::from),
+        Ok(sent) => {
+            found.extend(sent.iter().filter_map(|piece| piece.found.clone()));
+            let parts = sent.into_iter().map(|piece| piece.part).collect();
+            store.complete_multipart(key, &id, parts).await.map(drop).map_err(StoreError::from)
+        }
         Err(error) => Err(error),
     };
     if done.is_err() {
@@ -233,40 +261,96 @@ async fn in_pieces(client: &Client, store: &dyn MultipartStore, file: &Arc<File>
     done
 }
 
-async fn one(
-    client: &Client,
-    store: &dyn MultipartStore,
-    id: &String,
-    index: usize,
-    file: &Arc<File>,
-    range: Range<u64>,
-) -> Result<PartId, StoreError> {
-    let payload = PutPayload::from(Bytes::from(read(file, &range).map_err(|error| local(&error))?));
-    let mut tries = 1;
-    loop {
-        let error = match store.put_part(&client.remote.key, id, index, payload.clone()).await {
-            Ok(part) => return Ok(part),
-            Err(error) => StoreError::from(error),
-        };
-        if tries == TRIES || !matches!(error.kind(), StoreErrorKind::Silent | StoreErrorKind::Other) {
-            return Err(error);
+/// An upload on its way.
+struct Upload<'a> {
+    client: &'a Client,
+    store: &'a dyn MultipartStore,
+    id: &'a String,
+    file: &'a Arc<File>,
+    waiting: Waiting,
+}
+
+struct Piece {
+    part: PartId,
+    /// The range, if it was there already.
+    found: Option<Range<u64>>,
+}
+
+impl Upload<'_> {
+    async fn one(&self, number: usize, range: Range<u64>) -> Result<Piece, StoreError> {
+        let bytes = Bytes::from(read(self.file, &range).map_err(|error| local(&error))?);
+        if !self.client.is_azure() {
+            return Ok(Piece { part: self.put(number, bytes).await?, found: None });
         }
-        tokio::time::sleep(Duration::from_millis(500 << tries)).await;
-        tries += 1;
+        let part = blocks::name(number, &bytes);
+        if self.waiting.get(&part.content_id) == Some(&(range.end - range.start)) {
+            return Ok(Piece { part, found: Some(range) });
+        }
+        blocks::called(&part, self.put(number, bytes)).await?;
+        Ok(Piece { part, found: None })
+    }
+
+    async fn put(&self, number: usize, bytes: Bytes) -> Result<PartId, StoreError> {
+        let payload = PutPayload::from(bytes);
+        let mut tries = 1;
+        loop {
+            let error = match self.store.put_part(&self.client.remote.key, self.id, number, payload.clone()).await {
+                Ok(part) => return Ok(part),
+                Err(error) => StoreError::from(error),
+            };
+            if tries == TRIES || !matches!(error.kind(), StoreErrorKind::Silent | StoreErrorKind::Other) {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(500 << tries)).await;
+            tries += 1;
+        }
     }
 }
 
-/// What of the object is not as it was sent, if anything.
-async fn differs(client: &Client, file: &Arc<File>, size: u64, look: Look) -> Result<Option<String>, StoreError> {
+/// Whether a place holds the file already: then how that was seen.
+pub async fn is_there(file: &Arc<File>, place: &Place, look: Look) -> Result<Option<Delivered>, DeliverError> {
+    let size = file.size().map_err(|error| DeliverError::Store { place: place.to_string(), source: local(&error) })?;
+    let (same, seen) = match place {
+        Place::Disk(path) => {
+            let fail = |source| DeliverError::Disk { path: path.clone(), source };
+            (is_same(file, &File::open(path).map_err(fail)?, size).map_err(fail)?, Seen::Full)
+        }
+        Place::Remote(remote) => {
+            let fail = |source| DeliverError::Store { place: remote.to_string(), source };
+            let client = Client::new(remote, Patience::Short).map_err(fail)?;
+            let (ranges, seen) = if look == Look::Full { (all(size), Seen::Full) } else { (ends(size), Seen::Ends) };
+            (differs(&client, file, size, ranges).await.map_err(fail)?.is_none(), seen)
+        }
+    };
+    Ok(same.then_some(Delivered { seen, found: size }))
+}
+
+fn is_same(file: &File, there: &File, size: u64) -> io::Result<bool> {
+    if there.size()? != size {
+        return Ok(false);
+    }
+    for range in pieces(size, PIECE) {
+        if read(file, &range)? != read(there, &range)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn all(size: u64) -> Vec<Range<u64>> {
+    pieces(size, PIECE).collect()
+}
+
+fn ends(size: u64) -> Vec<Range<u64>> {
+    if size <= 2 * END { pieces(size, 2 * END).collect() } else { vec![0..END, size - END..size] }
+}
+
+/// What of these ranges of the object is not as it was sent, if anything.
+async fn differs(client: &Client, file: &Arc<File>, size: u64, ranges: Vec<Range<u64>>) -> Result<Option<String>, StoreError> {
     let meta = client.head().await?;
     if meta.size != size {
         return Ok(Some(format!("it has {} bytes of {size}", meta.size)));
     }
-    let ranges: Vec<Range<u64>> = match look {
-        Look::Full => pieces(size, PIECE).collect(),
-        Look::Ends if size <= 2 * END => pieces(size, 2 * END).collect(),
-        Look::Ends => vec![0..END, size - END..size],
-    };
     let tag = meta.e_tag.as_deref();
     let looking = ranges.into_iter().map(|range| async move {
         let (there, _) = client.range(range.clone(), tag).await?;

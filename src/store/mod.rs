@@ -5,6 +5,7 @@
 //!
 //! Behind a network ([`Place`]): a finished file is brought there ([`deliver()`]), and read in ranges ([`Ranged`]).
 
+mod blocks;
 mod client;
 mod deliver;
 mod error;
@@ -16,7 +17,7 @@ mod ranged;
 mod source;
 mod transport;
 
-pub use deliver::{DeliverError, Look, Seen, deliver, is_free};
+pub use deliver::{DeliverError, Delivered, Look, Seen, deliver, is_free, is_there};
 pub use error::{StoreError, StoreErrorKind};
 pub use geo::{Replica, last_sync};
 pub use hold::Hold;

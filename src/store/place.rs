@@ -105,6 +105,14 @@ impl Place {
         }
     }
 
+    /// What it is called there; nothing for the root.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::Disk(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            Self::Remote(remote) => remote.key.filename().map(str::to_owned),
+        }
+    }
+
     /// The folder that it lies in.
     #[must_use]
     pub fn folder(&self) -> Self {

@@ -2,12 +2,13 @@
 //!
 //! - The commit of an upload in pieces carries `If-None-Match: *`, so that it never replaces: Put Block List of Azure,
 //!   `CompleteMultipartUpload` of S3.
-//! - Each block for Azure carries its MD5, so that the service refuses what was altered on the way. (S3 gets SHA-256, which its
-//!   crate knows.)
+//! - Each block for Azure carries its MD5, so that the service refuses what was altered on the way (S3 gets SHA-256, which its
+//!   crate knows), and a name by which a later try finds it.
 //! - Azure's answers without a body say only in a header what was wrong; here it becomes a body.
 //!
 //! A request that a shared key had signed is signed anew, since the key signs such headers too.
 
+use super::blocks;
 use async_trait::async_trait;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http_body_util::BodyExt;
@@ -64,6 +65,7 @@ impl HttpService for Service {
             self.sign_again(&mut request).await?;
         } else if put && is("comp", "block") {
             add_md5(&mut request).await?;
+            rename(&mut request, &query)?;
             self.sign_again(&mut request).await?;
         } else if request.method() == "POST" && query.split('&').any(|pair| pair.starts_with("uploadId=")) {
             // What SigV4 has signed stays as it was: this header need not be among the signed ones.
@@ -94,6 +96,14 @@ async fn add_md5(request: &mut HttpRequest) -> Result<(), HttpError> {
     let digest = BASE64_STANDARD.encode(Md5::digest(&bytes));
     request.headers_mut().insert("content-md5", HeaderValue::try_from(digest).map_err(wrong)?);
     *request.body_mut() = bytes.into();
+    Ok(())
+}
+
+fn rename(request: &mut HttpRequest, query: &str) -> Result<(), HttpError> {
+    let Some(query) = blocks::renamed(query) else { return Ok(()) };
+    let uri = request.uri().to_string();
+    let address = uri.split('?').next().unwrap_or_default();
+    *request.uri_mut() = format!("{address}?{query}").parse().map_err(wrong)?;
     Ok(())
 }
 

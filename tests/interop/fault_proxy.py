@@ -11,6 +11,7 @@ A plan is a function from a request to the name of a fault, or to nothing:
 | `503` | the answer is 503, and nothing is done |
 | `flip` | a bit of the request's body is not as it was sent |
 | `flip-answer` | a bit of the answer's body is not as the store sent it |
+| `("flip", at)`, `("flip-answer", at)` | the same, at this byte of the body |
 | a function | is called, and then the request is done |
 | bytes | are the answer, and nothing is done |
 """
@@ -40,7 +41,7 @@ class Request:
     @property
     def is_commit(self):
         """What makes an upload visible."""
-        return self.query.get("comp") == "blocklist" or (self.method == "POST" and "uploadId" in self.query)
+        return (self.method == "PUT" and self.query.get("comp") == "blocklist") or (self.method == "POST" and "uploadId" in self.query)
 
 
 class Handler(recording_proxy.Handler):
@@ -50,6 +51,9 @@ class Handler(recording_proxy.Handler):
         if callable(fault):
             fault()
             fault = None
+        self.at = None
+        if isinstance(fault, tuple):
+            fault, self.at = fault
         self.fault = fault
         if fault == "refuse":
             raise ConnectionError("as planned")
@@ -68,8 +72,11 @@ class Handler(recording_proxy.Handler):
         return super().exchange()
 
     def counted(self):
-        for number, piece in enumerate(super().counted()):
-            yield flipped(piece) if self.fault == "flip" and number == 0 else piece
+        start = 0
+        for piece in super().counted():
+            here = len(piece) // 2 if self.at is None and start == 0 else (self.at or 0) - start
+            yield flipped(piece, here) if self.fault == "flip" else piece
+            start += len(piece)
 
     def answer(self, response):
         if self.fault == "lose":
@@ -88,16 +95,16 @@ class Handler(recording_proxy.Handler):
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(flipped(body) if self.fault == "flip-answer" else body[: len(body) // 2])
+        self.wfile.write(flipped(body, len(body) // 2 if self.at is None else self.at) if self.fault == "flip-answer" else body[: len(body) // 2])
         self.wfile.flush()
         if self.fault == "halve":
             raise ConnectionError("as planned")
         return response.status
 
 
-def flipped(data):
-    middle = len(data) // 2
-    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :] if data else data
+def flipped(data, at):
+    """With a bit turned at this byte, if it has one there."""
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] if 0 <= at < len(data) else data
 
 
 class Server(recording_proxy.Server):

@@ -65,11 +65,11 @@ def answers(port, process):
 
 
 @contextlib.contextmanager
-def azurite(folder):
+def azurite(folder, on_disk=False):
     port = free_port()
     program = pathlib.Path(os.environ["AZURITE"]) / "dist/src/blob/main.js"
     command = ["node", program, "--silent", "--blobHost", "127.0.0.1", "--blobPort", port, "--disableTelemetry",
-               "--inMemoryPersistence", "--skipApiVersionCheck"]
+               "--skipApiVersionCheck", *(["--location", folder / "azurite"] if on_disk else ["--inMemoryPersistence"])]
     with harness.server(command, folder / "azurite.log", stdout=subprocess.DEVNULL) as process:
         answers(port, process)
         yield f"http://127.0.0.1:{port}"
@@ -568,7 +568,7 @@ class Witness:
 def is_commit(entry):
     """What makes an upload visible, in a log."""
     query = dict(entry["query"])
-    return query.get("comp") == "blocklist" or (entry["method"] == "POST" and "uploadId" in query)
+    return (entry["method"] == "PUT" and query.get("comp") == "blocklist") or (entry["method"] == "POST" and "uploadId" in query)
 
 
 def few(counts):
@@ -590,11 +590,11 @@ def fresh(folder):
     return folder
 
 
-def fill(workspace):
+def fill(workspace, files=2):
     """So much that no zstd makes less than three blocks of it."""
     client = harness.client(workspace["url"], workspace["token"])
     client.dbfs.upload("/FileStore/small.txt", io.BytesIO(b"small"))
-    for number in range(2):
+    for number in range(files):
         data = b"".join(hashlib.sha256(f"{number}/{at}".encode()).digest() for at in range((9 << 20) // 32))
         client.dbfs.upload(f"/FileStore/large-{number}.bin", io.BytesIO(data))
 
