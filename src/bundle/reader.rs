@@ -287,8 +287,6 @@ fn hurt(member: &MemberLine) -> ReadError {
 }
 
 pub(super) fn read_trailer(source: &dyn Source, size: u64) -> Result<Trailer, OpenError> {
-    let mut first = vec![0; usize::try_from(size.min(4)).unwrap_or(4)];
-    source.read_at(0, &mut first).map_err(OpenError::io)?;
     if size == 0 {
         return Err(OpenError::NotABundle("the file is empty"));
     }
@@ -297,7 +295,7 @@ pub(super) fn read_trailer(source: &dyn Source, size: u64) -> Result<Trailer, Op
         source.read_at(size - FROZEN_LEN as u64, &mut last).map_err(OpenError::io)?;
     }
     match trailer::frozen(&last) {
-        None => Err(without_trailer(source, size, &first)),
+        None => Err(without_trailer(source, size)),
         Some((_, MAJOR, _)) if size < TRAILER_LEN => Err(OpenError::Truncated { size }),
         Some((_, MAJOR, _)) => {
             let mut bytes = [0; 160];
@@ -309,8 +307,12 @@ pub(super) fn read_trailer(source: &dyn Source, size: u64) -> Result<Trailer, Op
 }
 
 /// A file without our magic at its end: is it a bundle with something behind it, the beginning of one, or something else?
-fn without_trailer(source: &dyn Source, size: u64, first: &[u8]) -> OpenError {
-    if !frame::begins(first) {
+fn without_trailer(source: &dyn Source, size: u64) -> OpenError {
+    let mut first = vec![0; usize::try_from(size.min(4)).unwrap_or(4)];
+    if let Err(error) = source.read_at(0, &mut first) {
+        return OpenError::io(error);
+    }
+    if !frame::begins(&first) {
         return OpenError::NotABundle("it does not begin with a zstd frame");
     }
     if !begins_like_a_bundle(source, size).unwrap_or(true) {

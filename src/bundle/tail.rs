@@ -36,6 +36,7 @@ pub struct Signature {
 pub(crate) fn manifest(source: &dyn Source, trailer: &Trailer, mut builder: Builder) -> Result<(Manifest, TagFiles), OpenError> {
     let altered =
         || Finding::new(Fault::ManifestFrame, "the manifest was altered: its stored bytes do not have the trailer's digest");
+    source.will_read(trailer.manifest_off..trailer.manifest_off.saturating_add(trailer.manifest_clen));
     match unpack(source, trailer, &mut builder) {
         Ok(unpacked) if unpacked.stored_sha == trailer.manifest_sha => {
             Ok((builder.finish(unpacked.manifest_sha, trailer.manifest_off)?, unpacked.tags))

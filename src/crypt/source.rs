@@ -6,6 +6,7 @@ use crate::store::{Altered, Source};
 use age::stream::StreamReader;
 use age::{DecryptError, Decryptor, Identity};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,8 +14,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 const MARK: &[u8] = b"age-encryption.org/";
 /// What it begins with where it was made fit for mail.
 const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
-/// Bytes that are read at once to begin with: the head, and the first piece.
+/// Bytes that are read at once to begin with: what a head with some recipients takes.
+const GLANCE: u64 = 4 << 10;
+/// Where that was not all of the head: bytes of a head with hundreds, and the first piece.
 const FIRST: u64 = 128 << 10;
+/// What the last line of a head begins with.
+const LAST_LINE: &[u8] = b"\n--- ";
 /// Largest head: thousands of recipients.
 const LARGEST_HEAD: u64 = 1 << 20;
 /// Stored bytes of a piece, and how many of them are contents.
@@ -68,13 +73,19 @@ impl Locked {
     /// Looks whether something is an encrypted file; nothing if it is anything else.
     pub fn look(inner: Arc<dyn Source>) -> Result<Option<Self>, UnlockError> {
         let size = inner.size().map_err(UnlockError::Io)?;
-        let mut first = vec![0; usize::try_from(size.min(FIRST)).unwrap_or_default()];
-        inner.read_at(0, &mut first).map_err(UnlockError::Io)?;
+        let read = |most: u64| {
+            let mut first = vec![0; usize::try_from(size.min(most)).unwrap_or_default()];
+            inner.read_at(0, &mut first).map(|()| first).map_err(UnlockError::Io)
+        };
+        let mut first = read(GLANCE)?;
         if first.starts_with(ARMOR) {
             return Err(UnlockError::Armored);
         }
         if !first.starts_with(MARK) {
             return Ok(None);
+        }
+        if !first.windows(LAST_LINE.len()).any(|part| part == LAST_LINE) {
+            first = read(FIRST)?;
         }
         let mut locked = Self { inner, size, first: first.into(), by_passphrase: false };
         locked.by_passphrase = locked.decryptor(&Arc::default())?.is_scrypt();
@@ -180,6 +191,13 @@ impl Decrypted {
 impl Source for Decrypted {
     fn size(&self) -> io::Result<u64> {
         Ok(self.size)
+    }
+
+    fn will_read(&self, range: Range<u64>) {
+        let (stored, contents) = PIECE;
+        let start = self.start + range.start / contents * stored;
+        let end = self.start + range.end.div_ceil(contents) * stored;
+        self.locked.inner.will_read(start..end.min(self.locked.size));
     }
 
     fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {

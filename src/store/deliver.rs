@@ -3,9 +3,9 @@
 //! | place | never seen in part, since | never replaces, since | refused if altered on the way |
 //! |---|---|---|---|
 //! | disk | it is renamed when it is whole | the rename does not | it is read back |
-//! | Azure | blocks without a list are invisible | the list carries `If-None-Match: *` | MD5 of each block |
-//! | S3 | an upload is invisible until it is completed | that carries `If-None-Match: *` | SHA-256 of each part |
-//! | Google Cloud | it is one request | that carries `x-goog-if-generation-match: 0` | by TLS alone |
+//! | Azure | blocks without a list are invisible | the list carries `If-None-Match: *` | MD5 of each block and of the list |
+//! | S3 | an upload is invisible until it is completed | that carries `If-None-Match: *` | MD5 and SHA-256 of each part |
+//! | Google Cloud | it is one request | that carries `x-goog-if-generation-match: 0` | its MD5 |
 //!
 //! Nothing is written under another name first, so that a place where nothing can be deleted (WORM) is as good as any. A block
 //! whose connection broke is sent again, and no other; in Azure that holds for the blocks of a run that was killed, too. What such
@@ -100,7 +100,7 @@ impl DeliverError {
     /// Whether the name is taken.
     pub fn is_taken(&self) -> bool {
         match self {
-            Self::Store { source, .. } => source.kind() == StoreErrorKind::Taken,
+            Self::Store { source, .. } => matches!(source.kind(), StoreErrorKind::Taken | StoreErrorKind::Locked),
             Self::Taken(_) => true,
             Self::Disk { .. } => false,
         }
@@ -209,7 +209,7 @@ async fn send(file: &Arc<File>, remote: &Remote, look: Look) -> Result<Delivered
 
 fn may_be_done(error: &StoreError) -> bool {
     use StoreErrorKind as Kind;
-    matches!(error.kind(), Kind::Taken | Kind::Changed | Kind::Silent | Kind::Other | Kind::NoObject)
+    matches!(error.kind(), Kind::Taken | Kind::Locked | Kind::Changed | Kind::Silent | Kind::Other | Kind::NoObject)
 }
 
 async fn at_once(client: &Client, file: &Arc<File>, size: u64) -> Result<(), StoreError> {

@@ -30,6 +30,8 @@ pub enum StoreErrorKind {
     Forbidden,
     /// The store does not answer, or only that it cannot.
     Silent,
+    /// The object may not be changed or removed by anybody, for now: retention, a legal hold, a lease.
+    Locked,
     /// The object is not the one any more that was opened.
     Changed,
     /// What stands there is not what was sent.
@@ -57,13 +59,33 @@ const CODES: &[(StoreErrorKind, &[&str])] = &[
     ),
     (StoreErrorKind::NoContainer, &["ContainerNotFound", "ContainerBeingDeleted", "NoSuchBucket"]),
     (StoreErrorKind::NoObject, &["BlobNotFound", "NoSuchKey"]),
-    (StoreErrorKind::Taken, &["BlobAlreadyExists", "UnauthorizedBlobOverwrite", "BlobImmutableDueToPolicy"]),
+    (StoreErrorKind::Taken, &["BlobAlreadyExists", "UnauthorizedBlobOverwrite"]),
+    (
+        StoreErrorKind::Locked,
+        &["BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold", "LeaseIdMissing", "LeaseIdMismatchWithBlobOperation"],
+    ),
     (StoreErrorKind::Other, &["BlobArchived", "InvalidObjectState"]),
 ];
 
 impl StoreError {
     pub(super) fn new(kind: StoreErrorKind, why: impl Into<String>) -> Self {
         Self { kind, why: why.into(), is_exact: true }
+    }
+
+    /// What an answer with this status and body means.
+    pub(super) fn answered(status: u16, text: &str) -> Self {
+        let code = code_in(text);
+        if let Some((kind, _)) = CODES.iter().find(|(_, codes)| code.is_some_and(|code| codes.contains(&code))) {
+            return Self::new(*kind, format!("{} ({})", sentence(*kind), code.unwrap_or_default()));
+        }
+        let kind = match status {
+            401 => StoreErrorKind::SignIn,
+            403 => StoreErrorKind::Forbidden,
+            404 => StoreErrorKind::NoObject,
+            408 | 429 | 500.. => StoreErrorKind::Silent,
+            _ => StoreErrorKind::Other,
+        };
+        Self::new(kind, format!("{} ({})", sentence(kind), code.map_or_else(|| status.to_string(), str::to_owned)))
     }
 
     /// Whether nothing more can be found out about it.
@@ -88,6 +110,9 @@ impl StoreError {
             StoreErrorKind::NoContainer => Some("check the address, or create it: lifeboat creates none"),
             StoreErrorKind::Taken => {
                 Some("nothing is overwritten: give another name, or a folder, in which each bundle gets a name of its own")
+            }
+            StoreErrorKind::Locked => {
+                Some("nothing was changed; what is locked can go when its retention, hold or lease has ended")
             }
             StoreErrorKind::SignIn => Some(
                 "docs/stores.md lists the environment variables that sign in, such as AZURE_STORAGE_ACCOUNT_KEY or AWS_ACCESS_KEY_ID",
@@ -119,6 +144,10 @@ impl From<object_store::Error> for StoreError {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error as E;
         let text = all_of(&error);
+        // S3 has no code of its own for it.
+        if text.contains("object protected by object lock") {
+            return Self::new(StoreErrorKind::Locked, sentence(StoreErrorKind::Locked));
+        }
         if let Some(code) = code_in(&text)
             && let Some((kind, _)) = CODES.iter().find(|(_, codes)| codes.contains(&code))
         {
@@ -150,6 +179,7 @@ fn sentence(kind: StoreErrorKind) -> &'static str {
         StoreErrorKind::NoObject => "there is no such object",
         StoreErrorKind::NoContainer => "there is no such container or bucket",
         StoreErrorKind::Taken => "the name is taken, and a bundle is never overwritten",
+        StoreErrorKind::Locked => "it is locked, by retention, a legal hold or a lease",
         StoreErrorKind::SignIn => "the store does not accept the sign-in",
         StoreErrorKind::Forbidden => "whoever is signed in may not do this",
         StoreErrorKind::Silent => "the store does not answer",
@@ -204,9 +234,18 @@ fn server_fault(text: &str) -> Option<&str> {
 
 /// Whether it was a token that could not be had.
 fn is_of_token(text: &str) -> bool {
-    ["token request", "169.254.169.254", "Azure CLI", "az CLI", "azure cli", "credential", "metadata.google.internal"]
-        .iter()
-        .any(|word| text.contains(word))
+    [
+        "token request",
+        "169.254.169.254",
+        "Azure CLI",
+        "az CLI",
+        "azure cli",
+        "'az account",
+        "credential",
+        "metadata.google.internal",
+    ]
+    .iter()
+    .any(|word| text.contains(word))
 }
 
 fn no_token(text: &str) -> String {
@@ -243,6 +282,17 @@ mod tests {
         let no_right = denied("<Error><Code>AuthorizationPermissionMismatch</Code></Error>");
         assert_eq!((no_right.kind(), no_right.hint().is_some()), (StoreErrorKind::Forbidden, true));
         assert!(no_right.to_string().ends_with("(AuthorizationPermissionMismatch)"), "{no_right}");
+    }
+
+    #[test]
+    fn what_is_locked_says_so() {
+        let locked = StoreError::answered(409, "<Error><Code>BlobImmutableDueToPolicy</Code></Error>");
+        assert_eq!((locked.kind(), locked.hint().is_some()), (StoreErrorKind::Locked, true));
+        let by_s3 =
+            denied("<Error><Code>AccessDenied</Code><Message>Access Denied because object protected by object lock.</Message>");
+        assert_eq!(by_s3.kind(), StoreErrorKind::Locked);
+        assert_eq!(StoreError::answered(503, "").kind(), StoreErrorKind::Silent);
+        assert_eq!(StoreError::answered(403, "<Code>X</Code>").to_string(), "whoever is signed in may not do this (X)");
     }
 
     #[test]

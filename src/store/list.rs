@@ -7,7 +7,7 @@ use super::ranged::Say;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, PutMode, PutOptions, PutPayload};
 use std::io;
 use std::path::Path;
 
@@ -139,9 +139,7 @@ pub async fn remove(place: &Place) -> Result<(), StoreError> {
         Place::Disk(path) => {
             std::fs::remove_file(path).map_err(|error| StoreError::new(StoreErrorKind::Other, error.to_string()))
         }
-        Place::Remote(remote) => {
-            Client::new(remote, Patience::Short)?.objects.delete(&remote.key).await.map_err(StoreError::from)
-        }
+        Place::Remote(remote) => Client::new(remote, Patience::Short)?.delete().await,
     }
 }
 

@@ -1,7 +1,8 @@
 //! An object of a store, read in ranges.
 //!
 //! The first request asks for the first 4 KiB and learns size and tag; every later one demands that tag, so that bytes of two
-//! objects are never mixed. The last MiB is fetched at once, since a bundle is opened from there. What else is read comes
+//! objects are never mixed. The last MiB is fetched at once, of a large one more, since a bundle is opened from there; if its
+//! manifest is larger still, the rest of that comes in one request. What else is read comes
 //! exactly, or, where one reads on from where one was, in windows that grow.
 //!
 //! Where the primary of an Azure account does not answer, its secondary is asked, and that is said.
@@ -22,6 +23,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 const HEAD: u64 = 4 << 10;
 /// Read from the end, in bytes.
 const TAIL: u64 = 1 << 20;
+/// A piece of an encrypted file, in bytes, and some.
+const PIECE: u64 = 68 << 10;
+/// The most that is joined to the end before a bundle is opened, in bytes.
+const JOINED: u64 = 64 << 20;
 /// The least that is fetched for a small read, in bytes.
 const LEAST: u64 = 256 << 10;
 /// The most that is fetched at once, unless more is asked for, in bytes.
@@ -133,9 +138,15 @@ impl Ranged {
         Ok(loaded)
     }
 
+    /// So much is fetched from the end: of a large bundle more, since its manifest is seldom less than a two-thousandth of it; and
+    /// a piece more, in which the manifest of an encrypted one begins.
+    fn tail(&self) -> u64 {
+        (self.size / 2048).clamp(TAIL, MOST) + PIECE
+    }
+
     /// The range that is best fetched for a read that nothing at hand covers.
     fn range_for(&self, open: &Open, at: u64, end: u64) -> Range<u64> {
-        let tail = self.size.saturating_sub(TAIL);
+        let tail = self.size.saturating_sub(self.tail());
         if open.tail.is_none() && end > tail {
             return at.min(tail)..self.size;
         }
@@ -154,6 +165,18 @@ impl Source for Ranged {
         Ok(self.size)
     }
 
+    /// What reaches into the tail is brought in one request and joined to it. If that fails, reading it will say so.
+    fn will_read(&self, range: Range<u64>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(tail) = open.tail.clone() else { return };
+        if range.start >= tail.at || range.end <= tail.at || tail.at - range.start > JOINED {
+            return;
+        }
+        let Ok(Some(missing)) = self.ask(&mut open, vec![range.start..tail.at]).map(|mut loaded| loaded.pop()) else { return };
+        let bytes = [missing.bytes, tail.bytes].concat().into();
+        open.tail = Some(Window { at: range.start, bytes });
+    }
+
     fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
         let end = at.checked_add(buffer.len() as u64).filter(|end| *end <= self.size);
         let end = end.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
@@ -162,7 +185,7 @@ impl Source for Ranged {
             return Ok(());
         }
         let range = self.range_for(&open, at, end);
-        let is_tail = open.tail.is_none() && range.end == self.size && range.end - range.start >= TAIL.min(self.size);
+        let is_tail = open.tail.is_none() && range.end == self.size && range.end - range.start >= self.tail().min(self.size);
         let goes_on = range.end - range.start > LEAST;
         let window = self.ask(&mut open, vec![range])?.pop().ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         if is_tail {

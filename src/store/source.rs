@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Something of known size that can be read by position, from many threads at once.
@@ -12,6 +13,9 @@ pub trait Source: Send + Sync {
 
     /// Fills the buffer from `at` on. Errors: `UnexpectedEof` if there are not so many bytes, or what the store says.
     fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Hears that all of a range will be read next, in whatever steps: what is far away can bring it at once.
+    fn will_read(&self, _range: Range<u64>) {}
 }
 
 /// The cause of an error of a source that knows what was written, as an encrypted file does: it is not what stands there now.
@@ -61,6 +65,10 @@ impl<S: Source + ?Sized> Source for &S {
     fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
         (**self).read_at(at, buffer)
     }
+
+    fn will_read(&self, range: Range<u64>) {
+        (**self).will_read(range);
+    }
 }
 
 impl<S: Source + ?Sized> Source for Arc<S> {
@@ -71,6 +79,10 @@ impl<S: Source + ?Sized> Source for Arc<S> {
     fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
         (**self).read_at(at, buffer)
     }
+
+    fn will_read(&self, range: Range<u64>) {
+        (**self).will_read(range);
+    }
 }
 
 impl<S: Source + ?Sized> Source for Box<S> {
@@ -80,6 +92,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
         (**self).read_at(at, buffer)
+    }
+
+    fn will_read(&self, range: Range<u64>) {
+        (**self).will_read(range);
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! - The commit of an upload in pieces carries `If-None-Match: *`, so that it never replaces: Put Block List of Azure,
 //!   `CompleteMultipartUpload` of S3.
-//! - Each block for Azure carries its MD5, so that the service refuses what was altered on the way (S3 gets SHA-256, which its
-//!   crate knows), and a name by which a later try finds it.
+//! - All that is put carries its MD5, so that the service refuses what was altered on the way. S3 gets a SHA-256 from its crate,
+//!   and yet demands the MD5 where objects are locked.
+//! - Each block for Azure has a name by which a later try finds it.
 //! - Azure's answers without a body say only in a header what was wrong; here it becomes a body.
 //!
 //! A request that a shared key had signed is signed anew, since the key signs such headers too.
@@ -60,12 +61,13 @@ impl HttpService for Service {
         let query = request.uri().query().unwrap_or_default().to_owned();
         let is = |name: &str, value: &str| query.split('&').any(|pair| pair.split_once('=') == Some((name, value)));
         let put = request.method() == "PUT";
-        if put && is("comp", "blocklist") {
-            request.headers_mut().insert("if-none-match", HeaderValue::from_static("*"));
-            self.sign_again(&mut request).await?;
-        } else if put && is("comp", "block") {
+        if put {
+            if is("comp", "blocklist") {
+                request.headers_mut().insert("if-none-match", HeaderValue::from_static("*"));
+            } else if is("comp", "block") {
+                rename(&mut request, &query)?;
+            }
             add_md5(&mut request).await?;
-            rename(&mut request, &query)?;
             self.sign_again(&mut request).await?;
         } else if request.method() == "POST" && query.split('&').any(|pair| pair.starts_with("uploadId=")) {
             // What SigV4 has signed stays as it was: this header need not be among the signed ones.

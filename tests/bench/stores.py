@@ -6,7 +6,7 @@
 Azurite keeps its blobs on the disk in `--folder`, and so does everything else: three times the size of the bundle must be free.
 
 - `show` of one object, `list`, and `show` of the same bundle encrypted by `age`: requests and bytes, counted by a proxy between us and
-  the store. Goal: at most 3 requests and 2 MB.
+  the store. Goal: at most 3 requests and 2 MiB.
 - Upload of the bundle: `lifeboat copy` (the seconds of the upload itself, and those of the command, which reads and hashes the whole
   bundle before) beside `azure-storage-blob` with blocks of the same size, as many at once, and `curl` in one request. Rounds take turns.
 - Peak memory of `lifeboat copy` for a bundle of a twentieth of the size and for the whole. Goal: at most a quarter more for the whole.
@@ -33,7 +33,7 @@ import stores
 from fault_proxy import faulty
 from recording_proxy import read_log
 
-REQUESTS, BYTES, GROWTH = 3, 2_000_000, 1.25
+REQUESTS, BYTES, GROWTH = 3, 2 << 20, 1.25
 UPLOADER = """
 import sys
 from azure.storage.blob import BlobClient

@@ -14,6 +14,7 @@ A plan is a function from a request to the name of a fault, or to nothing:
 | `("flip", at)`, `("flip-answer", at)` | the same, at this byte of the body |
 | a function | is called, and then the request is done |
 | bytes | are the answer, and nothing is done |
+| `(status, bytes)` | the same, with this status |
 """
 
 import contextlib
@@ -52,8 +53,11 @@ class Handler(recording_proxy.Handler):
             fault()
             fault = None
         self.at = None
+        code = 200
         if isinstance(fault, tuple):
             fault, self.at = fault
+            if isinstance(fault, int):
+                code, fault, self.at = fault, self.at, None
         self.fault = fault
         if fault == "refuse":
             raise ConnectionError("as planned")
@@ -61,13 +65,13 @@ class Handler(recording_proxy.Handler):
             self.rfile.read(request.length // 2)
             raise ConnectionError("as planned")
         if fault == "503" or isinstance(fault, bytes):
-            status, body = (503, b"") if fault == "503" else (200, fault)
+            status, body = (503, b"") if fault == "503" else (code, fault)
             for _ in self.counted():
                 pass
             self.send_response_only(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(b"" if self.command == "HEAD" else body)
             return status
         return super().exchange()
 

@@ -65,14 +65,16 @@ def answers(port, process):
 
 
 @contextlib.contextmanager
-def azurite(folder, on_disk=False):
+def azurite(folder, on_disk=False, certificate=None):
     port = free_port()
     program = pathlib.Path(os.environ["AZURITE"]) / "dist/src/blob/main.js"
     command = ["node", program, "--silent", "--blobHost", "127.0.0.1", "--blobPort", port, "--disableTelemetry",
                "--skipApiVersionCheck", *(["--location", folder / "azurite"] if on_disk else ["--inMemoryPersistence"])]
+    if certificate:
+        command += ["--oauth", "basic", "--cert", certificate[0], "--key", certificate[1]]
     with harness.server(command, folder / "azurite.log", stdout=subprocess.DEVNULL) as process:
         answers(port, process)
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
