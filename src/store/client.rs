@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::azure::{AzureAuthorizer, AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector};
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::multipart::MultipartStore;
 use object_store::{BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
 use reqwest::Url;
@@ -19,6 +19,9 @@ use std::time::Duration;
 
 /// One request takes no longer: ranges and blocks are of a few MiB.
 const REQUEST: Duration = Duration::from_mins(2);
+
+/// Where Google Cloud Storage answers, unless told.
+const GOOGLE: &str = "https://storage.googleapis.com";
 
 /// How long to go on where a store does not answer.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +40,15 @@ pub(super) struct Client {
     pub(super) pieces: Option<Arc<dyn MultipartStore>>,
     pub(super) remote: Remote,
     azure: Option<Arc<MicrosoftAzure>>,
+    pub(super) google: Option<Google>,
     options: ClientOptions,
+}
+
+/// A bucket of Google Cloud, and where it answers.
+#[derive(Clone)]
+pub(super) struct Google {
+    pub(super) store: Arc<GoogleCloudStorage>,
+    pub(super) base: String,
 }
 
 impl Client {
@@ -82,7 +93,14 @@ impl Client {
         }
         let store = Arc::new(builder.with_endpoint(endpoint).build().map_err(setup)?);
         connector.signs(&account.name, store.credentials());
-        Ok(Self { objects: store.clone(), pieces: Some(store.clone()), remote: remote.clone(), azure: Some(store), options })
+        Ok(Self {
+            objects: store.clone(),
+            pieces: Some(store.clone()),
+            remote: remote.clone(),
+            azure: Some(store),
+            google: None,
+            options,
+        })
     }
 
     fn s3(remote: &Remote, patience: Patience) -> Result<Self, StoreError> {
@@ -102,24 +120,23 @@ impl Client {
             .with_client_options(options.clone())
             .with_http_connector(CreateOnly::default());
         let store = Arc::new(builder.build().map_err(setup)?);
-        Ok(Self { objects: store.clone(), pieces: Some(store), remote: remote.clone(), azure: None, options })
+        Ok(Self { objects: store.clone(), pieces: Some(store), remote: remote.clone(), azure: None, google: None, options })
     }
 
     fn gcs(remote: &Remote, patience: Patience) -> Result<Self, StoreError> {
-        let options = options("");
-        let builder = GoogleCloudStorageBuilder::from_env()
-            .with_bucket_name(&remote.container)
-            .with_retry(retries(patience))
-            .with_client_options(options.clone())
-            .with_http_connector(CreateOnly::default());
-        // Its uploads in pieces know no condition: a bundle goes there in one request, or not at all.
-        Ok(Self {
-            objects: Arc::new(builder.build().map_err(setup)?),
-            pieces: None,
-            remote: remote.clone(),
-            azure: None,
-            options,
-        })
+        let builder = GoogleCloudStorageBuilder::from_env();
+        let base = builder.get_config_value(&GoogleConfigKey::BaseUrl).unwrap_or_else(|| GOOGLE.to_owned());
+        let options = options(&base);
+        let builder =
+            builder.with_bucket_name(&remote.container).with_retry(retries(patience)).with_client_options(options.clone());
+        let store = Arc::new(builder.build().map_err(setup)?);
+        let google = Some(Google { store: store.clone(), base });
+        Ok(Self { objects: store, pieces: None, remote: remote.clone(), azure: None, google, options })
+    }
+
+    /// How requests are made.
+    pub(super) fn options(&self) -> &ClientOptions {
+        &self.options
     }
 
     /// Whether it is an account of Azure.

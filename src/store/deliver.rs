@@ -5,7 +5,7 @@
 //! | disk | it is renamed when it is whole | the rename does not | it is read back |
 //! | Azure | blocks without a list are invisible | the list carries `If-None-Match: *` | MD5 of each block and of the list |
 //! | S3 | an upload is invisible until it is completed | that carries `If-None-Match: *` | MD5 and SHA-256 of each part |
-//! | Google Cloud | it is one request | that carries `x-goog-if-generation-match: 0` | its MD5 |
+//! | Google Cloud | a session makes it when all is there | it began with `ifGenerationMatch=0` | MD5 of the whole |
 //!
 //! Nothing is written under another name first, so that a place where nothing can be deleted (WORM) is as good as any. A block
 //! whose connection broke is sent again, and no other; in Azure that holds for the blocks of a run that was killed, too. What such
@@ -16,6 +16,7 @@ use super::blocks::{self, Waiting};
 use super::client::{Client, Patience};
 use super::error::{StoreError, StoreErrorKind};
 use super::place::{Place, Remote};
+use super::session;
 use super::source::Source;
 use super::{Disk, Store, folder_of};
 use bytes::Bytes;
@@ -174,7 +175,8 @@ async fn send(file: &Arc<File>, remote: &Remote, look: Look) -> Result<Delivered
     let mut found = Vec::new();
     let sent = match &client.pieces {
         Some(store) if size > PIECE || client.is_azure() => in_pieces(&client, &**store, file, size, &mut found).await,
-        _ => at_once(&client, file, size).await,
+        None => session::put(&client, file, size).await,
+        Some(_) => at_once(&client, file, size).await,
     };
     let sent = match sent {
         // A SAS of Azure that may only create may send no blocks, but a whole.

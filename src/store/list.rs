@@ -4,6 +4,7 @@ use super::client::{Client, Patience};
 use super::error::{StoreError, StoreErrorKind};
 use super::place::{Place, Remote};
 use super::ranged::Say;
+use super::session;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -170,6 +171,9 @@ pub async fn write_small(place: &Place, bytes: Vec<u8>, replace: bool) -> Result
         }),
         Place::Remote(remote) => {
             let client = Client::new(remote, Patience::Short)?;
+            if client.google.is_some() {
+                return session::put_small(&client, bytes, replace).await;
+            }
             let mode = if replace { PutMode::Overwrite } else { PutMode::Create };
             let options = PutOptions { mode, ..PutOptions::default() };
             let put = client.objects.put_opts(&remote.key, PutPayload::from(Bytes::from(bytes)), options).await;

@@ -14,6 +14,7 @@ mod hold;
 mod list;
 mod place;
 mod ranged;
+mod session;
 mod source;
 mod transport;
 
