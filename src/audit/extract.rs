@@ -1,11 +1,14 @@
 //! Takes objects out of a bundle into a folder: never outside of it, never through a link, never over a file.
 //!
-//! The folder is opened once as a capability; names were checked by the reader's grammar, and the system is not asked to
-//! resolve more than one component at a time.
+//! The folder is opened once as a capability; names are of the bundle's grammar, which holds for every system ([`layout`]), and the
+//! system is not asked to resolve more than one component at a time.
 
+use super::layout::{self, Layout, Place};
 use crate::bundle::{Finding, MemberLine, ReadError, Reader};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, OpenOptions};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +21,23 @@ pub struct Extracted {
     pub bytes: u64,
     /// Objects that were wanted and are damaged in the bundle; nothing of them was left in the folder.
     pub damaged: Vec<Finding>,
+    /// Where each object lies now, ascending by file.
+    pub placed: Vec<Placed>,
+}
+
+/// Where an object lies now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Placed {
+    /// Name of the kind.
+    pub kind: String,
+    /// True object path, or source id.
+    pub path: String,
+    /// Its file below the folder, with slashes; of a folder, the folder.
+    pub file: String,
+    /// Bytes of the file; 0 for a folder.
+    pub bytes: u64,
+    /// Whether it could not have the name that it has in the workspace: a system does not take it, or it is another's.
+    pub renamed: bool,
 }
 
 /// Why nothing more could be extracted.
@@ -73,33 +93,49 @@ impl ExtractError {
     }
 }
 
-/// Writes the wanted objects to `<folder>/<kind>/…`. The folder is created if it is not there. Damaged objects are noted and
-/// passed over; any other trouble ends the work.
-pub fn extract(reader: &Reader, wanted: &dyn Fn(&MemberLine) -> bool, folder: &Path) -> Result<Extracted, ExtractError> {
+/// Writes objects below a folder, which is created if it is not there. Damaged objects are noted and passed over; any other
+/// trouble ends the work.
+pub fn extract(reader: &Reader, members: &[&MemberLine], layout: Layout, folder: &Path) -> Result<Extracted, ExtractError> {
     let failed = |source| ExtractError::Folder { path: folder.to_owned(), source };
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    create_folders(folder).map_err(failed)?;
     let root = Dir::open_ambient_dir(folder, ambient_authority()).map_err(failed)?;
+    let mut places = layout::places(members, layout);
+    places.sort_unstable_by_key(|place| (place.member.frame, place.member.at));
     let mut extracted = Extracted::default();
-    for member in reader.manifest().in_place_order().filter(|member| wanted(member)) {
-        match extract_one(reader, member, &root).map_err(|error| error.below(folder))? {
-            None => (extracted.files, extracted.bytes) = (extracted.files + 1, extracted.bytes + member.size),
+    for place in places {
+        match extract_one(reader, &place, &root).map_err(|error| error.below(folder))? {
+            None => extracted.note(&place),
             Some(finding) => extracted.damaged.push(finding),
         }
     }
+    extracted.placed.sort_unstable_by(|a, b| a.file.cmp(&b.file));
     Ok(extracted)
 }
 
-fn extract_one(reader: &Reader, member: &MemberLine, root: &Dir) -> Result<Option<Finding>, ExtractError> {
-    let relative = member.name.strip_prefix("data/").unwrap_or(&member.name);
+impl Extracted {
+    fn note(&mut self, place: &Place<'_>) {
+        let Place { member, file, is_renamed, is_folder } = place;
+        if !is_folder {
+            (self.files, self.bytes) = (self.files + 1, self.bytes + member.size);
+        }
+        let (kind, path) = (member.kind.to_string(), member.path.to_string());
+        let bytes = if *is_folder { 0 } else { member.size };
+        self.placed.push(Placed { kind, path, file: file.clone(), bytes, renamed: *is_renamed });
+    }
+}
+
+fn extract_one(reader: &Reader, place: &Place<'_>, root: &Dir) -> Result<Option<Finding>, ExtractError> {
+    let relative = place.file.as_str();
+    if place.is_folder {
+        return descend(root, relative).map(|_| None);
+    }
     let path = || PathBuf::from(relative);
     let (folders, name) = relative.rsplit_once('/').unwrap_or(("", relative));
     let folder = descend(root, folders)?;
-    let mut options = OpenOptions::new().write(true).create_new(true).clone();
-    if crate::kinds::by_name(&member.kind).is_some_and(crate::kinds::Kind::is_secret_value) {
-        for_us_alone(&mut options);
-    }
-    let mut file = folder.open_with(name, &options).map_err(|source| ExtractError::Create { path: path(), source })?;
-    match reader.copy(member, &mut file).and_then(|_| settle(&mut file)) {
+    let mut file = folder
+        .open_with(name, &for_one(File::options().write(true).create_new(true).clone()))
+        .map_err(|source| ExtractError::Create { path: path(), source })?;
+    match reader.copy(place.member, &mut file).and_then(|_| settle(&mut file)) {
         Ok(()) => Ok(None),
         Err(cause) => {
             drop(file);
@@ -115,13 +151,39 @@ fn extract_one(reader: &Reader, member: &MemberLine, root: &Dir) -> Result<Optio
     }
 }
 
+/// What is taken out is for whoever takes it out: names, addresses, code.
 #[cfg(unix)]
-fn for_us_alone(options: &mut OpenOptions) {
-    cap_std::fs::OpenOptionsExt::mode(options, 0o600);
+fn for_one(mut options: OpenOptions) -> OpenOptions {
+    cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 #[cfg(not(unix))]
-fn for_us_alone(_: &mut OpenOptions) {}
+fn for_one(options: OpenOptions) -> OpenOptions {
+    options
+}
+
+#[cfg(unix)]
+fn create_folders(folder: &Path) -> io::Result<()> {
+    std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700).create(folder)
+}
+
+#[cfg(not(unix))]
+fn create_folders(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)
+}
+
+#[cfg(unix)]
+fn create_folder(dir: &Dir, name: &str) -> io::Result<()> {
+    let mut builder = cap_std::fs::DirBuilder::new();
+    cap_std::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    dir.create_dir_with(name, &builder)
+}
+
+#[cfg(not(unix))]
+fn create_folder(dir: &Dir, name: &str) -> io::Result<()> {
+    dir.create_dir(name)
+}
 
 fn settle(file: &mut File) -> Result<(), ReadError> {
     file.flush().map_err(ReadError::Output)
@@ -132,13 +194,13 @@ fn descend(root: &Dir, folders: &str) -> Result<Dir, ExtractError> {
     let mut at = PathBuf::new();
     let failed = |path: &Path, source| ExtractError::Create { path: path.to_owned(), source };
     let mut dir = root.try_clone().map_err(|source| failed(&at, source))?;
-    for component in folders.split('/') {
+    for component in folders.split('/').filter(|component| !component.is_empty()) {
         at.push(component);
         match dir.symlink_metadata(component) {
             Ok(found) if found.is_dir() => {}
             Ok(_) => return Err(ExtractError::InTheWay { path: at }),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                dir.create_dir(component).map_err(|source| failed(&at, source))?;
+                create_folder(&dir, component).map_err(|source| failed(&at, source))?;
             }
             Err(source) => return Err(failed(&at, source)),
         }

@@ -3,10 +3,19 @@
 mod check;
 mod contents;
 mod extract;
+mod find;
+mod layout;
+mod notebook;
+mod select;
 mod texts;
 mod verify;
+mod walk;
 
 pub use contents::{Contents, Unfit, contents, each, sketch};
-pub use extract::{ExtractError, Extracted, extract};
+pub use extract::{ExtractError, Extracted, Placed, extract};
+pub use find::{Count, Hit, How, Located, Pattern, count, find, query};
+pub use layout::Layout;
+pub use notebook::{Cell, cells};
+pub use select::{Chosen, DemandError, Demands, Filter, State, choose};
 pub use texts::{absent, texts};
 pub use verify::{Depth, Verdict, verify, verify_bytes, verify_source};

@@ -45,7 +45,7 @@ pub use tail::Signature;
 pub use trailer::{MAGIC, MAJOR, MINOR, TRAILER_LEN};
 pub use writer::{Canonical, Head, Member, Options, Summary, WriteError, Writer, tool};
 
-pub(crate) use name::ROOT;
+pub(crate) use name::{ROOT, Taken, check as check_name, encode_component};
 pub(crate) use parse::member_mtime;
 pub(crate) use seal::whole_member;
 pub(crate) use sealed::{Sealed, sealed};

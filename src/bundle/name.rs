@@ -206,7 +206,8 @@ fn last_extensions(component: &str) -> &str {
     keep.into_iter().map(|at| &component[at..]).find(harmless).unwrap_or_default()
 }
 
-fn encode_component(component: &str) -> String {
+/// A component as it may stand in a name: what a file system does not take becomes `%` and two hex digits.
+pub(crate) fn encode_component(component: &str) -> String {
     if component.is_empty() {
         return "%2F".to_owned();
     }

@@ -2,10 +2,11 @@
 
 use super::Outcome;
 use super::bundle::Bundle;
-use super::export::Select;
+use super::filters::Filters;
 use super::trust::claims;
 use crate::ui::{Ui, words};
 use clap::Args;
+use lifeboat::audit::{Filter, State};
 use lifeboat::bundle::{Gap, GapState, KindLine, Manifest, MemberLine, Reader, hex};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -24,40 +25,38 @@ const NOT_ASKED_FOR: &str = "not asked for";
 pub struct List {
     #[command(flatten)]
     bundle: Bundle,
-    #[command(flatten)]
-    select: Select,
     /// One line for each object instead of one for each kind, also for those that are not in it
     #[arg(long, short)]
     long: bool,
     /// Where secret values were blanked
     #[arg(long)]
     redacted: bool,
+    #[command(flatten)]
+    filters: Filters,
 }
 
 impl List {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
-        let selection = self.select.selection()?;
-        let one_by_one = self.long || !selection.is_everything();
-        let reader = if one_by_one { self.bundle.open()? } else { self.bundle.open_lean()? };
+        let one_by_one = self.long || !self.filters.is_everything()?;
+        let reader = if one_by_one || self.redacted { self.bundle.open()? } else { self.bundle.open_lean()? };
         // The program ends right after: to free a hundred thousand lines one by one would only take time.
         let reader = ManuallyDrop::new(reader);
-        let manifest = reader.manifest();
-        let wanted = |member: &&MemberLine| selection.wants(&member.kind, member.key.as_deref().unwrap_or(&member.path));
         if self.redacted {
-            return redactions(ui, manifest);
+            return redactions(ui, reader.manifest(), &self.filters.filter(&reader)?);
         }
         if one_by_one {
+            let chosen = self.filters.chosen(&reader)?;
             ui.row(COLUMNS)?;
-            objects(ui, manifest.members.iter().filter(wanted))?;
-            absent(ui, manifest.gaps.iter().filter(|gap| selection.wants(&gap.kind, &gap.path)))?;
-            return self.select.settle(Outcome::Done, manifest);
+            objects(ui, &chosen.members)?;
+            absent(ui, &chosen.gaps)?;
+            return self.filters.settle(Outcome::Done, &reader);
         }
         kinds(ui, &reader, self.bundle.is_encrypted())?;
         Ok(Outcome::Done)
     }
 }
 
-fn objects<'a>(ui: &mut Ui, members: impl Iterator<Item = &'a MemberLine>) -> anyhow::Result<()> {
+fn objects(ui: &mut Ui, members: &[&MemberLine]) -> anyhow::Result<()> {
     for member in members {
         let key = member.key.as_deref().unwrap_or(&member.path);
         let line = Line::of(member);
@@ -70,7 +69,7 @@ fn objects<'a>(ui: &mut Ui, members: impl Iterator<Item = &'a MemberLine>) -> an
 }
 
 /// What a listing showed and the bundle does not hold.
-fn absent<'a>(ui: &mut Ui, gaps: impl Iterator<Item = &'a Gap>) -> anyhow::Result<()> {
+fn absent(ui: &mut Ui, gaps: &[&Gap]) -> anyhow::Result<()> {
     for gap in gaps {
         let line = Line::absent(gap);
         ui.value(&line)?;
@@ -85,9 +84,9 @@ fn id_of(member: &MemberLine, key: &str) -> String {
     if *key == *member.path { String::new() } else { format!("  [{}]", member.path) }
 }
 
-fn redactions(ui: &mut Ui, manifest: &Manifest) -> anyhow::Result<Outcome> {
+fn redactions(ui: &mut Ui, manifest: &Manifest, filter: &Filter) -> anyhow::Result<Outcome> {
     ui.row(["kind", "path", "pointer", "reason"])?;
-    for one in &manifest.redacted {
+    for one in manifest.redacted.iter().filter(|one| filter.wants_by_name(manifest, &one.kind, &one.path)) {
         ui.value(one)?;
         ui.row([one.kind.as_str(), &one.path, &one.pointer, &one.reason])?;
         ui.line(format!("{:<22} {}  {}  ({})", one.kind, one.path, one.pointer, one.reason))?;
@@ -246,7 +245,7 @@ impl<'a> Line<'a> {
             kind: &member.kind,
             path: &member.path,
             key: member.key.as_deref().unwrap_or(&member.path),
-            state: if member.degraded.is_some() { "degraded" } else { "captured" },
+            state: State::of(member).as_str(),
             reason: member.degraded.as_deref(),
             size: Some(member.size),
             sha256: Some(hex(&member.sha256)),

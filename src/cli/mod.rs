@@ -15,6 +15,8 @@ mod drill;
 mod export;
 mod extract;
 mod graph;
+mod filters;
+mod find;
 mod import;
 mod kinds;
 mod list;
@@ -170,6 +172,9 @@ enum Command {
     /// Who could do what: effective access, and what of it was gained or lost
     #[command(after_help = EXIT_CODES)]
     Access(access::WhoCan),
+    /// Where a text stands: in notebooks, files, and everything else as JSON
+    #[command(after_help = find::EXIT_CODES)]
+    Find(find::Find),
     /// Unpack objects into a folder
     #[command(after_help = EXIT_CODES)]
     Extract(extract::Extract),
@@ -202,6 +207,8 @@ impl Command {
                 | Self::Schema(_)
                 | Self::Graph(_)
                 | Self::Access(_)
+                | Self::Find(_)
+                | Self::Extract(_)
         )
     }
 }
@@ -217,7 +224,10 @@ impl Cli {
         match (self.global.json, self.global.csv) {
             (true, _) => Ok(Form::Json),
             (_, true) if self.command.has_table() => Ok(Form::Csv),
-            (_, true) => Err(Misuse("this command answers no table: `--csv` is for those that do, `--json` for all").into()),
+            (_, true) => {
+                let why = "this command answers no table: `--csv` is for those that do, `--json` for all";
+                Err(Misuse(why.to_owned()).into())
+            }
             _ => Ok(Form::Text),
         }
     }
@@ -243,6 +253,7 @@ impl Cli {
             Command::Diff(command) => command.run(&mut ui, quiet),
             Command::Graph(command) => command.run(&mut ui),
             Command::Access(command) => command.run(&mut ui),
+            Command::Find(command) => command.run(&mut ui),
             Command::Extract(command) => command.run(&mut ui),
             Command::Receipt(command) => command.run(&mut ui),
             Command::Drill(command) => command.run(&mut ui, quiet),
@@ -294,7 +305,7 @@ struct Advised {
 /// Options that make no sense together.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Misuse(&'static str);
+struct Misuse(String);
 
 /// The exit code of an error.
 pub fn outcome_of(error: &anyhow::Error) -> Outcome {
@@ -311,6 +322,7 @@ pub fn outcome_of(error: &anyhow::Error) -> Outcome {
     let usage = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<PatternError>()
             || cause.is::<Misuse>()
+            || cause.is::<audit::DemandError>()
             || cause.is::<nightly::ConfigError>()
             || matches!(cause.downcast_ref(), Some(KeyError::Public))
             || cause.is::<MapsError>()

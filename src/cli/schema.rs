@@ -58,6 +58,10 @@ answers! {
     "drill" One super::drill::Drilled<'_>;
     "export" One super::export::Made;
     "extract" One super::extract::Unpacked;
+    "find" Many lifeboat::audit::Hit;
+    "find --count" Many lifeboat::audit::Count;
+    "find --jsonpath" Many lifeboat::audit::Located;
+    "find --list" Many lifeboat::audit::Count;
     "graph" One super::graph::Walked<'_>;
     "graph --broken" One lifeboat::graph::BrokenReferences;
     "graph --orphans" One lifeboat::graph::Orphans;

@@ -15,7 +15,7 @@ pub(super) fn row<'a>(out: &mut impl Write, cells: impl IntoIterator<Item = &'a 
 /// A cell that no spreadsheet computes: what begins as a formula does, behind blanks too, gets an apostrophe, as OWASP advises.
 /// The full-width forms of the same signs are read as the signs in some languages.
 fn inert(cell: &str) -> String {
-    let text = one_line(cell);
+    let text = one_line(cell).replace('\t', "\\t");
     let begins = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
     let is_formula = cell.starts_with(begins) || cell.trim_start().starts_with(begins);
     if is_formula { format!("'{text}") } else { text }

@@ -27,10 +27,33 @@ pub enum Form {
     Csv,
 }
 
+/// How a part of a line stands out. Nothing is said by it alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// It does not.
+    Plain,
+    /// A place: what is said of what.
+    Place,
+    /// What was looked for.
+    Found,
+}
+
+impl Paint {
+    /// The parameters of a terminal's colour sequence (ECMA-48, SGR).
+    fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Place => Some("35"),
+            Self::Found => Some("1;31"),
+        }
+    }
+}
+
 /// Where a command says what came of it.
 #[derive(Debug)]
 pub struct Ui {
     form: Form,
+    colour: bool,
     out: io::BufWriter<Out>,
 }
 
@@ -71,12 +94,26 @@ fn untold(error: &io::Error) -> io::Error {
 impl Ui {
     /// For people, for programs, or for spreadsheets.
     pub fn new(form: Form) -> Self {
-        Self { form, out: io::BufWriter::new(Out { stdout: io::stdout(), closed: false }) }
+        Self { form, colour: shows_colour(), out: io::BufWriter::new(Out { stdout: io::stdout(), closed: false }) }
     }
 
     /// One line for people, whatever the names in it hold; nothing when a program reads.
     pub fn line(&mut self, text: impl Display) -> io::Result<()> {
         if self.form == Form::Text { writeln!(self.out, "{}", one_line(&text.to_string())) } else { Ok(()) }
+    }
+
+    /// One line for people in parts, of which some stand out on a terminal that shows colours; no part holds a colour of its own.
+    pub fn painted(&mut self, parts: &[(Paint, &str)]) -> io::Result<()> {
+        if self.form != Form::Text {
+            return Ok(());
+        }
+        for (paint, text) in parts {
+            match paint.code().filter(|_| self.colour) {
+                Some(code) => write!(self.out, "\u{1b}[{code}m{}\u{1b}[0m", one_line(text))?,
+                None => write!(self.out, "{}", one_line(text))?,
+            }
+        }
+        writeln!(self.out)
     }
 
     /// One line for people, which at a terminal goes on below the given indent instead of breaking anywhere.
@@ -156,6 +193,12 @@ impl Ui {
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+/// Whether stdout shows colours, and nobody said that it must not (<https://no-color.org>).
+fn shows_colour() -> bool {
+    let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    io::stdout().is_terminal() && unset("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Columns of the terminal; 100 where there is none, so that logs are the same everywhere.

@@ -165,6 +165,12 @@ def offline(run, folder, bundle):
         line = next(line for line in map(json.loads, lines) if line["kind"] == kind and "sha256" in line or line["kind"] == kind)
         if "sha256" in line:
             run("show", bundle, f"{kind}:{line['path']}")
+    run("find", bundle, "spark|a", "-C", "1")
+    run("find", bundle, "no such text as this", expect=(3,))
+    run("find --count", bundle, "spark")
+    run("find --list", bundle, "spark")
+    run("find --jsonpath", bundle, "$..*")
+    run("list --long", bundle, "--owner", "*", "--tag", "*")
     run("extract", bundle, "-o", folder / "out")
     run("graph", bundle, "job:nightly settlement")
     run("graph", bundle, "secret_scope:platform", "--reverse")
@@ -178,6 +184,7 @@ def offline(run, folder, bundle):
     run("access --principal", "bruno.sato@northwind.example", bundle)
     run("access --orphaned", bundle, expect=(4,))
     run("access --against", bundle, bundle)
+    run("extract", bundle, "-o", folder / "archive", "--layout", "archive")
     run("rules show")
     run("rules test", "standby", bundle, expect=(0, 4))
 

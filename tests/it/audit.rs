@@ -3,12 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 use crate::golden::{fixtures, golden};
-use lifeboat::audit::{ExtractError, extract};
-use lifeboat::bundle::{Limits, Reader};
+use lifeboat::audit::{ExtractError, Layout, extract};
+use lifeboat::bundle::{Limits, MemberLine, Reader};
 use std::path::Path;
 
 fn open(name: &str) -> Reader {
     Reader::open_source(Box::new(golden(name)), Limits::default()).unwrap()
+}
+
+/// All objects of a bundle.
+pub(crate) fn all(reader: &Reader) -> Vec<&MemberLine> {
+    reader.manifest().members.iter().collect()
+}
+
+fn jobs(reader: &Reader) -> Vec<&MemberLine> {
+    reader.manifest().members.iter().filter(|member| &*member.kind == "job").collect()
 }
 
 /// All files below a folder: name and bytes.
@@ -26,7 +35,7 @@ fn what_is_extracted_is_what_is_stored() {
     for name in ["small", "names", "big", "empty"] {
         let (reader, folder) = (open(name), tempfile::tempdir().unwrap());
         let below = folder.path().join("new/folder");
-        let extracted = extract(&reader, &|_| true, &below).unwrap();
+        let extracted = extract(&reader, &all(&reader), Layout::Archive, &below).unwrap();
         let mut expected: Vec<(String, Vec<u8>)> = reader
             .manifest()
             .members
@@ -45,7 +54,7 @@ fn what_is_extracted_is_what_is_stored() {
 #[test]
 fn only_what_is_wanted_is_extracted() {
     let (reader, folder) = (open("small"), tempfile::tempdir().unwrap());
-    extract(&reader, &|member| &*member.kind == "job", folder.path()).unwrap();
+    extract(&reader, &jobs(&reader), Layout::Archive, folder.path()).unwrap();
     assert_eq!(files(folder.path()).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["job/17.json"]);
 }
 
@@ -54,7 +63,7 @@ fn nothing_is_overwritten() {
     let (reader, folder) = (open("small"), tempfile::tempdir().unwrap());
     std::fs::create_dir(folder.path().join("job")).unwrap();
     std::fs::write(folder.path().join("job/17.json"), b"mine").unwrap();
-    let refused = extract(&reader, &|member| &*member.kind == "job", folder.path()).unwrap_err();
+    let refused = extract(&reader, &jobs(&reader), Layout::Archive, folder.path()).unwrap_err();
     assert!(matches!(refused, ExtractError::Create { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists));
     assert_eq!(files(folder.path()), [("job/17.json".to_owned(), b"mine".to_vec())]);
 }
@@ -68,13 +77,13 @@ fn no_link_is_followed() {
     std::fs::create_dir(&outside).unwrap();
     for target in [outside.clone(), "../outside".into(), ".".into(), "other".into()] {
         std::os::unix::fs::symlink(&target, inside.join("job")).unwrap();
-        let refused = extract(&reader, &|member| &*member.kind == "job", &inside).unwrap_err();
+        let refused = extract(&reader, &jobs(&reader), Layout::Archive, &inside).unwrap_err();
         assert!(matches!(refused, ExtractError::InTheWay { path } if path.ends_with("job")), "{target:?}");
         std::fs::remove_file(inside.join("job")).unwrap();
     }
     std::fs::create_dir(inside.join("job")).unwrap();
     std::os::unix::fs::symlink(outside.join("victim"), inside.join("job/17.json")).unwrap();
-    assert!(extract(&reader, &|member| &*member.kind == "job", &inside).is_err());
+    assert!(extract(&reader, &jobs(&reader), Layout::Archive, &inside).is_err());
     assert_eq!(files(&outside), []);
 }
 
@@ -85,7 +94,7 @@ fn damaged_objects_leave_no_file_and_hold_up_no_other() {
     bytes[usize::try_from(frame.off + frame.clen / 2).unwrap()] ^= 1;
     let reader = Reader::open_source(Box::new(bytes), Limits::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let extracted = extract(&reader, &|_| true, folder.path()).unwrap();
+    let extracted = extract(&reader, &all(&reader), Layout::Archive, folder.path()).unwrap();
     assert_eq!((extracted.files, extracted.damaged.len()), (3, 1));
     assert_eq!(extracted.damaged[0].objects, reader.manifest().objects_in(2));
     assert_eq!(files(folder.path()).len(), 3);

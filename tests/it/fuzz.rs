@@ -7,8 +7,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 #![allow(clippy::print_stdout, reason = "says how far it came")]
 
+use crate::audit::all;
 use crate::forge::{Forge, hex, object};
-use lifeboat::audit::{Depth, extract, verify_bytes};
+use lifeboat::audit::{Depth, Layout, extract, verify_bytes};
 use lifeboat::bundle::{Limits, Reader};
 use serde_json::json;
 use std::cell::RefCell;
@@ -158,8 +159,10 @@ fn outcome(bytes: &[u8]) -> String {
         let read = reader.manifest().members.iter().flat_map(|member| reader.read(member)).count();
         if verdict.is_whole() {
             let folder = tempfile::tempdir().unwrap();
-            let extracted = extract(&reader, &|_| true, folder.path()).unwrap();
+            let extracted = extract(&reader, &all(&reader), Layout::Archive, folder.path()).unwrap();
             assert_eq!((read as u64, extracted.files), (reader.manifest().head.counts.members, read as u64));
+            let tree = extract(&reader, &all(&reader), Layout::Tree, &folder.path().join("tree/of/it")).unwrap();
+            assert_eq!((tree.placed.len(), tree.damaged.len()), (read, 0));
         }
     }
     verdict.findings.first().map_or("whole", |finding| finding.fault.code()).to_owned()

@@ -3,9 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+use crate::audit::all;
 use crate::forge::{Forge, entry, object, resum, squeeze};
 use crate::hostile::{JOB, check, forge, head, lines, named, raw, stored, swap, text, trailer};
-use lifeboat::audit::{Depth, extract, verify_bytes};
+use lifeboat::audit::{Depth, Layout, extract, verify_bytes};
 use lifeboat::bundle::{Limits, Reader};
 use serde_json::{Value, json};
 use zstd::zstd_safe::CParameter;
@@ -406,11 +407,11 @@ fn nothing_is_written_outside_of_the_folder() {
         std::fs::remove_dir_all(&inside).unwrap();
         std::fs::create_dir(&inside).unwrap();
         put(&inside);
-        assert!(extract(&reader, &|_| true, &inside).is_err(), "{what}");
+        assert!(extract(&reader, &all(&reader), Layout::Archive, &inside).is_err(), "{what}");
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{what}");
     }
     symlink("../outside/new", stage.path().join("hanging")).unwrap();
-    assert!(extract(&reader, &|_| true, &stage.path().join("hanging")).is_err());
+    assert!(extract(&reader, &all(&reader), Layout::Archive, &stage.path().join("hanging")).is_err());
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
 }
 

@@ -27,6 +27,7 @@ mod guide;
 mod hostile;
 mod import;
 mod incremental;
+mod inert;
 mod kills;
 mod layers;
 mod lies;

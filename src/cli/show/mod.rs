@@ -1,4 +1,10 @@
-//! `lifeboat show`
+//! `lifeboat show`: one object as people look at it, each shape by a renderer of its own; whole with `--raw` and `--json`.
+
+mod acl;
+mod brief;
+mod job;
+mod notebook;
+mod principal;
 
 use super::bundle::Bundle;
 use super::reveal::Reveal;
@@ -68,7 +74,7 @@ impl Show {
         }
         let bytes = reader.read(member)?;
         head(ui, member)?;
-        body(ui, &bytes)?;
+        body(ui, &Subject { reader: &reader, member }, &bytes)?;
         Ok(Outcome::Done)
     }
 }
@@ -121,16 +127,80 @@ fn head(ui: &mut Ui, member: &MemberLine) -> anyhow::Result<()> {
     Ok(ui.line("")?)
 }
 
-/// Documents are laid out; text is shown; for other bytes there is `--raw`, and base64 for programs.
-fn body(ui: &mut Ui, bytes: &[u8]) -> std::io::Result<()> {
-    if let Ok(document) = serde_json::from_slice::<Value>(bytes) {
-        ui.value(&Shown::Document(&document))?;
-        return ui.text(&format!("{document:#}"));
+/// What belongs to an object beside its own bytes is looked for in the bundle.
+struct Subject<'a> {
+    reader: &'a Reader,
+    member: &'a MemberLine,
+}
+
+impl Subject<'_> {
+    /// What people call the object of this kind with this id; the id, where the bundle does not hold it.
+    fn name_of(&self, kind: &str, id: &str) -> String {
+        let found = self.reader.find(kind, id);
+        found.and_then(|member| member.key.as_deref()).map_or_else(|| id.to_owned(), |key| format!("{key} [{id}]"))
     }
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        ui.value(&Shown::Text(text))?;
-        return ui.text(text);
+
+    /// The document of an object, if there is one and it can be read.
+    fn document(&self, member: &MemberLine) -> anyhow::Result<Option<Value>> {
+        Ok(serde_json::from_slice(&self.reader.read(member)?).ok())
     }
-    ui.value(&Shown::Bytes { base64: BASE64_STANDARD.encode(bytes) })?;
-    ui.line("bytes that are no text: `--raw` writes them to a file or a pipe")
+
+    /// The permissions of this object.
+    fn permissions(&self) -> Option<&MemberLine> {
+        let is_parent = |member: &MemberLine| {
+            let meta = member.meta();
+            let text = |name: &str| meta.get("parent")?.get(name)?.as_str().map(str::to_owned);
+            text("kind").as_deref() == Some(&self.member.kind) && text("id").as_deref() == Some(&self.member.path)
+        };
+        let mut members = self.reader.manifest().members.iter();
+        members.find(|member| &*member.kind == "permissions" && is_parent(member))
+    }
+}
+
+/// The whole for programs; for people what they look for, as the shape of the object has it.
+fn body(ui: &mut Ui, subject: &Subject<'_>, bytes: &[u8]) -> anyhow::Result<()> {
+    let document = serde_json::from_slice::<Value>(bytes).ok();
+    match (&document, std::str::from_utf8(bytes)) {
+        (Some(document), _) => ui.value(&Shown::Document(document))?,
+        (None, Ok(text)) => ui.value(&Shown::Text(text))?,
+        (None, Err(_)) => ui.value(&Shown::Bytes { base64: BASE64_STANDARD.encode(bytes) })?,
+    }
+    let kind = &*subject.member.kind;
+    let shown = match (kind, &document) {
+        ("notebook", _) => notebook::tell(ui, subject.member, bytes)?,
+        ("job", Some(document)) => job::tell(ui, subject, document)?,
+        ("permissions" | "secret_acl", Some(document)) => acl::tell(ui, document)?,
+        ("user" | "service_principal" | "group", Some(document)) => principal::tell(ui, document)?,
+        (_, Some(document)) => brief::tell(ui, subject, document)?,
+        (_, None) => false,
+    };
+    if !shown {
+        return Ok(whole(ui, document.as_ref(), bytes)?);
+    }
+    if let Some(member) = subject.permissions()
+        && let Some(document) = subject.document(member)?
+    {
+        ui.line("")?;
+        ui.line("who may:")?;
+        acl::tell(ui, &document)?;
+    }
+    if kind != "notebook" {
+        ui.line("")?;
+        ui.line("`--raw` and `--json` have the whole")?;
+    }
+    Ok(())
+}
+
+/// Documents are laid out; text is shown; for other bytes there is `--raw`.
+fn whole(ui: &mut Ui, document: Option<&Value>, bytes: &[u8]) -> std::io::Result<()> {
+    match (document, std::str::from_utf8(bytes)) {
+        (Some(document), _) => ui.text(&format!("{document:#}")),
+        (None, Ok(text)) => ui.text(text),
+        (None, Err(_)) => ui.line("bytes that are no text: `--raw` writes them to a file or a pipe"),
+    }
+}
+
+/// A value in a line: a text as it is, anything else as JSON.
+fn inline(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
