@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json_path::JsonPath;
+use std::fmt::Write;
 use std::ops::Range;
 
 /// Bytes of a line that are told, around the first match: a line may be a whole file.
@@ -218,7 +219,7 @@ pub fn count(
     last.map(take);
 }
 
-/// Tells each value that a JSONPath query (RFC 9535) finds in a document; with a pattern, only values in which it stands.
+/// Tells each value that a query by `JSONPath` (RFC 9535) finds in a document; with a pattern, only values in which it stands.
 pub fn query(
     reader: &Reader,
     chosen: &Chosen<'_>,
@@ -334,6 +335,7 @@ fn in_text(text: &str, pattern: &Pattern, act: &mut dyn FnMut(u64, Range<usize>)
 }
 
 /// A text of a document, and where it stands; or the name of a member, whose value is told with it.
+#[derive(Clone, Copy)]
 enum Text<'a> {
     Value(&'a str),
     Name(&'a str, &'a Value),
@@ -371,7 +373,7 @@ fn texts(value: &Value, at: &mut String, act: &mut dyn FnMut(&str, Text<'_>)) {
         Value::Number(_) | Value::Bool(_) => act(at, Text::Value(&value.to_string())),
         Value::Null => {}
         Value::Array(all) => all.iter().enumerate().for_each(|(index, one)| {
-            at.push_str(&format!("/{index}"));
+            let _ = write!(at, "/{index}");
             texts(one, at, act);
             at.truncate(length);
         }),

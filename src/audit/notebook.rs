@@ -116,7 +116,7 @@ impl Raw<'_> {
             let mark = line.strip_prefix(sign).map(|rest| rest.strip_prefix(' ').unwrap_or(rest));
             match mark {
                 Some(mark) if mark.starts_with("DBTITLE ") => title = mark.split_once(',').map(|(_, title)| title.to_owned()),
-                Some(mark) if mark == "MAGIC" => text.push(""),
+                Some("MAGIC") => text.push(""),
                 Some(mark) if mark.starts_with("MAGIC ") => text.push(&mark["MAGIC ".len()..]),
                 _ => text.push(line),
             }

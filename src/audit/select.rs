@@ -323,10 +323,10 @@ fn tag_of(text: &str) -> Result<(GlobMatcher, Option<GlobMatcher>), DemandError>
     }
 }
 
-/// Milliseconds since 1970: of a time, of the beginning of a day in UTC, or of so long before the bundle was made.
+/// Milliseconds since 1970: of a time, in UTC unless it says otherwise, of the beginning of a day, or of so long before the bundle was made.
 fn time(text: &str, created: &str) -> Result<u64, DemandError> {
     let wrong = || DemandError::Time(text.to_owned());
-    let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
+    let day = || text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
     let back = || {
         let span: Span = text.parse().ok()?;
         let made: Timestamp = created.parse().ok()?;
@@ -343,11 +343,14 @@ mod tests {
 
     #[test]
     fn times_are_absolute_or_lead_back_from_the_bundle() {
-        let of =
-            |text: &str| time(text, "2026-03-11T02:00:00Z").map(|ms| Timestamp::from_millisecond(ms as i64).unwrap().to_string());
+        let of = |text: &str| {
+            time(text, "2026-03-11T02:00:00Z")
+                .map(|ms| Timestamp::from_millisecond(i64::try_from(ms).unwrap()).unwrap().to_string())
+        };
         for (text, wanted) in [
             ("2026-03-01", "2026-03-01T00:00:00Z"),
             ("2026-03-01T02:00:00+01:00", "2026-03-01T01:00:00Z"),
+            ("2026-03-01T02:00", "2026-03-01T02:00:00Z"),
             ("7d", "2026-03-04T02:00:00Z"),
             ("36h", "2026-03-09T14:00:00Z"),
             ("1mo", "2026-02-11T02:00:00Z"),

@@ -5,6 +5,7 @@
 //! several frames is given piece by piece. Frames are compared with their digests in the manifest before they are decompressed.
 
 use crate::bundle::{MemberLine, ReadError, Reader};
+use crate::kinds::{self, Kind};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
@@ -136,7 +137,9 @@ impl Shared {
 }
 
 fn units<'a>(members: &[&'a MemberLine]) -> Vec<Unit<'a>> {
-    let mut members = members.to_vec();
+    // Nobody who looks through a bundle looks at values of secrets.
+    let secret = |member: &MemberLine| kinds::by_name(&member.kind).is_some_and(Kind::is_secret_value);
+    let mut members: Vec<&MemberLine> = members.iter().copied().filter(|member| !secret(member)).collect();
     members.sort_unstable_by_key(|member| (member.frame, member.at));
     let mut units: Vec<Unit<'a>> = Vec::new();
     for member in members {

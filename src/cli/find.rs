@@ -8,6 +8,7 @@ use clap::Args;
 use lifeboat::audit::{self, Chosen, Count, Hit, How, Located, Pattern};
 use lifeboat::bundle::{Finding, ReadError, Reader};
 use serde_json_path::JsonPath;
+use std::fmt::Write;
 
 /// What the exit codes mean here.
 pub const EXIT_CODES: &str = "\
@@ -55,7 +56,7 @@ pub struct Find {
     /// So many lines after each
     #[arg(long, short = 'A', value_name = "N")]
     after: Option<usize>,
-    /// Values at this JSONPath (RFC 9535) of the documents, as `$.settings.tasks[*].notebook_task`; with a pattern, those in which it stands
+    /// Values at this `JSONPath` (RFC 9535) of the documents, as `$.settings.tasks[*].notebook_task`; with a pattern, those in which it stands
     #[arg(long, value_name = "JSONPATH", conflicts_with_all = ["list", "count", "context", "before", "after"])]
     jsonpath: Option<String>,
     #[command(flatten)]
@@ -215,13 +216,13 @@ fn tell(ui: &mut Ui, hit: &Hit, is_first: bool) -> std::io::Result<()> {
 fn place(hit: &Hit) -> String {
     let mut place = object(&hit.kind, &hit.path, &hit.key);
     if let Some(cell) = hit.cell {
-        place.push_str(&format!("cell {cell}:"));
+        let _ = write!(place, "cell {cell}:");
     }
     if let Some(line) = hit.line {
-        place.push_str(&format!("{line}:"));
+        let _ = write!(place, "{line}:");
     }
     if let Some(pointer) = &hit.pointer {
-        place.push_str(&format!("{pointer}:"));
+        let _ = write!(place, "{pointer}:");
     }
     place
 }

@@ -38,7 +38,7 @@ pub struct List {
 impl List {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
         let one_by_one = self.long || !self.filters.is_everything()?;
-        let reader = if one_by_one || self.redacted { self.bundle.open()? } else { self.bundle.open_lean()? };
+        let reader = if one_by_one { self.bundle.open()? } else { self.bundle.open_lean()? };
         // The program ends right after: to free a hundred thousand lines one by one would only take time.
         let reader = ManuallyDrop::new(reader);
         if self.redacted {
@@ -58,12 +58,13 @@ impl List {
 
 fn objects(ui: &mut Ui, members: &[&MemberLine]) -> anyhow::Result<()> {
     for member in members {
-        let key = member.key.as_deref().unwrap_or(&member.path);
-        let line = Line::of(member);
-        ui.value(&line)?;
-        line.row(ui)?;
-        let less = if member.degraded.is_some() { "  (degraded)" } else { "" };
-        ui.line(format!("{:<22} {:>10}  {key}{}{less}", member.kind, words::size(member.size), id_of(member, key)))?;
+        if ui.is_text() {
+            let key = member.key.as_deref().unwrap_or(&member.path);
+            let less = if member.degraded.is_some() { "  (degraded)" } else { "" };
+            ui.line(format!("{:<22} {:>10}  {key}{}{less}", member.kind, words::size(member.size), id_of(member, key)))?;
+        } else {
+            Line::of(member).tell(ui)?;
+        }
     }
     Ok(())
 }
@@ -71,10 +72,11 @@ fn objects(ui: &mut Ui, members: &[&MemberLine]) -> anyhow::Result<()> {
 /// What a listing showed and the bundle does not hold.
 fn absent(ui: &mut Ui, gaps: &[&Gap]) -> anyhow::Result<()> {
     for gap in gaps {
-        let line = Line::absent(gap);
-        ui.value(&line)?;
-        line.row(ui)?;
-        ui.line(format!("{:<22} {:>10}  {}  ({}: {})", gap.kind, "-", gap.path, gap.state.as_str(), gap.reason))?;
+        if ui.is_text() {
+            ui.line(format!("{:<22} {:>10}  {}  ({}: {})", gap.kind, "-", gap.path, gap.state.as_str(), gap.reason))?;
+        } else {
+            Line::absent(gap).tell(ui)?;
+        }
     }
     Ok(())
 }
@@ -271,7 +273,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn row(&self, ui: &mut Ui) -> std::io::Result<()> {
+    fn tell(&self, ui: &mut Ui) -> std::io::Result<()> {
+        ui.value(self)?;
         let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
         let size = number(self.size);
         let time = self.meta.as_ref().and_then(|meta| meta.get("modified_at")?.as_i64());

@@ -97,6 +97,11 @@ impl Ui {
         Self { form, colour: shows_colour(), out: io::BufWriter::new(Out { stdout: io::stdout(), closed: false }) }
     }
 
+    /// Whether a person reads: what is only for others need not be made then.
+    pub fn is_text(&self) -> bool {
+        self.form == Form::Text
+    }
+
     /// One line for people, whatever the names in it hold; nothing when a program reads.
     pub fn line(&mut self, text: impl Display) -> io::Result<()> {
         if self.form == Form::Text { writeln!(self.out, "{}", one_line(&text.to_string())) } else { Ok(()) }

@@ -169,7 +169,7 @@ def offline(run, folder, bundle):
     run("find", bundle, "no such text as this", expect=(3,))
     run("find --count", bundle, "spark")
     run("find --list", bundle, "spark")
-    run("find --jsonpath", bundle, "$..*")
+    run("find --jsonpath", "$..*", bundle)
     run("list --long", bundle, "--owner", "*", "--tag", "*")
     run("extract", bundle, "-o", folder / "out")
     run("graph", bundle, "job:nightly settlement")

@@ -183,8 +183,8 @@ class Witness:
 
     def commands(self, address, local):
         for command in (["list"], ["list", "--long"], ["verify", "--full"], ["verify", "--tail"], ["show", "directory:/Shared"],
-                        ["rules", "test"]):
-            arguments = [*command, address] if command[0] != "show" else ["show", address, command[1]]
+                        ["find", "e", "--count"], ["rules", "test"]):
+            arguments = [*command, address] if command[0] not in ("show", "find") else [command[0], address, *command[1:]]
             here = [str(local) if word == address else word for word in arguments]
             if command[0] == "rules":
                 arguments, here = ["rules", "test", "standby", address], ["rules", "test", "standby", local]

@@ -213,6 +213,7 @@ async fn every_command_reads_an_encrypted_bundle() {
             &["list", bundle, "--long"],
             &["show", bundle, "job:1"],
             &["extract", bundle, "-o", &format!("{key}.out")],
+            &["find", bundle, "print"],
             &["import", bundle, "--unlimited", "--plan-only", "--allow-same-workspace"],
             &["check", bundle, "--offline"],
         ] {

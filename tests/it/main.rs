@@ -42,6 +42,7 @@ mod retention;
 mod rules;
 mod scale;
 mod schemas;
+mod search;
 mod secret_values;
 mod signing;
 mod simulator;

@@ -136,7 +136,7 @@ struct Walk<'a> {
     lines: Vec<Line<'a>>,
 }
 
-impl<'a> Walk<'a> {
+impl Walk<'_> {
     fn down(&mut self, index: usize, lead: &str, below: &str) {
         let Some(task) = self.tasks.get(index).filter(|_| lead.chars().count() <= 3 * DEEPEST && self.seen.insert(index)) else {
             return;
