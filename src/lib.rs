@@ -39,6 +39,7 @@
 //! | [`mod@receipt`] | the sealed record of an import, and its page for people |
 //! | [`restore`] | the road of a restore: bundle, inventory, plan |
 //! | [`preflight`] | would this bundle restore here? findings before anything is written |
+//! | [`risk`] | what could go wrong with a workspace as a bundle shows it: pure
 //! | [`memory`] | what was written to each object last |
 //! | [`journal`] | what was intended and what came of it |
 //! | [`berth`] | what imports keep in a target: who may import now, and a copy of the id map |
@@ -90,6 +91,7 @@ pub mod redact;
 pub mod relations;
 pub mod restore;
 pub mod retention;
+pub mod risk;
 pub mod rules;
 pub mod simulator;
 pub mod spool;

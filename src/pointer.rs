@@ -7,6 +7,7 @@
 
 use serde_json::Value;
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::ops::Range;
 
 /// Calls `visit` for each place that `path` names, with its exact pointer.
@@ -210,6 +211,43 @@ fn put(holder: &mut Value, segment: &str, new: &Value) -> bool {
         },
         _ => false,
     }
+}
+
+/// Every text in a value, names of members and long numbers included, with its pointer; what is JSON in a text is read.
+pub(crate) fn each_text(value: &Value, at: &mut String, visit: &mut dyn FnMut(&str, &str)) {
+    let length = at.len();
+    match value {
+        Value::String(text) => match inner(text) {
+            Some(inner) => {
+                at.push_str("/#");
+                each_text(&inner, at, visit);
+                at.truncate(length);
+            }
+            None => visit(at, text),
+        },
+        Value::Number(number) => visit(at, &number.to_string()),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let _ = write!(at, "/{index}");
+                each_text(item, at, visit);
+                at.truncate(length);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                let _ = write!(at, "/{}", escaped(name));
+                visit(at, name);
+                each_text(member, at, visit);
+                at.truncate(length);
+            }
+        }
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+fn inner(text: &str) -> Option<Value> {
+    let inner = text.trim_start().starts_with(['{', '[']).then(|| serde_json::from_str::<Value>(text).ok())??;
+    (inner.is_object() || inner.is_array()).then_some(inner)
 }
 
 #[cfg(test)]

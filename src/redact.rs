@@ -57,7 +57,7 @@ fn blank_place(place: &str, value: &mut Value, blanked: &mut Vec<(String, &'stat
 }
 
 /// Nothing, what stands elsewhere, what was blanked already.
-fn keeps(text: &str) -> bool {
+pub(crate) fn keeps(text: &str) -> bool {
     text.is_empty() || refers(text) || text == REDACTED
 }
 
@@ -180,7 +180,7 @@ impl Walk {
 }
 
 /// Whether a name can only mean a credential, in whatever document it stands.
-fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     const ENDS: [&str; 14] = [
         "password",
         "passwd",

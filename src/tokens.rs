@@ -4,43 +4,45 @@
 //! A reference such as `{{secrets/scope/key}}` is no credential and stays.
 
 use regex::{Captures, Regex, RegexSet};
+use std::ops::Range;
 use std::sync::LazyLock;
 
-/// Shapes, with what stands around them: the first group, where there is one, is the credential.
+/// What a shape is of, and the shape with what stands around it: the first group, where there is one, is the credential.
 /// Sources: the publishers' own descriptions, as secret scanners use them.
-const SHAPES: &[&str] = &[
+const SHAPES: &[(&str, &str)] = &[
     // Databricks: personal, OAuth secret, and the other families of one form.
-    r"\bd(?:api|ose|kea|sap|sas|oui)[0-9a-f]{32}(?:-\d{1,2})?\b",
+    ("a Databricks token", r"\bd(?:api|ose|kea|sap|sas|oui)[0-9a-f]{32}(?:-\d{1,2})?\b"),
     // JSON web tokens.
-    r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+    ("a JSON web token", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
     // Git hosts.
-    r"\bgh[pousr]_[A-Za-z0-9]{36,}\b",
-    r"\bgithub_pat_[A-Za-z0-9_]{40,}\b",
-    r"\bglpat-[A-Za-z0-9_-]{20,}",
+    ("a GitHub token", r"\bgh[pousr]_[A-Za-z0-9]{36,}\b"),
+    ("a GitHub token", r"\bgithub_pat_[A-Za-z0-9_]{40,}\b"),
+    ("a GitLab token", r"\bglpat-[A-Za-z0-9_-]{20,}"),
     // Azure: account keys and shared access signatures, client secrets.
-    r"AccountKey=([A-Za-z0-9+/]{40,}={0,2})",
-    r"SharedAccessKey=([A-Za-z0-9+/]{40,}={0,2})",
-    r"(?:^|[^A-Za-z0-9+/=])([A-Za-z0-9+/]{86}==)(?:$|[^A-Za-z0-9+/=])",
-    r"[?&]sig=([A-Za-z0-9%+/]{40,}={0,2})",
-    r"\b[A-Za-z0-9_~.-]{3}8Q~[A-Za-z0-9_~.-]{31,34}",
+    ("the key of a storage account", r"AccountKey=([A-Za-z0-9+/]{40,}={0,2})"),
+    ("a shared access key", r"SharedAccessKey=([A-Za-z0-9+/]{40,}={0,2})"),
+    ("the key of a storage account", r"(?:^|[^A-Za-z0-9+/=])([A-Za-z0-9+/]{86}==)(?:$|[^A-Za-z0-9+/=])"),
+    ("a shared access signature", r"[?&]sig=([A-Za-z0-9%+/]{40,}={0,2})"),
+    ("a client secret of Entra ID", r"\b[A-Za-z0-9_~.-]{3}8Q~[A-Za-z0-9_~.-]{31,34}"),
     // A password, or nothing but a token, before the host of an address.
-    r"://[^/\s:@'\x22]*:([^/\s\[{'\x22][^/\s'\x22]*)@",
-    r"://([A-Za-z0-9_-]{40,})@",
+    ("a password in an address", r"://[^/\s:@'\x22]*:([^/\s\[{'\x22][^/\s'\x22]*)@"),
+    ("a token in an address", r"://([A-Za-z0-9_-]{40,})@"),
     // Connection strings.
-    r"(?i)[;?&](?:password|pwd)=([^;&\s\[{$<'\x22][^;&\s'\x22]*)",
+    ("a password in a connection string", r"(?i)[;?&](?:password|pwd)=([^;&\s\[{$<'\x22][^;&\s'\x22]*)"),
     // Webhooks whose address is all that it takes to use them; chat and other services.
-    r"https://hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9/_+-]{20,})",
-    r"\.webhook\.office\.com/webhookb2/([A-Za-z0-9@/_-]{40,})",
-    r"\bxox[abeoprs]-[A-Za-z0-9-]{20,}",
-    r"\bAIza[0-9A-Za-z_-]{35}\b",
-    r"\bnpm_[A-Za-z0-9]{36}\b",
-    r"\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,}",
-    r"(?i)\bauthorization['\x22]?\s*[:=]\s*['\x22]?(?:bearer|basic)\s+([A-Za-z0-9._~+/-]{8,}=*)",
-    r"(?s)-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(.{40,}?)-----END",
+    ("the address of a Slack webhook", r"https://hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9/_+-]{20,})"),
+    ("the address of a Teams webhook", r"\.webhook\.office\.com/webhookb2/([A-Za-z0-9@/_-]{40,})"),
+    ("a Slack token", r"\bxox[abeoprs]-[A-Za-z0-9-]{20,}"),
+    ("a Google API key", r"\bAIza[0-9A-Za-z_-]{35}\b"),
+    ("an npm token", r"\bnpm_[A-Za-z0-9]{36}\b"),
+    ("a PyPI token", r"\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,}"),
+    ("an authorization header", r"(?i)\bauthorization['\x22]?\s*[:=]\s*['\x22]?(?:bearer|basic)\s+([A-Za-z0-9._~+/-]{8,}=*)"),
+    ("a private key", r"(?s)-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(.{40,}?)-----END"),
 ];
 
-static ANY: LazyLock<RegexSet> = LazyLock::new(|| RegexSet::new(SHAPES).unwrap_or_else(|_| RegexSet::empty()));
-static EACH: LazyLock<Vec<Regex>> = LazyLock::new(|| SHAPES.iter().filter_map(|shape| Regex::new(shape).ok()).collect());
+static ANY: LazyLock<RegexSet> =
+    LazyLock::new(|| RegexSet::new(SHAPES.iter().map(|(_, shape)| shape)).unwrap_or_else(|_| RegexSet::empty()));
+static EACH: LazyLock<Vec<Regex>> = LazyLock::new(|| SHAPES.iter().filter_map(|(_, shape)| Regex::new(shape).ok()).collect());
 
 /// The text with `mark` in the place of each credential; nothing if there is none.
 pub fn without(text: &str, mark: &str) -> Option<String> {
@@ -53,6 +55,17 @@ pub fn without(text: &str, mark: &str) -> Option<String> {
     let clean =
         shapes.fold(text.to_owned(), |text, shape| shape.replace_all(&text, |found: &Captures<'_>| blank(found, mark)).into());
     (clean != text).then_some(clean)
+}
+
+/// What credentials stand in a text, and where, in bytes: the name of each shape and its place, never the credential.
+pub(crate) fn places(text: &str) -> Vec<(&'static str, Range<usize>)> {
+    let mut places = Vec::new();
+    for index in &ANY.matches(text) {
+        let (Some(shape), Some((what, _))) = (EACH.get(index), SHAPES.get(index)) else { continue };
+        let inner = |found: Captures<'_>| found.get(1).or_else(|| found.get(0)).map(|found| found.range());
+        places.extend(shape.captures_iter(text).filter_map(inner).map(|place| (*what, place)));
+    }
+    places
 }
 
 /// What was found, less the credential in it.

@@ -1,5 +1,6 @@
 //! Questions about a bundle, answered offline: is it whole, what does it hold, give me this.
 
+mod bodies;
 mod check;
 mod contents;
 mod extract;
@@ -11,6 +12,7 @@ mod texts;
 mod verify;
 mod walk;
 
+pub use bodies::{Visit, bodies};
 pub use contents::{Contents, Unfit, contents, each, sketch};
 pub use extract::{ExtractError, Extracted, Placed, extract};
 pub use find::{Count, Hit, How, Located, Pattern, count, find, query};

@@ -26,6 +26,7 @@ mod prune;
 mod receipt;
 mod recipe;
 mod reveal;
+mod risk;
 mod rules;
 mod schema;
 mod sealed;
@@ -151,6 +152,9 @@ enum Command {
     /// What is in a bundle, and what is not
     #[command(after_help = EXIT_CODES)]
     List(list::List),
+    /// What could go wrong: secrets in clear, old runtimes, jobs of people who left, what an outage would miss
+    #[command(after_help = risk::EXIT_CODES)]
+    Risk(risk::Risk),
     /// Which bundles a folder or a store holds
     #[command(after_help = EXIT_CODES)]
     Bundles(bundles::Bundles),
@@ -246,6 +250,7 @@ impl Cli {
             Command::Deactivate(command) => command.run(Goal::Deactivate, &mut ui, quiet),
             Command::Verify(command) => command.run(&mut ui, quiet),
             Command::List(command) => command.run(&mut ui),
+            Command::Risk(command) => command.run(&mut ui),
             Command::Bundles(command) => command.run(&mut ui),
             Command::Copy(command) => command.run(&mut ui, quiet),
             Command::Prune(command) => command.run(&mut ui),

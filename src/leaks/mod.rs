@@ -15,7 +15,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write;
 use words::{Word, places, words};
 
 /// Characters that an id has, at least: shorter ones are words like any other.
@@ -129,7 +128,7 @@ impl Marks {
 
     /// Adds the storage and the vaults that a document names.
     pub fn add_places(&mut self, document: &Value) {
-        each_text(document, &mut String::new(), &mut |_, text| {
+        pointer::each_text(document, &mut String::new(), &mut |_, text| {
             places(text, &mut |sort, name| {
                 self.places.insert((sort, name));
             });
@@ -167,7 +166,7 @@ impl Marks {
                 continue;
             }
             self.in_text(name, &at, &mut found);
-            each_text(member, &mut at, &mut |at, text| {
+            pointer::each_text(member, &mut at, &mut |at, text| {
                 if !link(at) && !at.ends_with(&format!("/{STAMP}")) {
                     self.in_text(text, at, &mut found);
                 }
@@ -247,43 +246,6 @@ impl Finds {
         };
         self.0.into_iter().map(leak).collect()
     }
-}
-
-/// Every text in a value, names of members and long numbers included, with its pointer; what is JSON in a text is read.
-fn each_text(value: &Value, at: &mut String, visit: &mut dyn FnMut(&str, &str)) {
-    let length = at.len();
-    match value {
-        Value::String(text) => match inner(text) {
-            Some(inner) => {
-                at.push_str("/#");
-                each_text(&inner, at, visit);
-                at.truncate(length);
-            }
-            None => visit(at, text),
-        },
-        Value::Number(number) => visit(at, &number.to_string()),
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                let _ = write!(at, "/{index}");
-                each_text(item, at, visit);
-                at.truncate(length);
-            }
-        }
-        Value::Object(members) => {
-            for (name, member) in members {
-                let _ = write!(at, "/{}", pointer::escape(name));
-                visit(at, name);
-                each_text(member, at, visit);
-                at.truncate(length);
-            }
-        }
-        Value::Null | Value::Bool(_) => {}
-    }
-}
-
-fn inner(text: &str) -> Option<Value> {
-    let inner = text.trim_start().starts_with(['{', '[']).then(|| serde_json::from_str::<Value>(text).ok())??;
-    (inner.is_object() || inner.is_array()).then_some(inner)
 }
 
 #[cfg(test)]

@@ -196,11 +196,7 @@ pub async fn run(
     observer: &Arc<dyn Observer>,
 ) -> Result<Report, RestoreError> {
     let prepared = restore::prepare(reader, options)?;
-    let Some(workspace) = workspace else {
-        let met = ideal(&prepared);
-        let plan = prepared.decide(&met, options);
-        return Ok(judge(&Facts::of(&prepared, &met, &plan, options)));
-    };
+    let Some(workspace) = workspace else { return Ok(offline(&prepared, options)) };
     let identity = workspace.identity().await?;
     let met = prepared.meet(workspace, &identity, options, observer).await?;
     let mut plan = prepared.decide(&met, options);
@@ -209,6 +205,13 @@ pub async fn run(
     let facts = Facts::of(&prepared, &met, &plan, options);
     let offer = ask::ask(workspace, &identity, &ask::needs(&facts)).await?;
     Ok(judge(&Facts { offer: Some(&offer), ..facts }))
+}
+
+/// The offline half: what the bundle alone shows.
+pub fn offline(prepared: &Prepared, options: &Options) -> Report {
+    let met = ideal(prepared);
+    let plan = prepared.decide(&met, options);
+    judge(&Facts::of(prepared, &met, &plan, options))
 }
 
 /// A target that has all that an import cannot bring: what is only recorded, and what every workspace has.

@@ -78,6 +78,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("retention", &[]),
+    ("risk", &["kinds", "object", "pointer", "preflight", "redact", "tokens"]),
     ("rules", &["kinds", "object", "packed", "pointer", "spool", "yaml"]),
     ("simulator", &[]),
     ("spool", &[]),

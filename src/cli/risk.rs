@@ -1,0 +1,184 @@
+//! `lifeboat risk`
+
+use super::bundle::Bundle;
+use super::export::Select;
+use super::{Outcome, rules};
+use crate::ui::{Ui, words};
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use lifeboat::audit;
+use lifeboat::bundle::{ReadError, Reader};
+use lifeboat::object::{Object, SourceId};
+use lifeboat::preflight;
+use lifeboat::restore::{self, Options, Prepared};
+use lifeboat::risk::{self, Blanked, Facts, Finding, HOURS, Report, Schedule, Severity, Texts, Visit};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// So many objects of one finding are named; JSON has all.
+const NAMED: usize = 5;
+
+/// What the exit codes mean here.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  nothing found that weighs as much as `--fail` says
+  1  failed, nothing was looked at
+  2  wrong usage
+  4  findings
+  5  refused: not safe";
+
+/// What could go wrong: secrets in clear, runtimes out of support, jobs of people who left, what an outage would miss.
+#[derive(Debug, Args)]
+pub struct Risk {
+    #[command(flatten)]
+    bundle: Bundle,
+    #[command(flatten)]
+    select: Select,
+    /// For which time support is judged, and from when on the next 24 hours are looked at: `now`, or as 2026-11-26T14:00:00Z;
+    /// without it, the time of the bundle
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// From which weight on a finding makes the exit code 4
+    #[arg(long, value_name = "WEIGHT", value_enum, default_value_t)]
+    fail: Fail,
+    /// Leave out what the offline half of `check` says
+    #[arg(long)]
+    without_check: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Fail {
+    #[default]
+    High,
+    Medium,
+    Low,
+    Never,
+}
+
+impl Risk {
+    pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
+        let reader = self.bundle.open()?;
+        let at = time(self.at.as_deref(), &reader)?;
+        let options = Options { selection: self.select.selection()?, rules: rules::rules("standby")?, ..Options::default() };
+        let prepared = restore::prepare(&reader, &options)?;
+        let mut report = look(&reader, &prepared, at)?;
+        if !self.without_check {
+            report.add_restore(&preflight::offline(&prepared, &options));
+        }
+        ui.value(&report)?;
+        tell(ui, &report)?;
+        self.select.settle(self.outcome(&report), reader.manifest())
+    }
+
+    fn outcome(&self, report: &Report) -> Outcome {
+        let worst = match self.fail {
+            Fail::High => Some(Severity::High),
+            Fail::Medium => Some(Severity::Medium),
+            Fail::Low => Some(Severity::Low),
+            Fail::Never => None,
+        };
+        let found = worst.is_some_and(|worst| report.findings.iter().any(|one| one.severity <= worst));
+        if found { Outcome::Findings } else { Outcome::Done }
+    }
+}
+
+/// The time that is asked about.
+pub fn time(asked: Option<&str>, reader: &Reader) -> anyhow::Result<Timestamp> {
+    match asked {
+        None => reader.manifest().head.created.parse().context("cannot read the time of the bundle"),
+        Some("now") => Ok(Timestamp::now()),
+        Some(text) => {
+            text.parse().with_context(|| format!("cannot read the time \"{text}\": write it as 2026-11-26T14:00:00Z, or `now`"))
+        }
+    }
+}
+
+/// Looks at what a bundle holds.
+pub fn look(reader: &Reader, prepared: &Prepared, at: Timestamp) -> anyhow::Result<Report> {
+    let blanked = reader.manifest().redacted.iter().map(|one| Blanked {
+        object: SourceId { kind: one.kind.clone(), id: one.path.clone() },
+        pointer: one.pointer.clone(),
+        reason: one.reason.clone(),
+    });
+    let blanked: Vec<Blanked> = blanked.collect();
+    let contents = &prepared.contents;
+    let facts =
+        Facts { objects: &contents.objects, recorded: &contents.recorded, blanked: &blanked, texts: &InBundle(reader), at };
+    risk::look(&facts).context("cannot read the bundle")
+}
+
+/// The bytes of a bundle.
+struct InBundle<'a>(&'a Reader);
+
+impl Texts for InBundle<'_> {
+    fn each(&self, objects: &[&Object], visit: &Visit<'_>) -> std::io::Result<Vec<(SourceId, String)>> {
+        let wanted: HashMap<(&str, &str), &Object> =
+            objects.iter().map(|object| ((object.kind.name, object.id.as_str()), *object)).collect();
+        let unread = Mutex::new(Vec::new());
+        let find = |kind: &str, path: &str| wanted.get(&(kind, path)).copied();
+        let read = audit::bodies(self.0, &|member| find(&member.kind, &member.path).is_some(), &|member, body| match (
+            find(&member.kind, &member.path),
+            body,
+        ) {
+            (Some(object), Ok(bytes)) => visit(object, bytes),
+            (Some(object), Err(error)) => {
+                unread.lock().unwrap_or_else(PoisonError::into_inner).push((object.source(), error.to_string()));
+            }
+            (None, _) => {}
+        });
+        match read {
+            Ok(()) => Ok(unread.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            Err(ReadError::Io(error)) => Err(error),
+            Err(error) => Err(std::io::Error::other(error)),
+        }
+    }
+}
+
+fn tell(ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
+    report.findings.iter().try_for_each(|finding| one(ui, finding))?;
+    let starting: Vec<&Schedule> = report.schedules.iter().filter(|one| !one.paused).collect();
+    ui.line(format!("in the {HOURS} hours from {}:", report.at))?;
+    let mut rows: Vec<Vec<String>> = starting.iter().map(|one| row(one)).collect();
+    rows.sort_by(|one, other| one[0].cmp(&other[0]));
+    match rows.is_empty() {
+        true => ui.line("  nothing starts by itself")?,
+        false => ui.table(&["first (UTC)", "times", "what", "when", "time zone", "runs as"], rows)?,
+    }
+    let paused = report.schedules.len() - starting.len();
+    if paused > 0 {
+        ui.line(format!("{} paused", words::count(paused as u64, "schedule")))?;
+    }
+    let count = |severity: Severity| format!("{} {}", report.count(severity), severity.name());
+    ui.line(format!("findings: {}", Severity::ALL.map(count).join(", ")))?;
+    Ok(())
+}
+
+fn row(one: &Schedule) -> Vec<String> {
+    let first = one.runs.first().map(|run| run.at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M").to_string());
+    let count = one.count.map_or("?".to_owned(), |count| count.to_string());
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    vec![
+        first.unwrap_or_else(|| "-".to_owned()),
+        count,
+        one.object.clone(),
+        one.when.clone(),
+        text(&one.time_zone),
+        text(&one.run_as),
+    ]
+}
+
+fn one(ui: &mut Ui, finding: &Finding) -> anyhow::Result<()> {
+    let Finding { severity, check, text, hint, objects, places } = finding;
+    ui.wrapped("    ", &format!("{} {check}: {text}", severity.name().to_uppercase()))?;
+    let named: Vec<String> = if places.is_empty() { objects.clone() } else { places.iter().map(ToString::to_string).collect() };
+    named.iter().take(NAMED).try_for_each(|name| ui.wrapped("      ", &format!("    {name}")))?;
+    if named.len() > NAMED {
+        ui.line(format!("    and {} more (`--json` has all)", named.len() - NAMED))?;
+    }
+    if !hint.is_empty() {
+        ui.wrapped("      ", &format!("    → {hint}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,381 @@
+//! What could go wrong with a workspace as a bundle shows it: secrets in clear text, runtimes whose support has ended, what runs on
+//! storage that no backup holds, what nobody owns, and what an outage of the next 24 hours would miss.
+//!
+//! Promises: pure, but for the texts of notebooks and files, which are asked for and never kept; the time is given and never
+//! looked up; a secret is told by its place and its sort, and no part of it is ever repeated.
+
+mod clear;
+mod code;
+mod compute;
+mod owners;
+mod quartz;
+mod runtimes;
+mod schedules;
+mod storage;
+
+pub use runtimes::{AS_OF, Support, support};
+pub use schedules::{HOURS, Run, Schedule, Starter};
+
+use crate::kinds::{Shape, Tree};
+use crate::object::{Object, SourceId};
+use crate::preflight;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Somebody could do harm with it, or it would not run or not be restored as things stand.
+    High,
+    /// It costs, it will break, or a restore leaves work for people.
+    Medium,
+    /// Good to know.
+    Low,
+}
+
+impl Severity {
+    /// All of them, the heaviest first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Medium, Self::Low];
+
+    /// `high`, `medium`, `low`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+        }
+    }
+}
+
+macro_rules! checks {
+    ($($name:ident $word:literal $says:literal;)*) => {
+        /// What a finding is about.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Check {$(#[doc = $says] $name,)*}
+
+        impl Check {
+            /// All checks, in the order in which they are told.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The word in reports.
+            pub fn name(self) -> &'static str {
+                match self {$(Self::$name => $word,)*}
+            }
+
+            /// What is looked at.
+            pub fn says(self) -> &'static str {
+                match self {$(Self::$name => $says,)*}
+            }
+        }
+    };
+}
+
+checks! {
+    ClearSecret "clear_secret" "No secret stands in clear text: in notebooks, files, init scripts, Spark settings, environment variables, parameters.";
+    Runtime "runtime" "The publisher still supports the runtimes that are asked for.";
+    InitScript "init_script" "No init script lies in DBFS, where new clusters do not run it.";
+    Mount "mount" "Nothing goes through a mount, which no backup of a workspace brings back.";
+    AlwaysOn "always_on" "Clusters and warehouses end by themselves when nobody uses them.";
+    Owner "owner" "Jobs have an owner who is there and active.";
+    RunAs "run_as" "Jobs run as somebody who is there and active.";
+    Schedule "schedule" "Schedules can be read, and keep their hour where clocks are changed.";
+    Unread "unread" "Every notebook and file could be looked into.";
+}
+
+/// One finding: what is so, for which objects, where, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Finding {
+    /// How much it weighs.
+    pub severity: Severity,
+    /// What it is about: the word of a check of `risk`, or of `check`, whose offline half is looked at as well.
+    pub check: &'static str,
+    /// What is so.
+    pub text: String,
+    /// What to do; empty where there is nothing to do.
+    pub hint: String,
+    /// The objects that it concerns, `kind:name`, sorted.
+    pub objects: Vec<String>,
+    /// Where in them, sorted; empty where the whole object is meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
+}
+
+/// A place in an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub struct Place {
+    /// The object, `kind:name`.
+    pub object: String,
+    /// What the workspace calls it: an id, or a path.
+    pub id: String,
+    /// The field of a document (JSON pointer, RFC 6901; `#` goes on inside of a text that is JSON).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// The cell of a notebook, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell: Option<u64>,
+    /// The line, from 1: of the file as `extract` writes it; in a Jupyter notebook, of the cell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+}
+
+impl Place {
+    /// Where in the object, for people.
+    pub fn spot(&self) -> String {
+        let cell = self.cell.map(|cell| format!("cell {cell}"));
+        let line = self.line.map(|line| format!("line {line}"));
+        [self.pointer.clone(), cell, line].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at {}", self.object, self.spot())
+    }
+}
+
+/// A field that was blanked when a bundle was made, since it held a secret in clear text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blanked {
+    /// The object.
+    pub object: SourceId,
+    /// JSON pointer of the field.
+    pub pointer: String,
+    /// Why it was blanked.
+    pub reason: String,
+}
+
+/// Shows a text of an object.
+pub type Visit<'a> = dyn Fn(&Object, &[u8]) + Sync + 'a;
+
+/// Where the bytes of notebooks and files come from.
+pub trait Texts {
+    /// Shows the bytes of each object, in any order and on any number of threads. Returns the objects whose bytes could not be
+    /// had, with the reason. Errors: nothing more can be read.
+    fn each(&self, objects: &[&Object], visit: &Visit<'_>) -> io::Result<Vec<(SourceId, String)>>;
+}
+
+/// All that is looked at.
+pub struct Facts<'a> {
+    /// The objects.
+    pub objects: &'a [Object],
+    /// Those of kinds that are only recorded.
+    pub recorded: &'a [Object],
+    /// What was blanked.
+    pub blanked: &'a [Blanked],
+    /// Their bytes.
+    pub texts: &'a dyn Texts,
+    /// The time for which support is judged, and from which on the next hours are looked at.
+    pub at: Timestamp,
+}
+
+impl std::fmt::Debug for Facts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Facts").field("objects", &self.objects.len()).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Report {
+    /// The time for which support was judged, and from which on the next 24 hours were looked at.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// The day up to which the table of runtimes knows what the publisher said.
+    pub runtimes_as_of: &'static str,
+    /// How many findings of each severity.
+    pub counts: BTreeMap<Severity, usize>,
+    /// What was found, the heaviest first.
+    pub findings: Vec<Finding>,
+    /// Whatever starts by itself, and when it does in the 24 hours, sorted by name.
+    pub schedules: Vec<Schedule>,
+}
+
+impl Report {
+    /// How many findings weigh so much.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.counts.get(&severity).copied().unwrap_or_default()
+    }
+
+    /// Adds what the offline half of `lifeboat check` found.
+    pub fn add_restore(&mut self, report: &preflight::Report) {
+        let weight = |severity| match severity {
+            preflight::Severity::Blocker => Severity::High,
+            preflight::Severity::Warning => Severity::Medium,
+            preflight::Severity::Note => Severity::Low,
+        };
+        self.findings.extend(report.findings.iter().map(|one| Finding {
+            severity: weight(one.severity),
+            check: one.check.name(),
+            text: one.text.clone(),
+            hint: one.hint.clone(),
+            objects: one.objects.clone(),
+            places: Vec::new(),
+        }));
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let order = |one: &Finding| {
+            let place = Check::ALL.iter().position(|check| check.name() == one.check).unwrap_or(usize::MAX);
+            (one.severity, place, one.check)
+        };
+        self.findings.sort_by(|one, other| order(one).cmp(&order(other)).then_with(|| one.text.cmp(&other.text)));
+        self.counts = BTreeMap::new();
+        self.findings.iter().for_each(|one| *self.counts.entry(one.severity).or_default() += 1);
+    }
+}
+
+/// Looks at everything. Errors: the texts cannot be read.
+pub fn look(facts: &Facts<'_>) -> io::Result<Report> {
+    let all: Vec<&Object> = facts.objects.iter().chain(facts.recorded).collect();
+    let mut findings = documents(&all, facts.at);
+    clear::blanked(facts.blanked, &names(&all), &mut findings);
+    owners::look(&all, &mut findings);
+    let schedules = schedules::look(&all, facts.at, &mut findings);
+    findings.merge(texts(facts, &all)?);
+    let mut report =
+        Report { at: facts.at, runtimes_as_of: AS_OF, counts: BTreeMap::new(), findings: findings.finish(), schedules };
+    report.settle();
+    Ok(report)
+}
+
+/// Names of what something was blanked in.
+fn names<'a>(objects: &[&'a Object]) -> BTreeMap<(&'a str, &'a str), String> {
+    objects.iter().map(|object| ((object.kind.name, object.id.as_str()), label(object))).collect()
+}
+
+/// `kind:name`.
+fn label(object: &Object) -> String {
+    format!("{}:{}", object.kind.name, if object.key.is_empty() { &object.id } else { &object.key })
+}
+
+/// What one document shows. Lists of access, folders and people hold no text of anybody's.
+fn documents(objects: &[&Object], at: Timestamp) -> Findings {
+    const NO_TEXT: &[&str] = &["permissions", "secret_acl", "directory", "user", "group", "service_principal"];
+    let wanted: Vec<&Object> = objects.iter().copied().filter(|one| !NO_TEXT.contains(&one.kind.name)).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let chunk = wanted.len().div_ceil(threads).max(64);
+    let found = Mutex::new(Findings::default());
+    std::thread::scope(|scope| {
+        for part in wanted.chunks(chunk) {
+            let found = &found;
+            scope.spawn(move || {
+                let mut own = Findings::default();
+                for (object, document) in part.iter().filter_map(|one| Some((one, one.document()?))) {
+                    clear::document(object, &document, &mut own);
+                    compute::document(object, &document, at, &mut own);
+                    storage::document(object, &document, &mut own);
+                }
+                found.lock().unwrap_or_else(PoisonError::into_inner).merge(own);
+            });
+        }
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Longer texts are data, and not written by anybody.
+const LONGEST: u64 = 16 << 20;
+
+/// What notebooks and files hold.
+fn texts(facts: &Facts<'_>, all: &[&Object]) -> io::Result<Findings> {
+    let found = Mutex::new(Findings::default());
+    let add = |own: Findings| found.lock().unwrap_or_else(PoisonError::into_inner).merge(own);
+    let holds_text =
+        |object: &&Object| matches!(object.kind.shape, Shape::Tree(Tree::Notebook | Tree::File | Tree::Dbfs | Tree::Volume));
+    let (wanted, long): (Vec<&Object>, Vec<&Object>) =
+        all.iter().copied().filter(holds_text).partition(|one| one.body.digest().is_some_and(|(len, _)| len <= LONGEST));
+    let unread = facts.texts.each(&wanted, &|object, bytes| {
+        let Some(code) = code::read(bytes) else { return };
+        let mut own = Findings::default();
+        clear::code(object, &code, &mut own);
+        storage::code(object, &code, &mut own);
+        if !own.0.is_empty() {
+            add(own);
+        }
+    })?;
+    let mut findings = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let hint = "look into it by hand: `lifeboat extract`";
+    for object in long {
+        let text = format!("it is longer than {} MiB, and was not looked into", LONGEST >> 20);
+        findings.add(Severity::Low, Check::Unread, text, hint, label(object), None);
+    }
+    for (object, why) in unread {
+        findings.add(
+            Severity::Medium,
+            Check::Unread,
+            format!("it could not be looked into: {why}"),
+            hint,
+            object.to_string(),
+            None,
+        );
+    }
+    Ok(findings)
+}
+
+/// Findings under way: one for each text, with all the objects and places that it concerns.
+#[derive(Debug, Default)]
+struct Findings(BTreeMap<(Severity, Check, String), Gathered>);
+
+#[derive(Debug, Default)]
+struct Gathered {
+    hint: String,
+    objects: BTreeSet<String>,
+    places: BTreeSet<Place>,
+}
+
+impl Findings {
+    fn add(
+        &mut self,
+        severity: Severity,
+        check: Check,
+        text: impl Into<String>,
+        hint: &str,
+        object: String,
+        place: Option<Place>,
+    ) {
+        let gathered = self.0.entry((severity, check, text.into())).or_default();
+        gathered.hint.clear();
+        gathered.hint.push_str(hint);
+        gathered.objects.insert(object);
+        gathered.places.extend(place);
+    }
+
+    /// The same at a field of a document.
+    fn at(&mut self, severity: Severity, check: Check, text: impl Into<String>, hint: &str, object: &Object, pointer: &str) {
+        let place = Place { pointer: Some(pointer.to_owned()), ..place(object) };
+        self.add(severity, check, text, hint, label(object), Some(place));
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (key, found) in other.0 {
+            let gathered = self.0.entry(key).or_default();
+            gathered.hint = found.hint;
+            gathered.objects.extend(found.objects);
+            gathered.places.extend(found.places);
+        }
+    }
+
+    fn finish(self) -> Vec<Finding> {
+        let one = |((severity, check, text), found): ((Severity, Check, String), Gathered)| Finding {
+            severity,
+            check: check.name(),
+            text,
+            hint: found.hint,
+            objects: found.objects.into_iter().collect(),
+            places: found.places.into_iter().collect(),
+        };
+        self.0.into_iter().map(one).collect()
+    }
+}
+
+fn place(object: &Object) -> Place {
+    Place { object: label(object), id: object.id.clone(), ..Place::default() }
+}
+
+#[cfg(test)]
+mod tests;
