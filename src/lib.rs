@@ -37,6 +37,7 @@
 //! | [`leaks`] | what of the source still stands in what is written |
 //! | [`page`] | pages for people: one file each, nothing from elsewhere, every name is text |
 //! | [`mod@receipt`] | the sealed record of an import, and its page for people |
+//! | [`report`] | a bundle as one page for people |
 //! | [`restore`] | the road of a restore: bundle, inventory, plan |
 //! | [`preflight`] | would this bundle restore here? findings before anything is written |
 //! | [`risk`] | what could go wrong with a workspace as a bundle shows it: pure
@@ -89,6 +90,7 @@ pub mod preflight;
 pub mod receipt;
 pub mod redact;
 pub mod relations;
+pub mod report;
 pub mod restore;
 pub mod retention;
 pub mod risk;

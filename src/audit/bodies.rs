@@ -1,6 +1,7 @@
 //! The bytes of many members, frame by frame on all cores: each frame is decompressed once, and few are in memory at a time.
 
 use crate::bundle::{MemberLine, ReadError, Reader};
+use crate::kinds::{self, Kind};
 use crate::spool::Sha;
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +34,9 @@ pub fn bodies(reader: &Reader, wanted: &(dyn Fn(&MemberLine) -> bool + Sync), vi
 /// Members by the frame in which they begin.
 fn groups<'a>(reader: &'a Reader, wanted: &dyn Fn(&MemberLine) -> bool) -> Vec<Vec<&'a MemberLine>> {
     let mut groups: Vec<Vec<&MemberLine>> = Vec::new();
-    for member in reader.manifest().in_place_order().filter(|member| wanted(member)) {
+    // Nobody who looks through a bundle looks at values of secrets.
+    let secret = |member: &MemberLine| kinds::by_name(&member.kind).is_some_and(Kind::is_secret_value);
+    for member in reader.manifest().in_place_order().filter(|member| wanted(member) && !secret(member)) {
         match groups.last_mut() {
             Some(group) if group.first().is_some_and(|first| first.frame == member.frame) => group.push(member),
             _ => groups.push(vec![member]),

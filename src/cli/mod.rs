@@ -25,6 +25,7 @@ mod private;
 mod prune;
 mod receipt;
 mod recipe;
+mod report;
 mod reveal;
 mod risk;
 mod rules;
@@ -155,6 +156,9 @@ enum Command {
     /// What could go wrong: secrets in clear, old runtimes, jobs of people who left, what an outage would miss
     #[command(after_help = risk::EXIT_CODES)]
     Risk(risk::Risk),
+    /// One page for people: what is in a bundle, is it whole, who may do what, what runs when, what is risky
+    #[command(after_help = EXIT_CODES)]
+    Report(report::Report),
     /// Which bundles a folder or a store holds
     #[command(after_help = EXIT_CODES)]
     Bundles(bundles::Bundles),
@@ -251,6 +255,7 @@ impl Cli {
             Command::Verify(command) => command.run(&mut ui, quiet),
             Command::List(command) => command.run(&mut ui),
             Command::Risk(command) => command.run(&mut ui),
+            Command::Report(command) => command.run(&mut ui, quiet),
             Command::Bundles(command) => command.run(&mut ui),
             Command::Copy(command) => command.run(&mut ui, quiet),
             Command::Prune(command) => command.run(&mut ui),

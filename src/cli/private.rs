@@ -54,6 +54,11 @@ impl Private {
         self.fill(|file| Ok(serde_json::to_writer_pretty(file, value)?))
     }
 
+    /// Writes what is made while it is written.
+    pub fn write_with(self, put: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+        self.fill(|file| put(file))
+    }
+
     fn fill(self, put: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> anyhow::Result<()> {
         let emptied = if self.file.metadata().is_ok_and(|it| it.is_file()) { self.file.set_len(0) } else { Ok(()) };
         let mut file = BufWriter::new(self.file);

@@ -2,17 +2,19 @@
 
 use super::bundle::Bundle;
 use super::export::Select;
+use super::whole::Whole;
 use super::{Outcome, rules};
 use crate::ui::{Ui, words};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use lifeboat::audit;
+use lifeboat::access::Access;
+use lifeboat::audit::{self, Contents};
 use lifeboat::bundle::{ReadError, Reader};
 use lifeboat::object::{Object, SourceId};
 use lifeboat::preflight;
-use lifeboat::restore::{self, Options, Prepared};
+use lifeboat::restore::{self, Options};
 use lifeboat::risk::{self, Blanked, Facts, Finding, HOURS, Report, Schedule, Severity, Texts, Visit};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -38,8 +40,8 @@ pub struct Risk {
     select: Select,
     /// For which time support is judged, and from when on the next 24 hours are looked at: `now`, or as 2026-11-26T14:00:00Z;
     /// without it, the time of the bundle
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    at: Option<Timestamp>,
     /// From which weight on a finding makes the exit code 4
     #[arg(long, value_name = "WEIGHT", value_enum, default_value_t)]
     fail: Fail,
@@ -60,16 +62,26 @@ enum Fail {
 impl Risk {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
         let reader = self.bundle.open()?;
-        let at = time(self.at.as_deref(), &reader)?;
-        let options = Options { selection: self.select.selection()?, rules: rules::rules("standby")?, ..Options::default() };
-        let prepared = restore::prepare(&reader, &options)?;
-        let mut report = look(&reader, &prepared, at)?;
-        if !self.without_check {
-            report.add_restore(&preflight::offline(&prepared, &options));
+        let at = time(self.at, &reader)?;
+        let selection = self.select.selection()?;
+        let (whole, restore) = self.whole(&reader)?;
+        let mut report = look(&reader, &whole, &whole.access(&reader), at)?;
+        restore.iter().for_each(|restore| report.add_restore(restore));
+        if !selection.is_everything() {
+            report.only(&|kind, name| selection.wants(kind, name));
         }
         ui.value(&report)?;
         tell(ui, &report)?;
         self.select.settle(self.outcome(&report), reader.manifest())
+    }
+
+    /// Everything, whatever is asked for: who is there, and what is referred to, is known by the others. What a restore would make of
+    /// it is let go of before the texts are read.
+    fn whole(&self, reader: &Reader) -> anyhow::Result<(Whole, Option<preflight::Report>)> {
+        if self.without_check {
+            return Ok((Whole::read(reader)?, None));
+        }
+        checked(reader).map(|(whole, restore)| (whole, Some(restore)))
     }
 
     fn outcome(&self, report: &Report) -> Outcome {
@@ -84,28 +96,36 @@ impl Risk {
     }
 }
 
-/// The time that is asked about.
-pub fn time(asked: Option<&str>, reader: &Reader) -> anyhow::Result<Timestamp> {
-    match asked {
-        None => reader.manifest().head.created.parse().context("cannot read the time of the bundle"),
-        Some("now") => Ok(Timestamp::now()),
-        Some(text) => {
-            text.parse().with_context(|| format!("cannot read the time \"{text}\": write it as 2026-11-26T14:00:00Z, or `now`"))
-        }
-    }
+/// A bundle, and what the offline half of a check says of it under the rules that an import has unless told.
+pub fn checked(reader: &Reader) -> anyhow::Result<(Whole, preflight::Report)> {
+    let options = Options { rules: rules::rules("standby")?, ..Options::default() };
+    let prepared = restore::prepare(reader, &options)?;
+    let report = preflight::offline(&prepared, &options);
+    Ok((Whole::of(prepared.contents), report))
+}
+
+/// A time on the command line.
+pub fn when(text: &str) -> Result<Timestamp, String> {
+    let now = (text == "now").then(Timestamp::now);
+    now.map_or_else(|| text.parse(), Ok).map_err(|_| "write it as 2026-11-26T14:00:00Z, or `now`".to_owned())
+}
+
+/// The time that is asked about, or that of the bundle.
+pub fn time(asked: Option<Timestamp>, reader: &Reader) -> anyhow::Result<Timestamp> {
+    let created = &reader.manifest().head.created;
+    asked.map_or_else(|| created.parse(), Ok).with_context(|| format!("cannot read the time of the bundle, \"{created}\""))
 }
 
 /// Looks at what a bundle holds.
-pub fn look(reader: &Reader, prepared: &Prepared, at: Timestamp) -> anyhow::Result<Report> {
+pub fn look(reader: &Reader, whole: &Whole, access: &Access, at: Timestamp) -> anyhow::Result<Report> {
     let blanked = reader.manifest().redacted.iter().map(|one| Blanked {
         object: SourceId { kind: one.kind.clone(), id: one.path.clone() },
         pointer: one.pointer.clone(),
         reason: one.reason.clone(),
     });
     let blanked: Vec<Blanked> = blanked.collect();
-    let contents = &prepared.contents;
-    let facts =
-        Facts { objects: &contents.objects, recorded: &contents.recorded, blanked: &blanked, texts: &InBundle(reader), at };
+    let Contents { objects, recorded, .. } = whole.contents();
+    let facts = Facts { objects, recorded, access, blanked: &blanked, texts: &InBundle(reader), at };
     risk::look(&facts).context("cannot read the bundle")
 }
 

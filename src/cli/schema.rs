@@ -73,6 +73,8 @@ answers! {
     "list --redacted" Many lifeboat::bundle::Redacted;
     "prune" One super::prune::Pruned;
     "receipt verify" Many super::sealed::Checked;
+    "report" One lifeboat::report::Made;
+    "risk" One lifeboat::risk::Report;
     "rules show" Many super::rules::Shown<'_>;
     "rules test" Many super::rules::Tried<'_>;
     "schema" Many Entry;

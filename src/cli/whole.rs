@@ -18,6 +18,16 @@ impl Whole {
         Ok(Self(audit::contents(reader, &Selection::default())?))
     }
 
+    /// Of objects that were read already.
+    pub fn of(contents: Contents) -> Self {
+        Self(contents)
+    }
+
+    /// The objects.
+    pub fn contents(&self) -> &Contents {
+        &self.0
+    }
+
     fn objects(&self) -> Vec<&Object> {
         self.0.objects.iter().chain(&self.0.recorded).collect()
     }

@@ -159,7 +159,8 @@ fn is_secret_value(value: &str) -> bool {
     let signs = has(|c| c.is_ascii_punctuation() && !"-_./:,".contains(*c));
     let is_constant = value.contains('_') && value.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
     let is_name = value.contains(['-', '_', '.', '/']) && value.split(['-', '_', '.', '/']).all(is_word_or_number);
-    !is_reference && !spaced && letters && (digits || signs) && !is_constant && !(is_name && !signs)
+    let is_word = is_constant || is_name && !signs;
+    letters && (digits || signs) && !(is_reference || spaced || is_word)
 }
 
 /// `db`, `prod2`, `2024`: parts of names that people make up.

@@ -14,12 +14,10 @@ const SOON: i32 = 180;
 
 pub(super) fn document(object: &Object, document: &Value, at: Timestamp, findings: &mut Findings) {
     let today = TimeZone::UTC.to_datetime(at).date();
-    // What a server shows of a cluster repeats what was asked for.
-    let repeated = document.get("spec").is_some();
     pointer::each_text(document, &mut String::new(), &mut |at, text| {
         let runtime = at.ends_with("/spark_version") || at.ends_with("/effective_spark_version");
         let runtime = runtime || at.contains("spark_version/") || at.contains("/preloaded_spark_versions/");
-        if runtime && !(repeated && at.starts_with("/spec/")) {
+        if runtime {
             judge(object, text, today, at, findings);
         }
     });

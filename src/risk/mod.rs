@@ -16,6 +16,7 @@ mod storage;
 pub use runtimes::{AS_OF, Support, support};
 pub use schedules::{HOURS, Run, Schedule, Starter};
 
+use crate::access::Access;
 use crate::kinds::{Shape, Tree};
 use crate::object::{Object, SourceId};
 use crate::preflight;
@@ -81,8 +82,8 @@ checks! {
     InitScript "init_script" "No init script lies in DBFS, where new clusters do not run it.";
     Mount "mount" "Nothing goes through a mount, which no backup of a workspace brings back.";
     AlwaysOn "always_on" "Clusters and warehouses end by themselves when nobody uses them.";
-    Owner "owner" "Jobs have an owner who is there and active.";
-    RunAs "run_as" "Jobs run as somebody who is there and active.";
+    Owner "owner" "Whatever has an owner, a home or an entry of access belongs to somebody who is there and active.";
+    RunAs "run_as" "Jobs and pipelines run as somebody who is there and active.";
     Schedule "schedule" "Schedules can be read, and keep their hour where clocks are changed.";
     Unread "unread" "Every notebook and file could be looked into.";
 }
@@ -165,6 +166,8 @@ pub struct Facts<'a> {
     pub objects: &'a [Object],
     /// Those of kinds that are only recorded.
     pub recorded: &'a [Object],
+    /// Who may do what with them.
+    pub access: &'a Access,
     /// What was blanked.
     pub blanked: &'a [Blanked],
     /// Their bytes.
@@ -219,6 +222,18 @@ impl Report {
         self.settle();
     }
 
+    /// Leaves only what concerns objects that are asked for, by kind and name.
+    pub fn only(&mut self, wants: &dyn Fn(&str, &str) -> bool) {
+        let wanted = |object: &String| object.split_once(':').is_some_and(|(kind, name)| wants(kind, name));
+        for finding in &mut self.findings {
+            finding.objects.retain(wanted);
+            finding.places.retain(|place| wanted(&place.object));
+        }
+        self.findings.retain(|finding| !finding.objects.is_empty());
+        self.schedules.retain(|schedule| wanted(&schedule.object));
+        self.settle();
+    }
+
     fn settle(&mut self) {
         let order = |one: &Finding| {
             let place = Check::ALL.iter().position(|check| check.name() == one.check).unwrap_or(usize::MAX);
@@ -235,7 +250,7 @@ pub fn look(facts: &Facts<'_>) -> io::Result<Report> {
     let all: Vec<&Object> = facts.objects.iter().chain(facts.recorded).collect();
     let mut findings = documents(&all, facts.at);
     clear::blanked(facts.blanked, &names(&all), &mut findings);
-    owners::look(&all, &mut findings);
+    owners::look(facts.access, &mut findings);
     let schedules = schedules::look(&all, facts.at, &mut findings);
     findings.merge(texts(facts, &all)?);
     let mut report =
@@ -367,10 +382,22 @@ impl Findings {
             text,
             hint: found.hint,
             objects: found.objects.into_iter().collect(),
-            places: found.places.into_iter().collect(),
+            places: told_once(&found.places),
         };
         self.0.into_iter().map(one).collect()
     }
+}
+
+/// Without what a workspace repeats: a cluster shows what was asked for (`spec`) beside what it has.
+fn told_once(places: &BTreeSet<Place>) -> Vec<Place> {
+    let repeats = |place: &&Place| {
+        let shown = place
+            .pointer
+            .as_deref()
+            .and_then(|at| at.strip_prefix("/spec").or_else(|| (at == "/effective_spark_version").then_some("/spark_version")));
+        shown.is_some_and(|at| places.contains(&Place { pointer: Some(at.to_owned()), ..(*place).clone() }))
+    };
+    places.iter().filter(|place| !repeats(place)).cloned().collect()
 }
 
 fn place(object: &Object) -> Place {

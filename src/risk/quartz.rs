@@ -95,14 +95,12 @@ impl Cron {
             numbers(field, range, names).map(|found| Bits::of(&found)).map_err(|why| format!("{what}: {why}"))
         };
         let days = match (of_month, of_week) {
-            ("?", "?") | ("*", "?") => Days::OfMonth(vec![MonthDay::In(Bits(u64::MAX))]),
+            ("?", "?") => return Err("the day of the month and the day of the week are both `?`".to_owned()),
+            ("*", "?") => Days::OfMonth(vec![MonthDay::In(Bits(u64::MAX))]),
             (_, "?") => Days::OfMonth(of_month.split(',').map(month_day).collect::<Result<_, _>>()?),
             ("?", _) => Days::OfWeek(of_week.split(',').map(week_day).collect::<Result<_, _>>()?),
             _ => return Err("one of the day of the month and the day of the week must be `?`".to_owned()),
         };
-        if (of_month, of_week) == ("?", "?") {
-            return Err("the day of the month and the day of the week are both `?`".to_owned());
-        }
         Ok(Self {
             seconds: bits("seconds", seconds, 0..=59, &[])?,
             minutes: bits("minutes", minutes, 0..=59, &[])?,
@@ -143,7 +141,7 @@ impl Cron {
                             continue;
                         }
                         AmbiguousOffset::Fold { .. } => {
-                            let twice = found.clone().later().ok().filter(within);
+                            let twice = found.later().ok().filter(within);
                             times.doubled.extend(twice.filter(|_| times.doubled.len() < most).map(|_| local));
                         }
                     }

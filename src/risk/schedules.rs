@@ -1,13 +1,14 @@
 //! What starts by itself, and what an outage of the next 24 hours would miss.
 
 use super::quartz::Cron;
-use super::{Check, Findings, Severity, label, owners};
+use super::{Check, Findings, Severity, label};
 use crate::object::Object;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use std::fmt::Write as _;
 
 /// Hours that are looked at.
 pub const HOURS: i64 = 24;
@@ -86,7 +87,7 @@ pub(super) fn look(objects: &[&Object], at: Timestamp, findings: &mut Findings) 
     let mut schedules = Vec::new();
     for object in objects.iter().filter(|one| matches!(one.kind.name, "job" | "alert" | "dashboard" | "pipeline" | "query")) {
         let Some(document) = object.document() else { continue };
-        let run_as = owners::runs_as(&document).map(|(_, name)| name);
+        let run_as = runs_as(&document);
         let found = schedules.len();
         walk(object, &document, &mut String::new(), at, &mut schedules, findings);
         schedules[found..].iter_mut().for_each(|one| one.run_as.clone_from(&run_as));
@@ -101,14 +102,14 @@ fn walk(object: &Object, value: &Value, at: &mut String, now: Timestamp, out: &m
     match value {
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                at.push_str(&format!("/{index}"));
+                let _ = write!(at, "/{index}");
                 walk(object, item, at, now, out, findings);
                 at.truncate(length);
             }
         }
         Value::Object(members) => {
             for (name, member) in members.iter().filter(|(_, member)| member.is_object() || member.is_array()) {
-                at.push_str(&format!("/{}", crate::pointer::escape(name)));
+                let _ = write!(at, "/{}", crate::pointer::escape(name));
                 match starter(object, name, member, at) {
                     Some(mut schedule) => {
                         // In a list of triggers the pause stands beside.
@@ -125,6 +126,15 @@ fn walk(object: &Object, value: &Value, at: &mut String, now: Timestamp, out: &m
         }
         _ => {}
     }
+}
+
+/// As whom a job runs: what it says, or else what the workspace makes of it (core reference §10.5).
+fn runs_as(job: &Value) -> Option<String> {
+    let said = ["user_name", "service_principal_name", "group_name"]
+        .iter()
+        .find_map(|field| job.pointer("/settings/run_as")?.get(field));
+    let name = said.or_else(|| job.get("run_as_user_name"))?.as_str()?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 fn is_paused(value: &Value) -> bool {
@@ -182,7 +192,8 @@ fn runs(object: &Object, schedule: &mut Schedule, now: Timestamp, findings: &mut
     let times = cron.between(&zone, now, now.saturating_add(HOURS.hours()).unwrap_or(Timestamp::MAX), TOLD);
     let told = |times: &[jiff::civil::DateTime]| times.iter().map(ToString::to_string).collect();
     (schedule.skipped, schedule.doubled) = (told(&times.skipped), told(&times.doubled));
-    if !schedule.paused && !(schedule.skipped.is_empty() && schedule.doubled.is_empty()) {
+    let odd = schedule.skipped.len() + schedule.doubled.len();
+    if !schedule.paused && odd > 0 {
         let text = format!("clocks change in {name} in these 24 hours, and runs are left out or come once for twice");
         wrong(Severity::Low, text, "a schedule in UTC keeps its hours");
     }

@@ -24,13 +24,14 @@ fn object(kind: &str, id: &str, key: &str, document: Value) -> Object {
         Value::Number(len) => Body::Stored { len: len.as_u64().unwrap_or_default(), sha256: [0; 32] },
         document => Body::Json(document),
     };
-    let (meta, modified_at, degraded, redacted) = (crate::packed::Meta::default(), None, None, Vec::new());
+    let (meta, modified_at, degraded, redacted) = (serde_json::Map::new().into(), None, None, Vec::new());
     Object { kind, id: id.into(), key: key.into(), body, meta, modified_at, degraded, redacted }
 }
 
-fn found(objects: &[Object], texts: Held) -> Report {
+fn found(objects: &[Object], texts: &Held) -> Report {
     let at = "2026-11-26T14:00:00Z".parse().expect("a time");
-    look(&Facts { objects, recorded: &[], blanked: &[], texts: &texts, at }).expect("texts in memory")
+    let access = Access::new(&objects.iter().collect::<Vec<_>>(), crate::access::Source::default());
+    look(&Facts { objects, recorded: &[], access: &access, blanked: &[], texts, at }).expect("texts in memory")
 }
 
 fn told(report: &Report) -> Vec<String> {
@@ -58,7 +59,7 @@ fn a_secret_is_told_by_its_place_and_never_repeated() {
         object("file", "/gone", "/gone", json!(9)),
         object("file", "/long", "/long", json!(LONGEST + 1)),
     ];
-    let report = found(&objects, Held(vec![("/a", source), ("/b", jupyter)]));
+    let report = found(&objects, &Held(vec![("/a", source), ("/b", jupyter)]));
     assert_eq!(
         told(&report),
         [
@@ -93,26 +94,26 @@ fn owners_who_left_and_what_runs_as_them() {
     };
     let owner = |name: &str| json!([{"user_name": name, "all_permissions": [{"permission_level": "IS_OWNER"}]}]);
     let objects = [
-        object("user", "1", "Ada@x", json!({"active": true})),
-        object("user", "2", "emil@x", json!({"active": false})),
+        object("user", "1", "Ada@x", json!({"id": "1", "userName": "Ada@x", "active": true})),
+        object("user", "2", "emil@x", json!({"id": "2", "userName": "emil@x", "active": false})),
         object("job", "1", "good", json!({"run_as_user_name": "ADA@x", "settings": {}})),
         object("job", "2", "left", json!({"settings": {"run_as": {"user_name": "emil@x"}}})),
         object("job", "3", "gone", json!({"run_as_user_name": "nobody@x", "settings": {}})),
-        object("job", "4", "free", json!({"run_as_user_name": "5b0f", "settings": {}})),
+        object("job", "4", "free", json!({"run_as_user_name": "ada@x", "settings": {}})),
         list("1", owner("ada@x")),
         list("2", owner("emil@x")),
         list("3", owner("nobody@x")),
         list("4", json!([{"group_name": "users", "all_permissions": [{"permission_level": "CAN_VIEW"}]}])),
     ];
-    let report = found(&objects, Held(vec![]));
+    let report = found(&objects, &Held(vec![]));
     assert_eq!(
         told(&report),
         [
             "high owner: the owner emil@x is disabled",
-            "high owner: the owner nobody@x is not in the workspace",
+            "high owner: the owner nobody@x is gone",
             "high run_as: runs as emil@x, who is disabled",
-            "high run_as: runs as nobody@x, who is not in the workspace",
-            "medium owner: the job has no owner",
+            "high run_as: runs as nobody@x, who is gone",
+            "medium owner: it has no owner",
         ]
     );
     assert_eq!(report.findings[4].objects, ["job:free"]);
@@ -138,7 +139,7 @@ fn clusters_jobs_and_policies_by_what_they_run_on() {
             "tasks": [{"spark_python_task": {"python_file": "dbfs:/mnt/code/x.py"}}]}}),
         ),
     ];
-    let report = found(&objects, Held(vec![]));
+    let report = found(&objects, &Held(vec![]));
     assert_eq!(
         told(&report),
         [
@@ -177,7 +178,7 @@ fn what_starts_by_itself_and_when() {
         object("job", "5", "e", job(json!({"schedule": cron("whenever", "UTC", "UNPAUSED")}))),
         object("job", "6", "f", job(json!({"schedule": cron("0 0 1 * * ?", "Mars/Olympus", "UNPAUSED")}))),
     ];
-    let report = found(&objects, Held(vec![]));
+    let report = found(&objects, &Held(vec![]));
     let line = |one: &Schedule| {
         let first = one.runs.first().map(|run| format!("{} {}", run.at, run.local)).unwrap_or_default();
         format!("{} {} {} {:?} {first}", one.object, one.starter.name(), one.paused, one.count)

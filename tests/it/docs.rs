@@ -241,3 +241,12 @@ fn sets() -> String {
     BUILT_IN.iter().for_each(|(name, yaml)| writeln!(text, "### `{name}`\n\n```yaml\n{yaml}```\n").unwrap());
     text
 }
+
+#[test]
+fn the_page_on_risks_is_what_the_code_says() {
+    let mut page = std::fs::read_to_string(path("audit.md")).unwrap();
+    let row = |one: &lifeboat::risk::Check| format!("| `{}` | {} |\n", one.name(), one.says());
+    let rows: String = lifeboat::risk::Check::ALL.iter().map(row).collect();
+    set(&mut page, "risks", &format!("| check | what is looked at |\n|---|---|\n{rows}"));
+    renew("audit.md", &page);
+}

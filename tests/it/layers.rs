@@ -19,8 +19,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "diff",
         &[
-            "api", "audit", "berth", "bundle", "compare", "event", "journal", "kinds", "object", "page", "pointer", "spool",
-            "survey", "tokens",
+            "api", "audit", "berth", "bundle", "compare", "event", "journal", "kinds", "object", "packed", "page", "pointer",
+            "spool", "survey", "tokens",
         ],
     ),
     (
@@ -69,6 +69,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("preflight", &["api", "audit", "bundle", "event", "kinds", "object", "plan", "pointer", "restore", "rules"]),
     ("receipt", &["bundle", "event", "import", "journal", "page", "plan", "rules"]),
     ("redact", &["kinds", "object", "pointer", "tokens"]),
+    ("report", &["access", "audit", "bundle", "kinds", "diff", "graph", "page", "preflight", "relations", "risk"]),
     ("relations", &["kinds", "object", "pointer"]),
     (
         "restore",
@@ -78,7 +79,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("retention", &[]),
-    ("risk", &["kinds", "object", "pointer", "preflight", "redact", "tokens"]),
+    ("risk", &["access", "kinds", "object", "pointer", "preflight", "redact", "tokens"]),
     ("rules", &["kinds", "object", "packed", "pointer", "spool", "yaml"]),
     ("simulator", &[]),
     ("spool", &[]),

@@ -1,0 +1,92 @@
+//! What is not in the bundle, or less than it should be, and why.
+
+use super::html::{Html, thousands};
+use super::{Facts, some, title_of};
+use crate::bundle::hex;
+use std::collections::BTreeMap;
+use std::io;
+
+/// So many names of one line, and so many lines.
+const NAMED: usize = 6;
+const LINES: usize = 500;
+
+pub(super) fn count(facts: &Facts<'_>) -> usize {
+    let states = facts.reader.manifest().head.states;
+    usize::try_from(states.missing + states.degraded).unwrap_or(usize::MAX)
+}
+
+type Lines = BTreeMap<(&'static str, String, String), Vec<String>>;
+
+pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
+    let manifest = facts.reader.manifest();
+    let mut lines = Lines::new();
+    for gap in &manifest.gaps {
+        lines.entry((gap.state.as_str(), gap.kind.clone(), gap.reason.clone())).or_default().push(gap.path.clone());
+    }
+    for member in manifest.members.iter().filter(|member| member.degraded.is_some()) {
+        let reason = member.degraded.as_deref().unwrap_or_default().to_owned();
+        let name = member.key.as_deref().unwrap_or(&member.path).to_owned();
+        lines.entry(("degraded", member.kind.to_string(), reason)).or_default().push(name);
+    }
+    if lines.is_empty() {
+        html.paragraph("Every object that the workspace listed is in the bundle, whole.")?;
+    } else {
+        absent(&lines, html)?;
+    }
+    unfit(facts, html)?;
+    if let Some(selection) = &manifest.head.selection {
+        html.paragraph(&format!("The export was asked for a part of the workspace: {selection}"))?;
+    }
+    redacted(facts, html)?;
+    html.paragraph(
+        "Not in any backup of a workspace: the values of secrets, passwords and tokens; data in tables, volumes and external storage, but for files that jobs and clusters refer to; history of runs and queries; things of the account, such as metastores and networks.",
+    )
+}
+
+fn absent(lines: &Lines, html: &mut Html<'_>) -> io::Result<()> {
+    let order = ["missing", "degraded", "unavailable", "excluded"];
+    let mut sorted: Vec<_> = lines.iter().collect();
+    sorted.sort_by_key(|((state, ..), _)| order.iter().position(|known| known == state));
+    let rows = sorted.iter().take(LINES).map(|((state, kind, reason), names)| {
+        vec![(*state).to_owned(), title_of(kind).to_owned(), thousands(names.len() as u64), reason.clone(), some(names, NAMED)]
+    });
+    html.table("What is not there, or not whole", &["=state", "kind", "#objects", "why", "which"], rows)?;
+    if sorted.len() > LINES {
+        html.paragraph(&format!("and {} more reasons: `lifeboat list --long` has all", sorted.len() - LINES))?;
+    }
+    Ok(())
+}
+
+/// What is there, and nothing that could be restored.
+fn unfit(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
+    let unfit = &facts.contents.unfit;
+    if unfit.is_empty() {
+        return Ok(());
+    }
+    let rows =
+        unfit.iter().take(LINES).map(|one| vec![title_of(&one.object.kind).to_owned(), one.key.clone(), one.reason.clone()]);
+    html.table("In the bundle, and not to be restored", &["kind", "object", "why"], rows)
+}
+
+fn redacted(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
+    let mut lines: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for one in &facts.reader.manifest().redacted {
+        *lines.entry((&one.kind, &one.reason)).or_default() += 1;
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let rows = lines
+        .iter()
+        .map(|((kind, reason), count)| vec![title_of(kind).to_owned(), thousands(*count as u64), (*reason).to_owned()]);
+    html.table(
+        "Values that were blanked before they were written; each stands under Risks by its place",
+        &["kind", "#values", "why"],
+        rows,
+    )
+}
+
+/// The identity of the bundle, as people compare it.
+pub(super) fn identity(facts: &Facts<'_>) -> String {
+    hex(&facts.reader.manifest().sha256)
+}
