@@ -185,6 +185,8 @@ def offline(run, folder, bundle):
     run("access --orphaned", bundle, expect=(4,))
     run("access --against", bundle, bundle)
     run("extract", bundle, "-o", folder / "archive", "--layout", "archive")
+    run("risk", bundle, expect=(4,))
+    run("report", bundle, "-o", folder / "report.html")
     run("rules show")
     run("rules test", "standby", bundle, expect=(0, 4))
 
