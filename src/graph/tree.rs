@@ -67,7 +67,7 @@ impl Drawing<'_> {
             let shown = &self.graph.nodes[child];
             let again = std::mem::replace(&mut self.told[child], true);
             let more = !self.below[child].is_empty();
-            let deep = more && width(indent) > 3 * DEEPEST;
+            let deep = more && width(indent) + ROOM > self.columns;
             self.line(
                 &format!("{indent}{branch}"),
                 &format!("{word} "),
@@ -99,8 +99,9 @@ impl Drawing<'_> {
     }
 }
 
-/// Levels that are drawn; whoever wants more asks for what stands at the end. Nothing that a bundle holds may be too deep for us.
-const DEEPEST: usize = 40;
+/// Columns that a line needs behind its indent. Where there are no more, what goes on is not drawn: whoever wants it asks for what
+/// stands there. So nothing that a bundle holds is too deep for us.
+const ROOM: usize = 50;
 
 /// So many columns of a name are told, however deep it stands.
 const LEAST: usize = 12;
@@ -170,8 +171,9 @@ mod tests {
         let direction = Direction::Needs;
         let graph = Graph { direction, nodes, edges: edges.collect(), computed: Vec::new(), cut: false, gaps: Vec::new() };
         let lines = tree(&graph, 80);
-        assert_eq!(lines.len(), DEEPEST + 3);
+        assert_eq!(lines.len(), 13);
         assert!(lines.last().is_some_and(|line| line.ends_with("(goes on)")), "{lines:?}");
+        assert!(lines.iter().all(|line| width(line) <= 80), "{lines:?}");
     }
 
     #[test]

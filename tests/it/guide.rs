@@ -18,12 +18,12 @@ fn guide(page: &str) -> std::ops::Range<usize> {
 }
 
 /// A home with two profiles, and a folder in it to work in.
-struct Desk {
-    home: tempfile::TempDir,
+pub(super) struct Desk {
+    pub(super) home: tempfile::TempDir,
 }
 
 impl Desk {
-    fn new(primary: &Server, secondary: &Server) -> Self {
+    pub(super) fn new(primary: &Server, secondary: &Server) -> Self {
         let home = tempfile::tempdir().unwrap();
         let profile = |name: &str, server: &Server| format!("[{name}]\nhost = {}\ntoken = {}\n", server.url(), server.token());
         std::fs::write(home.path().join(".databrickscfg"), profile("primary", primary) + &profile("secondary", secondary))
@@ -32,7 +32,7 @@ impl Desk {
     }
 
     /// What a command prints, as a person at a shell would see it.
-    fn run(&self, command: &str) -> String {
+    pub(super) fn run(&self, command: &str) -> String {
         let program = Path::new(env!("CARGO_BIN_EXE_lifeboat")).parent().unwrap();
         let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
         let mut shell = Command::new("sh");
@@ -47,7 +47,7 @@ impl Desk {
 }
 
 /// Without what differs from run to run.
-fn plain(printed: &str) -> String {
+pub(super) fn plain(printed: &str) -> String {
     let [id, size] = ["identity [0-9a-f]{8}…", "[0-9.]+ [KM]iB"].map(|pattern| regex::Regex::new(pattern).unwrap());
     let text = id.replace_all(printed, "identity c5b569a4…");
     let text = size.replace_all(&text, "… KiB");

@@ -6,6 +6,7 @@ mod again;
 mod api;
 mod apply;
 mod audit;
+mod audit_guide;
 mod backup;
 mod bad_bundle;
 mod bad_server;

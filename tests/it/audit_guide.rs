@@ -1,0 +1,86 @@
+//! The audit guide of the README: its ten questions, command by command, and the same answers in the page for people.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
+
+use crate::failback::work;
+use crate::guide::{Desk, plain};
+use crate::readme::{PAGE, readme};
+use lifeboat::simulator::{Options, Seed, Server};
+use std::fmt::Write;
+
+const START: &str = "<!-- audit guide -->\n";
+
+/// Of each question, what answers it in the page: words that stand there as they stand here.
+const ANSWERS: [&[&str]; 10] = [
+    &["listed objects are whole", "every stored byte was hashed"],
+    &["1000000000000001", "operator@northwind.example", "QUANTUM_CANVAS"],
+    &["dbt platinum", "made in the outage", "etl autoscale, renamed"],
+    &["shared autoscale", "hana.ito@northwind.example"],
+    &["georg.huber@northwind.example"],
+    &["runs as emil.novak@northwind.example, who is disabled", "nobody&#39;s job"],
+    &["lake-client-secret", "weather-api-key"],
+    &["/Shared/Reporting/board_pack", "settle-2.1.jar"],
+    &["0 30 2 * * ?", "Europe/Berlin"],
+    &["clear_secret", "GEO_TOKEN"],
+];
+
+fn guide(page: &str) -> std::ops::Range<usize> {
+    let start = page.find(START).unwrap();
+    start..start + page[start..].find("<!-- end -->").unwrap()
+}
+
+/// Without the address of the embedded workspace, which stands in the identity of a bundle, too.
+fn as_at_home(printed: &str) -> String {
+    let [host, bundle] = [r"http://127\.0\.0\.1:\d+", "bundle [0-9a-f]{12}…"].map(|pattern| regex::Regex::new(pattern).unwrap());
+    let text = host.replace_all(printed, "https://adb-1000000000000001.1.azuredatabricks.net");
+    bundle.replace_all(&text, "bundle c5b569a4…").into_owned()
+}
+
+/// The guide with what its commands print now, and how many there are.
+fn carry_out(desk: &Desk, text: &str) -> (String, usize) {
+    let (mut told, mut inside, mut ran) = (String::new(), false, 0);
+    for line in text.lines() {
+        match line.strip_prefix("$ ").filter(|_| inside) {
+            Some(command) => {
+                // 4 says that there is something to tell.
+                let printed = as_at_home(&plain(&desk.run(&format!("{command} || test $? = 4"))));
+                writeln!(told, "{}", format!("{line}\n{printed}").trim_end()).unwrap();
+                ran += 1;
+            }
+            None if inside && line != "```" => {}
+            None => {
+                inside = line == "```console";
+                writeln!(told, "{line}").unwrap();
+            }
+        }
+    }
+    (told, ran)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_questions_are_answered_by_commands_and_by_the_page() {
+    let server = |seed, id: &str| Server::start(Options { seed, workspace_id: id.into(), ..Options::default() });
+    let primary = server(Seed::Sample, "1000000000000001").await.unwrap();
+    let other = server(Seed::Empty, "2000000000000002").await.unwrap();
+    let desk = Desk::new(&primary, &other);
+    desk.run("lifeboat export --quiet --profile primary -o tuesday.tar.zst || test $? = 3");
+    work(&primary).await;
+    desk.run("lifeboat export --quiet --profile primary -o wednesday.tar.zst || test $? = 3");
+    let page = std::fs::read_to_string(readme()).unwrap();
+    let (told, ran) = carry_out(&desk, &page[guide(&page)]);
+    assert_eq!(ran, 1 + ANSWERS.len(), "a page, and a command for each question");
+    let report = std::fs::read_to_string(desk.home.path().join("wednesday.html")).unwrap();
+    for (number, answers) in ANSWERS.iter().enumerate() {
+        let lacks: Vec<&&str> = answers.iter().filter(|answer| !report.contains(**answer)).collect();
+        assert!(lacks.is_empty(), "the page does not answer question {}: {lacks:?}", number + 1);
+    }
+    let _page = PAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut now = std::fs::read_to_string(readme()).unwrap();
+    let range = guide(&now);
+    if std::env::var_os("LIFEBOAT_BLESS").is_some() {
+        now.replace_range(range, &told);
+        std::fs::write(readme(), now).unwrap();
+    } else {
+        assert_eq!(now[range], told, "the audit guide is out of date: LIFEBOAT_BLESS=1 cargo test --test it audit_guide");
+    }
+}
