@@ -169,12 +169,12 @@ mod tests {
         let found = vec![
             entry("/b/2.tar.zst", 21),
             entry("/b/1.tar.zst", 10),
-            entry("az://a/c/3.tar.zst", 30),
-            entry("az://a/c/2.tar.zst", 29),
-            entry("az://a/c/1.tar.zst", 9),
+            entry("az://acct/c/3.tar.zst", 30),
+            entry("az://acct/c/2.tar.zst", 29),
+            entry("az://acct/c/1.tar.zst", 9),
         ];
         let places: Vec<String> = by_age(found).iter().map(|one| one.place.to_string()).collect();
-        let wanted = ["az://a/c/3.tar.zst", "/b/2.tar.zst", "az://a/c/2.tar.zst", "/b/1.tar.zst", "az://a/c/1.tar.zst"];
+        let wanted = ["az://acct/c/3.tar.zst", "/b/2.tar.zst", "az://acct/c/2.tar.zst", "/b/1.tar.zst", "az://acct/c/1.tar.zst"];
         assert_eq!(places, wanted);
     }
 }

@@ -165,7 +165,7 @@ impl Places {
                     _ => Err(trouble),
                 },
                 Some(trouble) => Err(trouble),
-                None => store::deliver(&file, &place, self.look).await,
+                None => Box::pin(store::deliver(&file, &place, self.look)).await,
             };
             places.push((place, landed));
         }

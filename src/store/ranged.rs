@@ -172,7 +172,8 @@ impl Source for Ranged {
         if range.start >= tail.at || range.end <= tail.at || tail.at - range.start > JOINED {
             return;
         }
-        let Ok(Some(missing)) = self.ask(&mut open, vec![range.start..tail.at]).map(|mut loaded| loaded.pop()) else { return };
+        let missing = std::iter::once(range.start..tail.at).collect();
+        let Ok(Some(missing)) = self.ask(&mut open, missing).map(|mut loaded| loaded.pop()) else { return };
         let bytes = [missing.bytes, tail.bytes].concat().into();
         open.tail = Some(Window { at: range.start, bytes });
     }

@@ -56,7 +56,7 @@ pub(super) async fn put_small(client: &Client, bytes: Vec<u8>, replace: bool) ->
     let mut request = request(client, "media", !replace, Bytes::from(bytes)).await?;
     request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     let answer = execute(client, request).await?;
-    if answer.status().is_success() { Ok(()) } else { Err(refused(answer).await) }
+    if answer.status().is_success() { Ok(()) } else { Err(refused(&answer)) }
 }
 
 enum Step {
@@ -71,7 +71,7 @@ async fn begin(client: &Client, md5: &str) -> Result<String, StoreError> {
     request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     let answer = execute(client, request).await?;
     if !answer.status().is_success() {
-        return Err(refused(answer).await);
+        return Err(refused(&answer));
     }
     let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
     location
@@ -100,7 +100,7 @@ async fn ask(client: &Client, session: &str, bytes: Bytes, range: &str) -> Resul
             Ok(Step::At(there.map_or(0, |last| last + 1)))
         }
         200 | 201 => Ok(Step::Done),
-        _ => Err(refused(answer).await),
+        _ => Err(refused(&answer)),
     }
 }
 
@@ -136,7 +136,7 @@ async fn execute(client: &Client, request: HttpRequest) -> Result<HttpResponse, 
     sent.map_err(|_| StoreError::new(StoreErrorKind::Silent, "the store does not answer (the connection broke)"))
 }
 
-async fn refused(answer: HttpResponse) -> StoreError {
+fn refused(answer: &HttpResponse) -> StoreError {
     let status = answer.status().as_u16();
     match status {
         412 => StoreError::new(StoreErrorKind::Taken, "the name is taken, and a bundle is never overwritten"),
@@ -161,7 +161,6 @@ fn local(error: &io::Error) -> StoreError {
     StoreError::new(StoreErrorKind::Other, format!("cannot read the bundle that is to be sent: {error}"))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is made for `map_err`")]
 fn wrong(error: impl std::fmt::Display) -> StoreError {
     StoreError::new(StoreErrorKind::Other, error.to_string())
 }

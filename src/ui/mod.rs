@@ -194,11 +194,6 @@ impl Ui {
         self.form
     }
 
-    /// Whether a program reads.
-    pub fn is_json(&self) -> bool {
-        matches!(self.form, Form::Json)
-    }
-
     /// Sends out what is held back.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()

@@ -180,7 +180,8 @@ fn counted(path: &Path) -> (Reader, Arc<AtomicU64>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_what_is_equal_only_the_manifest_is_read() {
     let server = start(Seed::Generated { notebooks: 900, folders: 20, jobs: 40, seed: 3 }, SOURCE).await;
-    let big: String = (0..40_000).map(|n| format!("{:016x}\n", (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let lines_of: Vec<String> = (0..40_000_u64).map(|n| format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let big = lines_of.join("\n");
     for n in 0..6 {
         post(&server, "/api/2.0/workspace/import", notebook(&format!("/Shared/big {n}"), &format!("{n}\n{big}"))).await;
     }

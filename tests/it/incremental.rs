@@ -236,7 +236,8 @@ async fn encrypted_and_signed_nights_follow_one_another() {
 fn object(seen: &Seen, bytes: &[u8]) -> Reply {
     let about = [("etag", "\"1\"".to_owned()), ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT".to_owned())];
     if seen.method == "HEAD" {
-        let lines: String = about.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines: Vec<String> = about.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines = lines.concat();
         return Reply::Raw(format!("HTTP/1.1 200 OK\r\n{lines}content-length: {}\r\n\r\n", bytes.len()).into_bytes());
     }
     let range = range(seen, bytes.len());

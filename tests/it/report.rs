@@ -60,7 +60,7 @@ async fn the_report_of_the_sample_says_what_is_in_it_and_no_secret() {
     let manifest = reader.manifest();
     let objects = data(&page_text, "objects");
     assert_eq!(objects["rows"].as_array().unwrap().len(), manifest.members.len() + manifest.gaps.len());
-    let identity: String = manifest.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let identity = lifeboat::bundle::hex(&manifest.sha256);
     for said in [
         identity.as_str(),
         "sha256sum -c manifest-sha256.txt",

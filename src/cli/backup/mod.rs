@@ -65,7 +65,7 @@ impl Backup {
         let place = config.status.clone().unwrap_or_else(|| state.join("backup.json"));
         let before = std::fs::read_to_string(&place).ok().and_then(|text| Status::parse(&text));
         let status = block_on(async {
-            let nights = Run { before: before.as_ref(), began, quiet }.all(&config, tasks).await?;
+            let nights = Box::pin(Run { before: before.as_ref(), began, quiet }.all(&config, tasks)).await?;
             let nights = with_others(nights, before.as_ref(), &config);
             let status = Status::new(&lifeboat::bundle::tool(), began, Timestamp::now(), nights);
             report::keep(&config, &place, &status)?;
