@@ -508,7 +508,7 @@ FAILURES = (LookupError, AttributeError, TypeError, ValueError, StopIteration, F
 def untried(kinds, made, judge):
     """References of the table for which there is no case: the SDK has no such field, so somebody must have said why."""
     for name, kind in kinds.items():
-        prefix = kind["body"][0]
+        prefix = (kind["body"] or [""])[0]
         for one in kind["references"] if kind["restored"] else ():
             at = one["at"].removeprefix(prefix)
             known = any(fnmatch.fnmatchcase(name, k) and fnmatch.fnmatchcase(at, place) for k, place, _ in coverage.EXCEPTIONS)
