@@ -1,7 +1,7 @@
 //! An object of a store, read in ranges.
 //!
 //! The first request asks for the first 4 KiB and learns size and tag; every later one demands that tag, so that bytes of two
-//! objects are never mixed. The last MiB is fetched at once, of a large one more, since a bundle is opened from there; if its
+//! objects are never mixed. The last 964 KiB are fetched at once, of a large one more, since a bundle is opened from there; if its
 //! manifest is larger still, the rest of that comes in one request. What else is read comes
 //! exactly, or, where one reads on from where one was, in windows that grow.
 //!
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 /// Read at first, in bytes.
 const HEAD: u64 = 4 << 10;
 /// Read from the end, in bytes.
-const TAIL: u64 = 1 << 20;
+const TAIL: u64 = 896 << 10;
 /// A piece of an encrypted file, in bytes, and some.
 const PIECE: u64 = 68 << 10;
 /// The most that is joined to the end before a bundle is opened, in bytes.
@@ -141,7 +141,7 @@ impl Ranged {
     /// So much is fetched from the end: of a large bundle more, since its manifest is seldom less than a two-thousandth of it; and
     /// a piece more, in which the manifest of an encrypted one begins.
     fn tail(&self) -> u64 {
-        (self.size / 2048).clamp(TAIL, MOST) + PIECE
+        (self.size / 2176).clamp(TAIL, MOST) + PIECE
     }
 
     /// The range that is best fetched for a read that nothing at hand covers.
