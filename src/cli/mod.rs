@@ -153,6 +153,24 @@ enum Command {
     /// What is in a bundle, and what is not
     #[command(after_help = EXIT_CODES)]
     List(list::List),
+    /// One object of a bundle
+    #[command(after_help = EXIT_CODES)]
+    Show(show::Show),
+    /// Where a text stands: in notebooks, files, and everything else as JSON
+    #[command(after_help = find::EXIT_CODES)]
+    Find(find::Find),
+    /// Unpack objects into a folder
+    #[command(after_help = EXIT_CODES)]
+    Extract(extract::Extract),
+    /// What changed between two bundles, or between a bundle and a workspace as it is now
+    #[command(after_help = diff::EXIT_CODES)]
+    Diff(Box<diff::Diff>),
+    /// What needs what: what a job needs, what depends on an object, broken references, orphans
+    #[command(after_help = EXIT_CODES)]
+    Graph(graph::Dependencies),
+    /// Who could do what: effective access, and what of it was gained or lost
+    #[command(after_help = EXIT_CODES)]
+    Access(access::WhoCan),
     /// What could go wrong: secrets in clear, old runtimes, jobs of people who left, what an outage would miss
     #[command(after_help = risk::EXIT_CODES)]
     Risk(risk::Risk),
@@ -168,24 +186,6 @@ enum Command {
     /// Remove bundles that are not to be kept any more
     #[command(after_help = EXIT_CODES)]
     Prune(prune::Prune),
-    /// One object of a bundle
-    #[command(after_help = EXIT_CODES)]
-    Show(show::Show),
-    /// What changed between two bundles, or between a bundle and a workspace as it is now
-    #[command(after_help = diff::EXIT_CODES)]
-    Diff(Box<diff::Diff>),
-    /// What needs what: what a job needs, what depends on an object, broken references, orphans
-    #[command(after_help = EXIT_CODES)]
-    Graph(graph::Dependencies),
-    /// Who could do what: effective access, and what of it was gained or lost
-    #[command(after_help = EXIT_CODES)]
-    Access(access::WhoCan),
-    /// Where a text stands: in notebooks, files, and everything else as JSON
-    #[command(after_help = find::EXIT_CODES)]
-    Find(find::Find),
-    /// Unpack objects into a folder
-    #[command(after_help = EXIT_CODES)]
-    Extract(extract::Extract),
     /// The sealed records of imports
     #[command(after_help = EXIT_CODES)]
     Receipt(sealed::Receipt),
