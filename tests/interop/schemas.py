@@ -121,6 +121,7 @@ def workspaces(run, folder, source, target):
     run("export", "-o", bundle, "--quiet", "--unlimited", expect=(0, 3), **signed_in)
     run("export", "-o", folder / "next.tar.zst", "-o", bundle, "--since", bundle, "--quiet", expect=(0, 3), **signed_in)
     offline(run, folder, bundle)
+    run("copy", bundle, folder / "copied.tar.zst", expect=(0, 3))
     run("bundles", bundles)
     run("bundles --newest", bundles)
     run("check", "--offline", bundle, expect=(0, 3, 4))
