@@ -4,6 +4,7 @@
 - what is copied there, in one piece and in many, is what lies on disk, and every command that reads takes it from there;
 - a name that is taken stays as it is;
 - pieces that are cut off, answers that are lost and a service that is busy delay an upload, and no more; killed, it leaves nothing.
+  (How far a session is, the proxy before the server says, as the service documents it: the server does not know the question.)
 
     stores_gcs.py FOLDER
 """
@@ -30,11 +31,32 @@ FIXTURES = harness.ROOT / "fixtures/bundles/v1"
 
 
 class Here(fault_proxy.Handler):
-    """Sessions lead through the proxy, too: the server names itself, whatever it was told."""
+    """What the server lacks of the service: it takes the question how far a session is for its end, and names itself in the address of one."""
 
     def send_header(self, keyword, value):
         target = "http://{}:{}".format(*self.server.target)
         super().send_header(keyword, value.replace(target, self.server.url) if keyword.lower() == "location" else value)
+
+    def exchange(self):
+        asked = self.command == "PUT" and self.headers.get("Content-Range", "").startswith("bytes */")
+        return self.how_far() if asked else super().exchange()
+
+    def how_far(self):
+        """308 and the last byte that is there, as the service documents it; 200 once the object is."""
+        there, done = self.server.reached.get(self.path, (0, False))
+        status = 200 if done else 308
+        self.send_response_only(status)
+        if there:
+            self.send_header("Range", f"bytes=0-{there - 1}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return status
+
+    def answer(self, response):
+        if self.command == "PUT" and response.status in (200, 308):
+            last = int(self.headers["Content-Range"].split("-")[1].split("/")[0])
+            self.server.reached[self.path] = (last + 1, response.status == 200)
+        return super().answer(response)
 
 
 class Google:
@@ -43,7 +65,7 @@ class Google:
     def __init__(self, folder, stack):
         port = stores.free_port()
         self.proxy = stack.enter_context(faulty(f"http://127.0.0.1:{port}", folder / "requests.jsonl"))
-        self.proxy.RequestHandlerClass = Here
+        self.proxy.RequestHandlerClass, self.proxy.reached = Here, {}
         program = fake._get_binary_path()
         program.chmod(0o755)
         command = [program, "-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", port, "-public-host", f"127.0.0.1:{port}",
