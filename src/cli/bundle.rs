@@ -62,11 +62,6 @@ impl Bundle {
         Self { path, max_gib: u64::MAX, trust, unlock, found: None, bytes: OnceLock::new() }
     }
 
-    /// Another one, taken on the same terms.
-    pub fn also(&self, path: PathBuf) -> Self {
-        Self { max_gib: self.max_gib, ..Self::trusted(path, self.trust.clone(), self.unlock.clone()) }
-    }
-
     /// The one before another, whoever made it: as large as any may be.
     pub fn earlier(place: Place, unlock: Unlock) -> Self {
         let max_gib = Limits::default().bytes >> 30;

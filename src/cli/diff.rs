@@ -75,7 +75,7 @@ impl Diff {
         let page = self.html.as_deref().map(|path| Private::create_over(path, PAGE)).transpose()?;
         let reader = self.bundle.open()?;
         let found = match &self.other {
-            Some(path) => self.bundles(&reader, &self.bundle.also(path.clone()).open()?, selection, &progress),
+            Some(path) => self.bundles(&reader, &self.bundle.another(path.clone()).open()?, selection, &progress),
             None => self.live(&reader, selection, &progress),
         };
         progress.end();

@@ -1,5 +1,7 @@
 //! HTML and the data beside it, as they are written.
 
+pub(super) use crate::page::size;
+
 use crate::page::escaped;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -286,22 +288,6 @@ pub(super) fn marked(text: &str) -> String {
         }
     }
     out
-}
-
-/// A size in binary units.
-pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a size for people has two digits")]
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1023.95 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
 }
 
 /// Milliseconds since 1970 as a time in UTC.
