@@ -15,7 +15,7 @@ use lifeboat::bundle::{ReadError, Reader};
 use lifeboat::object::{Object, SourceId};
 use lifeboat::preflight;
 use lifeboat::restore::{self, Options};
-use lifeboat::risk::{self, Blanked, Facts, Finding, HOURS, Report, Schedule, Severity, Texts, Visit};
+use lifeboat::risk::{self, Blanked, Facts, Finding, HOURS, Report, Schedule, Severity, Starter, Texts, Visit};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -178,9 +178,14 @@ fn tell(ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
 fn row(one: &Schedule) -> Vec<String> {
     let first = one.runs.first().map(|run| run.at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M").to_string());
     let count = one.count.map_or("?".to_owned(), |count| count.to_string());
+    let none = match (one.starter, one.count) {
+        (Starter::Continuous, _) => "always",
+        (_, Some(_)) => "none",
+        (_, None) => "not known",
+    };
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     vec![
-        first.unwrap_or_else(|| "-".to_owned()),
+        first.unwrap_or_else(|| none.to_owned()),
         count,
         one.object.clone(),
         one.when.clone(),

@@ -147,8 +147,9 @@ fn starter(object: &Object, name: &str, value: &Value, at: &str) -> Option<Sched
     let (starter, when) = match name {
         _ if expression.is_some() => (Starter::Cron, expression?.to_owned()),
         "periodic" => {
-            let interval = value.get("interval")?;
-            (Starter::Periodic, format!("every {interval} {}", text("unit").unwrap_or_default().to_lowercase()))
+            let (interval, unit) = (value.get("interval")?, text("unit").unwrap_or_default().to_lowercase());
+            let one = unit.strip_suffix('s').filter(|_| *interval == 1);
+            (Starter::Periodic, one.map_or_else(|| format!("every {interval} {unit}"), |one| format!("every {one}")))
         }
         "continuous" => (Starter::Continuous, "always".to_owned()),
         "file_arrival" => (Starter::Event, format!("files arrive in {}", text("url").unwrap_or("a place"))),
