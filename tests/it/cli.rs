@@ -264,6 +264,14 @@ async fn one_object_is_shown_or_what_comes_near_it() {
     let told: Value = serde_json::from_slice(&show("/Production/config/every byte.bin", &["--json"]).stdout).unwrap();
     let decoded = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, told["base64"].as_str().unwrap()).unwrap();
     assert!(decoded == bytes && bytes.len() == 256);
+    let shown = |object: &str| String::from_utf8(show(object, &[]).stdout).unwrap();
+    let scope = shown("secret_scope:platform");
+    assert!(scope.contains("backend            DATABRICKS\n") && scope.contains(" blob@2026/binary\n"), "{scope}");
+    assert!(scope.lines().any(|line| line.starts_with("data-engineers ") && line.contains(" READ ")), "{scope}");
+    let notebook = shown("/Shared/Ingest/Wetter & Klima/dwd_forecast");
+    let inherits = |line: &&str| line.starts_with("admins ") && line.ends_with(" /");
+    assert_eq!(notebook.lines().filter(inherits).count(), 1, "{notebook}");
+    assert!(notebook.contains("CAN_READ   /Shared/Ingest\n"), "{notebook}");
     let near = show("job:Nightly", &[]);
     code(&near, 1);
     assert!(err(&near).contains("hint: there are \"job:nightly settlement\""), "{}", err(&near));

@@ -17,7 +17,7 @@ const CLUSTER: &[Field] = &[
     ("pool", &["/instance_pool_id"], Some("instance_pool")),
     ("driver's pool", &["/driver_instance_pool_id"], Some("instance_pool")),
     ("policy", &["/policy_id"], Some("cluster_policy")),
-    ("ends itself after", &["/autotermination_minutes"], None),
+    ("idle minutes, most", &["/autotermination_minutes"], None),
     ("access mode", &["/data_security_mode"], None),
     ("for", &["/single_user_name"], None),
     ("made by", &["/creator_user_name"], None),
@@ -32,7 +32,7 @@ const POOL: &[Field] = &[
     ("node type", &["/node_type_id"], None),
     ("idle, least", &["/min_idle_instances"], None),
     ("most", &["/max_capacity"], None),
-    ("idle for", &["/idle_instance_autotermination_minutes"], None),
+    ("idle minutes, most", &["/idle_instance_autotermination_minutes"], None),
     ("runtimes ready", &["/preloaded_spark_versions"], None),
     ("tags", &["/custom_tags"], None),
 ];
@@ -50,7 +50,7 @@ const WAREHOUSE: &[Field] = &[
     ("size", &["/cluster_size"], None),
     ("clusters, least", &["/min_num_clusters"], None),
     ("clusters, most", &["/max_num_clusters"], None),
-    ("ends itself after", &["/auto_stop_mins"], None),
+    ("idle minutes, most", &["/auto_stop_mins"], None),
     ("sort", &["/warehouse_type"], None),
     ("serverless", &["/enable_serverless_compute"], None),
     ("made by", &["/creator_name"], None),
@@ -66,6 +66,12 @@ const REPO: &[Field] = &[
 
 const LIBRARIES: &[Field] = &[("libraries", &["/libraries", "/library_statuses"], None)];
 
+const SCOPE: &[Field] = &[
+    ("backend", &["/backend_type"], None),
+    ("vault", &["/keyvault_metadata/dns_name"], None),
+    ("resource", &["/keyvault_metadata/resource_id"], None),
+];
+
 const KINDS: &[(&str, &[Field])] = &[
     ("cluster", CLUSTER),
     ("instance_pool", POOL),
@@ -73,6 +79,7 @@ const KINDS: &[(&str, &[Field])] = &[
     ("warehouse", WAREHOUSE),
     ("repo", REPO),
     ("cluster_libraries", LIBRARIES),
+    ("secret_scope", SCOPE),
 ];
 
 pub(super) fn tell(ui: &mut Ui, subject: &Subject<'_>, document: &Value) -> std::io::Result<bool> {
@@ -87,7 +94,15 @@ pub(super) fn tell(ui: &mut Ui, subject: &Subject<'_>, document: &Value) -> std:
         any = true;
         field(ui, subject, label, value, *kind)?;
     }
+    let scope = format!("{}/", subject.member.path);
+    for (index, key) in subject.below("secret").iter().enumerate() {
+        line(ui, if index == 0 { "keys" } else { "" }, key.path.strip_prefix(&scope).unwrap_or(&key.path))?;
+    }
     Ok(any)
+}
+
+fn line(ui: &mut Ui, label: &str, text: &str) -> std::io::Result<()> {
+    ui.line(format!("{label:<18} {text}"))
 }
 
 /// Lists and objects take a line for each of their parts; JSON in a text is laid out.
@@ -103,7 +118,7 @@ fn field(ui: &mut Ui, subject: &Subject<'_>, label: &str, value: &Value, kind: O
         other => vec![inline(other)],
     };
     for (index, part) in parts.iter().enumerate() {
-        ui.line(format!("{:<18} {part}", if index == 0 { label } else { "" }))?;
+        line(ui, if index == 0 { label } else { "" }, part)?;
     }
     Ok(())
 }

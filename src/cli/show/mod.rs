@@ -145,15 +145,19 @@ impl Subject<'_> {
         Ok(serde_json::from_slice(&self.reader.read(member)?).ok())
     }
 
-    /// The permissions of this object.
+    /// The permissions of this object, or the access list of a secret scope.
     fn permissions(&self) -> Option<&MemberLine> {
+        ["permissions", "secret_acl"].iter().find_map(|kind| self.below(kind).first().copied())
+    }
+
+    /// The members of a kind that belong to this object, in the order of the manifest.
+    fn below(&self, kind: &str) -> Vec<&MemberLine> {
         let is_parent = |member: &MemberLine| {
             let meta = member.meta();
             let text = |name: &str| meta.get("parent")?.get(name)?.as_str().map(str::to_owned);
             text("kind").as_deref() == Some(&self.member.kind) && text("id").as_deref() == Some(&self.member.path)
         };
-        let mut members = self.reader.manifest().members.iter();
-        members.find(|member| &*member.kind == "permissions" && is_parent(member))
+        self.reader.manifest().members.iter().filter(|member| *member.kind == *kind && is_parent(member)).collect()
     }
 }
 
@@ -169,7 +173,7 @@ fn body(ui: &mut Ui, subject: &Subject<'_>, bytes: &[u8]) -> anyhow::Result<()> 
     let shown = match (kind, &document) {
         ("notebook", _) => notebook::tell(ui, subject.member, bytes)?,
         ("job", Some(document)) => job::tell(ui, subject, document)?,
-        ("permissions" | "secret_acl", Some(document)) => acl::tell(ui, document)?,
+        ("permissions" | "secret_acl", Some(document)) => acl::tell(ui, subject, document)?,
         ("user" | "service_principal" | "group", Some(document)) => principal::tell(ui, document)?,
         (_, Some(document)) => brief::tell(ui, subject, document)?,
         (_, None) => false,
@@ -182,7 +186,9 @@ fn body(ui: &mut Ui, subject: &Subject<'_>, bytes: &[u8]) -> anyhow::Result<()> 
     {
         ui.line("")?;
         ui.line("who may:")?;
-        acl::tell(ui, &document)?;
+        if !acl::tell(ui, subject, &document)? {
+            ui.line("nobody is named")?;
+        }
     }
     if kind != "notebook" {
         ui.line("")?;
