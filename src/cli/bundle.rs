@@ -1,10 +1,9 @@
 //! A bundle on the command line, and how much of it a reader is ready to take.
 
-use super::apply::unfit;
 use super::trust::Trust;
 use super::unlock::Unlock;
 use super::{Refusal, block_on};
-use crate::ui;
+use crate::ui::{self, words};
 use anyhow::Context;
 use clap::Args;
 use lifeboat::audit::{Depth, Verdict, verify_source};
@@ -192,6 +191,25 @@ impl Bundle {
     fn limits(&self) -> Limits {
         Limits { bytes: self.max_gib.saturating_mul(1 << 30), ..Limits::default() }
     }
+}
+
+/// What helps against a file that is no good bundle.
+pub fn advice(error: &OpenError) -> Option<&'static str> {
+    match error {
+        OpenError::Io(_) => None,
+        OpenError::NeedsVersion { .. } => Some("use a newer version of lifeboat"),
+        OpenError::NotABundle(_) => Some("check the path: a bundle is what `lifeboat export` wrote"),
+        OpenError::Damaged(finding) if finding.fault == Fault::Limit => Some(LIMITED),
+        OpenError::Truncated { .. } | OpenError::Damaged(_) => Some(DAMAGED),
+    }
+}
+
+/// A bundle that cannot be trusted is refused; one that cannot be read from disk is an ordinary failure.
+fn unfit(error: OpenError, place: &str) -> anyhow::Error {
+    let Some(hint) = advice(&error) else {
+        return anyhow::Error::new(error).context(format!("cannot open {place}"));
+    };
+    Refusal::new(words::causes(&error), hint).into()
 }
 
 /// Bytes as they lie there, and the object in a store that is behind them.

@@ -2,11 +2,11 @@
 
 use super::bundle::Bundle;
 use super::connect::Connect;
-use super::export::Select;
 use super::private::Private;
-use super::shore::Shore;
+use super::select::Select;
+use super::shore::{self, Shore};
 use super::signals::interruptible;
-use super::{Outcome, apply, block_on, rules};
+use super::{Outcome, block_on, rules};
 use crate::ui::{Progress, Ui, words};
 use clap::Args;
 use lifeboat::api::{ConfigError, Workspace};
@@ -75,8 +75,7 @@ impl Check {
         let reader = self.bundle.whole(&*progress)?;
         let suggest = self.suggest.as_deref().map(|path| Private::create_over(path, MARK)).transpose()?;
         let shore = block_on(Shore::fetch(self.state.as_deref()))?;
-        let journals = shore.as_ref().map(|shore| shore.path().to_owned());
-        let journals = journals.or_else(|| apply::state_folder(self.state.as_deref()).ok());
+        let journals = shore::path(shore.as_ref(), self.state.as_deref()).ok();
         let options = restore::Options { journals, ..self.options()? };
         let observer: Arc<dyn Observer> = progress.clone();
         let report = block_on(async {

@@ -2,11 +2,11 @@
 
 use super::bundle::Bundle;
 use super::connect::Connect;
-use super::export::Select;
 use super::private::Private;
-use super::shore::Shore;
+use super::select::Select;
+use super::shore::{self, Shore};
 use super::signals::interruptible;
-use super::{Outcome, Refusal, apply, block_on};
+use super::{Outcome, Refusal, block_on};
 use crate::ui::{self, Progress, Ui, words};
 use anyhow::Context;
 use clap::Args;
@@ -142,8 +142,7 @@ impl Diff {
             return Ok(Ids::new());
         }
         let shore = interruptible(NOTHING_WRITTEN, Shore::fetch(self.state.as_deref())).await??;
-        let folder = shore.as_ref().map(|shore| shore.path().to_owned());
-        let folder = folder.or_else(|| apply::state_folder(self.state.as_deref()).ok());
+        let folder = shore::path(shore.as_ref(), self.state.as_deref()).ok();
         let known = folder.map(|folder| diff::remembered(&folder, one, other)).transpose();
         let known = known.context("cannot read the journals of imports")?.unwrap_or_default();
         let Some(profile) = self.ids_from.as_ref().filter(|_| known.is_empty()) else { return Ok(known) };

@@ -1,7 +1,7 @@
 //! Which objects of a bundle are meant, on the command line: the same for every command that looks into one.
 
 use super::Outcome;
-use super::export::Select;
+use super::select::Select;
 use clap::Args;
 use lifeboat::audit::{Chosen, Demands, Filter, State, choose};
 use lifeboat::bundle::Reader;

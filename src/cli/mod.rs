@@ -33,6 +33,7 @@ mod schema;
 mod sealed;
 mod sealing;
 mod secret;
+mod select;
 mod shore;
 mod show;
 mod signals;
@@ -375,7 +376,7 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
 /// Advice that needs no more than the sort of the error.
 fn plain_hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     if let Some(error) = cause.downcast_ref::<OpenError>() {
-        return apply::advice(error);
+        return bundle::advice(error);
     }
     if let Some(RestoreError::ChangesOriginals { .. }) = cause.downcast_ref() {
         return Some("leave out `--rules` to bring back what was backed up, or restore into another workspace");

@@ -1,13 +1,14 @@
 //! The choices of a plan: from the command line, or from a saved plan, which needs none of them again.
 
 use super::Refusal;
-use super::apply::PLAN_AGAIN;
 use super::rules::text;
 use anyhow::Context;
 use clap::Args;
 use lifeboat::plan::{Goal, Plan, PlanError, Recipe, Text};
 use lifeboat::rules::Conflicts;
 use std::path::Path;
+
+pub const PLAN_AGAIN: &str = "plan again with `--plan-only -o FILE`, look at it, and apply that";
 
 /// What the command line says.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! `lifeboat risk`
 
 use super::bundle::Bundle;
-use super::export::Select;
+use super::select::Select;
 use super::whole::Whole;
 use super::{Outcome, rules};
 use crate::ui::{Ui, words};

@@ -48,7 +48,7 @@ struct Test {
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
     #[command(flatten)]
-    select: super::export::Select,
+    select: super::select::Select,
 }
 
 impl Rules {

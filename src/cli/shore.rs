@@ -3,6 +3,7 @@
 //! What two machines may do at once is for the lock in the target to decide, as with folders. Files of journals only grow, and
 //! receipts have names of their own, so that keeping is writing what changed, whole.
 
+use super::Refusal;
 use crate::ui;
 use anyhow::Context;
 use lifeboat::store::{self, Place, Say};
@@ -39,8 +40,7 @@ impl Shore {
         Ok(Some(shore))
     }
 
-    /// Where it is on this machine.
-    pub fn path(&self) -> &Path {
+    fn path(&self) -> &Path {
         self.folder.path()
     }
 
@@ -107,6 +107,27 @@ impl Shore {
         }
         Ok(())
     }
+}
+
+/// Where a state is on this machine: that of a store as it was fetched, or a folder.
+pub fn path(fetched: Option<&Shore>, given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    fetched.map_or_else(|| folder(given), |shore| Ok(shore.path().to_owned()))
+}
+
+/// The folder of a state: the one that was given, or the usual one.
+pub fn folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = given {
+        return match Place::parse(folder)? {
+            Place::Disk(folder) => Ok(folder),
+            Place::Remote(place) => {
+                let text = format!("the state of this command cannot be in {place}");
+                Err(Refusal::new(text, "name a folder on this machine").into())
+            }
+        };
+    }
+    let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
+    Ok(base.context("cannot tell where to keep the journal: give a folder with `--state`")?.join("lifeboat"))
 }
 
 /// The files of a state by their names, less locks and the name of the machine: with a name that others have too, they would take the

@@ -115,7 +115,7 @@ impl Places {
         }
         if self.all.iter().any(|(_, trouble)| trouble.as_ref().is_none_or(may_be_fine)) {
             let troubles = self.all.iter().filter_map(|(_, trouble)| trouble.as_ref().filter(|trouble| !may_be_fine(trouble)));
-            troubles.for_each(|trouble| ui::note(format!("warning: {}; going on with the others", text(trouble))));
+            troubles.for_each(|trouble| ui::note(format!("warning: {}; going on with the others", words::causes(trouble))));
             return Ok(());
         }
         self.others_are_told();
@@ -128,7 +128,9 @@ impl Places {
     /// All but the last, which is told as the error of the command.
     fn others_are_told(&self) {
         let others = self.all.iter().rev().skip(1).rev();
-        others.filter_map(|(_, trouble)| trouble.as_ref()).for_each(|trouble| ui::note(format!("error: {}", text(trouble))));
+        others
+            .filter_map(|(_, trouble)| trouble.as_ref())
+            .for_each(|trouble| ui::note(format!("error: {}", words::causes(trouble))));
     }
 
     /// Where the bundle is made: on the disk that it goes to, or else where temporary files are.
@@ -188,7 +190,9 @@ impl Landing {
             Ok(_) => cause.context(format!(
                 "no place took the bundle; it is whole, and was kept as {kept}: `lifeboat copy {kept} PLACE` sends it later"
             )),
-            Err(error) => cause.context(format!("no place took the bundle, and it could not be kept either ({})", text(&error))),
+            Err(error) => {
+                cause.context(format!("no place took the bundle, and it could not be kept either ({})", words::causes(&error)))
+            }
         }
     }
 
@@ -219,7 +223,7 @@ impl Landing {
     /// Says what did not work, and what helps.
     fn complain(&self) {
         for error in self.places.iter().filter_map(|(_, landed)| landed.as_ref().err()) {
-            ui::note(format!("error: {}", text(error)));
+            ui::note(format!("error: {}", words::causes(error)));
             advice(error).into_iter().for_each(|hint| ui::note(format!("hint: {hint}")));
         }
     }
@@ -291,7 +295,7 @@ impl Delivery {
             }
             Err(error) => {
                 let (hint, refused) = (advice(error), Some(error.is_taken()));
-                Self { place, delivered: false, checked: None, found: None, error: Some(text(error)), hint, refused }
+                Self { place, delivered: false, checked: None, found: None, error: Some(words::causes(error)), hint, refused }
             }
         }
     }
@@ -339,18 +343,12 @@ fn seen_code(seen: Seen) -> &'static str {
     }
 }
 
-/// An error with all its causes.
-fn text(error: &DeliverError) -> String {
-    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// The same where the place was told already.
+/// Why, where the place was told already.
 fn cause(error: &DeliverError) -> String {
-    chain(error)
-        .skip(usize::from(!matches!(error, DeliverError::Taken(_))))
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    match std::error::Error::source(error) {
+        Some(cause) if !matches!(error, DeliverError::Taken(_)) => words::causes(cause),
+        _ => words::causes(error),
+    }
 }
 
 fn advice(error: &DeliverError) -> Option<String> {

@@ -5,9 +5,8 @@ mod night;
 mod report;
 
 use super::alert;
-use super::apply::state_folder;
 use super::export::Export;
-use super::{Outcome, Refusal, block_on};
+use super::{Outcome, Refusal, block_on, shore};
 use crate::ui::{self, Ui};
 use anyhow::Context;
 use clap::Args;
@@ -60,7 +59,7 @@ impl Backup {
         if self.dry_run {
             return told(ui, &tasks);
         }
-        let state = state_folder(self.state.as_deref())?;
+        let state = shore::folder(self.state.as_deref())?;
         let _lock = locked(&state)?;
         let place = config.status.clone().unwrap_or_else(|| state.join("backup.json"));
         let before = std::fs::read_to_string(&place).ok().and_then(|text| Status::parse(&text));
