@@ -2,10 +2,11 @@
 //! again and had not changed; what else is carried over is unpacked from there. The result is a bundle that stands for itself.
 
 use super::manifest::mtime;
-use super::pack::{Group, Plan};
+use super::pack::{self, Group, Plan};
 use super::parse::member_mtime;
 use super::reader::Reader;
-use super::writer::{Content, Record, WriteError};
+use super::record::{Content, Record};
+use super::write_error::WriteError;
 use crate::spool::Spool;
 use std::io::BufWriter;
 
@@ -20,8 +21,30 @@ pub struct Reused {
     pub bytes: u64,
 }
 
+/// What is packed together, with the frames that are copied. What of the earlier bundle goes into others is unpacked.
+pub(crate) fn groups(
+    records: &mut [Record],
+    plan: &Plan,
+    earlier: Option<&Reader>,
+    spool: &Spool,
+) -> Result<(Vec<Group>, Reused), WriteError> {
+    let mut groups = pack::groups(plan);
+    let Some(earlier) = earlier else { return Ok((groups, Reused::default())) };
+    let members = records.iter().filter(|record| matches!(record.body, Content::Earlier { .. })).count() as u64;
+    let mut reused = Reused { members, ..Reused::default() };
+    for group in &mut groups {
+        group.earlier = same_frames(group, records, plan, earlier);
+        let Some(first) = group.earlier else { continue };
+        reused.frames += group.frames.len() as u64;
+        let copied = earlier.manifest().frames.iter().skip(first).take(group.frames.len());
+        reused.bytes += copied.map(|frame| frame.clen).sum::<u64>();
+    }
+    unpack(records, plan, &groups, earlier, spool)?;
+    Ok((groups, reused))
+}
+
 /// The first of the earlier bundle's frames that are those of a group; nothing if a byte of them would differ.
-pub(crate) fn same_frames(group: &Group, records: &[Record], plan: &Plan, earlier: &Reader) -> Option<usize> {
+fn same_frames(group: &Group, records: &[Record], plan: &Plan, earlier: &Reader) -> Option<usize> {
     let manifest = earlier.manifest();
     let lines = plan.order[group.members.clone()].iter().map(|index| {
         let record = records.get(*index as usize)?;
@@ -46,13 +69,7 @@ pub(crate) fn same_frames(group: &Group, records: &[Record], plan: &Plan, earlie
 }
 
 /// Unpacks what is carried over into other frames than it stood in.
-pub(crate) fn unpack(
-    records: &mut [Record],
-    plan: &Plan,
-    groups: &[Group],
-    earlier: &Reader,
-    spool: &Spool,
-) -> Result<(), WriteError> {
+fn unpack(records: &mut [Record], plan: &Plan, groups: &[Group], earlier: &Reader, spool: &Spool) -> Result<(), WriteError> {
     for group in groups.iter().filter(|group| group.earlier.is_none()) {
         for index in &plan.order[group.members.clone()] {
             let record = &mut records[*index as usize];

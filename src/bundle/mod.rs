@@ -15,13 +15,16 @@ mod fields;
 mod finding;
 mod frame;
 mod json;
+mod ledger;
 mod line;
 mod lines;
 mod manifest;
 mod name;
+mod options;
 mod pack;
 mod parse;
 mod reader;
+mod record;
 mod seal;
 mod sealed;
 mod stop;
@@ -30,6 +33,7 @@ mod tail;
 mod tarhead;
 mod texts;
 mod trailer;
+mod write_error;
 mod writer;
 
 pub use crate::store::Source;
@@ -39,11 +43,14 @@ pub use manifest::{
     ACCEPTED, Counts, FrameLine, Gap, GapState, HeadLine, KindLine, Manifest, MemberLine, Previous, Redacted, States,
 };
 pub use name::hex;
+pub use options::Options;
 pub use reader::{OpenError, ReadError, Reader};
+pub use record::{Canonical, Member};
 pub use stop::Stop;
 pub use tail::Signature;
 pub use trailer::{MAGIC, MAJOR, MINOR, TRAILER_LEN};
-pub use writer::{Canonical, Head, Member, Options, Summary, WriteError, Writer, tool};
+pub use write_error::WriteError;
+pub use writer::{Head, Summary, Writer, tool};
 
 pub(crate) use name::{ROOT, Taken, check as check_name, encode_component};
 pub(crate) use parse::member_mtime;

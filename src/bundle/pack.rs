@@ -7,9 +7,11 @@
 use super::frame;
 use super::manifest::mtime;
 use super::name::{ROOT, basename, extension};
+use super::options::Options;
 use super::reader::Reader;
+use super::record::Record;
 use super::tarhead::{head, head_len, padded};
-use super::writer::{Options, Record, WriteError};
+use super::write_error::WriteError;
 use crate::spool::{BlobReader, Guard};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -163,7 +165,7 @@ impl<'a> Feed<'a> {
 
     fn open(&mut self) -> Result<usize, WriteError> {
         let record = self.order.next().and_then(|index| self.records.get(*index as usize));
-        let record = record.ok_or_else(|| WriteError::spool(io::ErrorKind::UnexpectedEof.into()))?;
+        let record = record.ok_or_else(|| WriteError::Spool(io::ErrorKind::UnexpectedEof.into()))?;
         let (size, blob) = (record.body.len(), record.body.blob()?);
         self.current = Some(Entry {
             record,
@@ -179,7 +181,7 @@ impl<'a> Feed<'a> {
         let Some(entry) = self.current.take() else { return Ok(0) };
         if entry.guard.digest() != entry.record.body.blob()?.guard() {
             let cause = io::Error::new(io::ErrorKind::InvalidData, "a temporary file changed while it waited");
-            return Err(WriteError::spool(cause));
+            return Err(WriteError::Spool(cause));
         }
         Ok(0)
     }
@@ -187,16 +189,16 @@ impl<'a> Feed<'a> {
 
 impl Entry<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, WriteError> {
-        let got = self.head.read(buffer).map_err(WriteError::spool)?;
+        let got = self.head.read(buffer).map_err(WriteError::Spool)?;
         if got > 0 {
             return Ok(got);
         }
-        let got = self.body.read(buffer).map_err(WriteError::spool)?;
+        let got = self.body.read(buffer).map_err(WriteError::Spool)?;
         self.guard.update(&buffer[..got]);
         if got > 0 {
             return Ok(got);
         }
-        self.padding.read(buffer).map_err(WriteError::spool)
+        self.padding.read(buffer).map_err(WriteError::Spool)
     }
 
     fn is_over(&self) -> bool {

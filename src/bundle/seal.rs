@@ -1,15 +1,18 @@
-//! The end of writing: names, manifest and trailer, and the look back at what was written.
+//! The end of writing: manifest, signature and trailer, and the look back at what was written.
 
+use super::ledger::Ledger;
 use super::lines::{self, MemberParts};
-use super::manifest::{FrameLine, Gap, HeadLine, KindLine, Redacted};
-use super::name::{self, ROOT, Taken, hex};
+use super::manifest::{FrameLine, HeadLine, KindLine};
+use super::name::{ROOT, hex};
+use super::options::Options;
 use super::pack::Plan;
 use super::reader::{OpenError, ReadError, Reader};
+use super::record::Record;
 use super::tags::{self, BAGIT, MANIFEST_FRAME};
 use super::tarhead::{head as tar_head, padded};
 use super::texts::Texts;
 use super::trailer::{MINOR, Trailer};
-use super::writer::{Options, Record, WriteError};
+use super::write_error::WriteError;
 use super::{Limits, frame};
 use crate::origin::Signer;
 use crate::spool::{Blob, Sha, Spool};
@@ -17,44 +20,6 @@ use crate::store::{Source, Staged};
 use sha2::{Digest, Sha256};
 use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
-
-/// Makes names unique, also where case or composition do not count, and where a file would stand in a folder's place.
-/// Of several, the first by path keeps its name.
-pub(crate) fn give_names(records: &mut [Record]) {
-    let mut order: Vec<usize> = (0..records.len()).collect();
-    order.sort_unstable_by(|a, b| {
-        let key = |index: usize| (&records[index].name, &records[index].path);
-        key(*a).cmp(&key(*b))
-    });
-    let mut taken = Taken::default();
-    for record in records.iter() {
-        taken.reserve_folders(&record.name);
-    }
-    for index in order {
-        let record = &mut records[index];
-        let mut attempt = 0;
-        let wanted = record.name.clone();
-        while !taken.take(&record.name) {
-            record.name = name::beside(&wanted, &record.kind, &record.path, attempt).into();
-            attempt += 1;
-        }
-    }
-}
-
-/// SHA-256 that is equal for equal workspace state: over kind, path, and the size and digest of what does not change by itself.
-pub(crate) fn content_id(records: &[Record]) -> Sha {
-    let mut order: Vec<&Record> = records.iter().collect();
-    order.sort_unstable_by(|a, b| (&a.kind, &a.path).cmp(&(&b.kind, &b.path)));
-    let mut sha = Sha256::new();
-    for record in order {
-        let (size, digest) = match &record.canonical {
-            Some(canonical) => (canonical.size, &canonical.sha256),
-            None => (record.body.len(), record.body.sha256()),
-        };
-        sha.update(format!("{}\0{}\0{size}\0{}\n", record.kind, record.path, hex(digest)));
-    }
-    sha.finalize().into()
-}
 
 /// A small member with its header and padding.
 pub(crate) fn whole_member(tar_name: &str, body: &[u8]) -> Vec<u8> {
@@ -68,8 +33,10 @@ pub(crate) fn whole_member(tar_name: &str, body: &[u8]) -> Vec<u8> {
 pub(crate) struct Out<'a> {
     staged: &'a mut dyn Staged,
     target: &'a Path,
+    level: i32,
     at: u64,
     sha: Sha256,
+    frames: Vec<FrameLine>,
 }
 
 impl Write for Out<'_> {
@@ -86,16 +53,27 @@ impl Write for Out<'_> {
 }
 
 impl<'a> Out<'a> {
-    pub(crate) fn new(staged: &'a mut dyn Staged, target: &'a Path) -> Self {
-        Self { staged, target, at: 0, sha: Sha256::new() }
+    pub(crate) fn new(staged: &'a mut dyn Staged, target: &'a Path, level: i32) -> Self {
+        Self { staged, target, level, at: 0, sha: Sha256::new(), frames: Vec::new() }
+    }
+
+    /// Compresses what is one frame, writes it and notes it.
+    pub(crate) fn small_frame(&mut self, raw: &[u8]) -> Result<(), WriteError> {
+        self.frame(raw.len() as u64, &frame::compress(raw, self.level).map_err(WriteError::Compress)?)
     }
 
     /// Writes a compressed data frame and notes it.
-    pub(crate) fn frame(&mut self, frames: &mut Vec<FrameLine>, ulen: u64, stored: &[u8]) -> Result<(), WriteError> {
-        let tar = frames.last().map_or(0, |last| last.tar + last.ulen);
+    pub(crate) fn frame(&mut self, ulen: u64, stored: &[u8]) -> Result<(), WriteError> {
+        let tar = self.frames.last().map_or(0, |last| last.tar + last.ulen);
         let (off, clen) = self.put(stored)?;
-        frames.push(FrameLine { off, clen, ulen, tar, sha256: self.digest() });
+        let sha256 = self.digest();
+        self.frames.push(FrameLine { off, clen, ulen, tar, sha256 });
         Ok(())
+    }
+
+    /// The frames that were noted.
+    pub(crate) fn frames(&self) -> &[FrameLine] {
+        &self.frames
     }
 
     /// Writes the manifest frame, the tail frame and the trailer. Returns the size of the file.
@@ -105,50 +83,27 @@ impl<'a> Out<'a> {
         head_text: &[u8],
         files: &Files,
         signature: Option<&[u8]>,
-        level: i32,
     ) -> Result<u64, WriteError> {
-        let head_sha = Sha256::digest(head_text).into();
-        let tagmanifest = tags::tagmanifest(head, &head_sha, files.sums.sha256(), files.manifest.sha256());
-        let bag_info = tags::bag_info(head);
-        let [bagit_name, info_name, sums_name, manifest_name, tag_name] = MANIFEST_FRAME;
-        let small =
-            |name: &str, text: &str| Section::new(name, text.len() as u64, Box::new(Cursor::new(text.as_bytes().to_vec())));
-        let big = |name: &str, blob: &Blob| Section::new(name, blob.len(), Box::new(blob.reader()));
-        let sections = [
-            small(bagit_name, BAGIT),
-            small(info_name, &bag_info),
-            big(sums_name, &files.sums),
-            big(manifest_name, &files.manifest),
-            small(tag_name, &tagmanifest),
-        ];
-        let manifest_off = self.at;
-        let unpacked = sections.iter().map(Section::len).sum();
-        if unpacked > frame::MAX_MANIFEST {
+        let sections = sections(head, head_text, files);
+        let (manifest_off, manifest_ulen) = (self.at, sections.iter().map(Section::len).sum());
+        if manifest_ulen > frame::MAX_MANIFEST {
             return Err(WriteError::Unfit { what: "the manifest".to_owned(), why: "it is larger than 1 GiB".to_owned() });
         }
-        self.manifest_frame(sections, unpacked, level)?;
+        self.manifest_frame(sections, manifest_ulen)?;
         let (manifest_clen, manifest_sha) = (self.at - manifest_off, self.digest());
         let mut tail = signature.map_or_else(Vec::new, |text| whole_member(tags::SIGNATURE, text));
         tail.resize(tail.len() + 1024, 0);
-        let (tail_off, tail_clen) = self.put(&frame::compress(&tail, level).map_err(WriteError::Compress)?)?;
+        let (tail_off, tail_clen) = self.put(&frame::compress(&tail, self.level).map_err(WriteError::Compress)?)?;
         let tail_sha = self.digest();
-        let trailer = Trailer {
-            manifest_off,
-            manifest_clen,
-            manifest_ulen: unpacked,
-            tail_off,
-            tail_clen,
-            manifest_sha,
-            tail_sha,
-            minor: MINOR,
-        };
+        let minor = MINOR;
+        let trailer = Trailer { manifest_off, manifest_clen, manifest_ulen, tail_off, tail_clen, manifest_sha, tail_sha, minor };
         self.put(&trailer.bytes())?;
         Ok(self.at)
     }
 
-    fn manifest_frame(&mut self, sections: [Section; 5], ulen: u64, level: i32) -> Result<(), WriteError> {
-        let target = self.target;
-        let failed = |cause| failed("write", target, cause);
+    fn manifest_frame(&mut self, sections: [Section; 5], ulen: u64) -> Result<(), WriteError> {
+        let (target, level) = (self.target, self.level);
+        let failed = |cause| WriteError::store("write", target, cause);
         let mut encoder = frame::encoder(&mut *self, ulen, level).map_err(failed)?;
         for mut section in sections {
             encoder.write_all(&section.head).map_err(failed)?;
@@ -160,7 +115,7 @@ impl<'a> Out<'a> {
 
     fn put(&mut self, bytes: &[u8]) -> Result<(u64, u64), WriteError> {
         let off = self.at;
-        self.write_all(bytes).map_err(|cause| failed("write", self.target, cause))?;
+        self.write_all(bytes).map_err(|cause| WriteError::store("write", self.target, cause))?;
         Ok((off, bytes.len() as u64))
     }
 
@@ -188,29 +143,39 @@ impl Section {
     }
 }
 
+/// The manifest frame: what a bag says of itself around the two large files.
+fn sections(head: &HeadLine, head_text: &[u8], files: &Files) -> [Section; 5] {
+    let head_sha = Sha256::digest(head_text).into();
+    let tagmanifest = tags::tagmanifest(head, &head_sha, files.sums.sha256(), files.manifest.sha256());
+    let bag_info = tags::bag_info(head);
+    let [bagit_name, info_name, sums_name, manifest_name, tag_name] = MANIFEST_FRAME;
+    let small = |name: &str, text: &str| Section::new(name, text.len() as u64, Box::new(Cursor::new(text.as_bytes().to_vec())));
+    let big = |name: &str, blob: &Blob| Section::new(name, blob.len(), Box::new(blob.reader()));
+    [
+        small(bagit_name, BAGIT),
+        small(info_name, &bag_info),
+        big(sums_name, &files.sums),
+        big(manifest_name, &files.manifest),
+        small(tag_name, &tagmanifest),
+    ]
+}
+
 /// The two large files of the manifest frame, spooled.
 pub(crate) struct Files {
     pub(crate) sums: Blob,
     pub(crate) manifest: Blob,
 }
 
-/// What the manifest holds besides members.
+/// What the manifest holds besides what was given.
 pub(crate) struct Others<'a> {
     pub(crate) head_text: &'a [u8],
     pub(crate) frames: &'a [FrameLine],
-    pub(crate) gaps: &'a [Gap],
     pub(crate) kinds: &'a [KindLine],
-    pub(crate) redacted: &'a [Redacted],
 }
 
 /// Spools `manifest-sha256.txt` and `manifest.jsonl`.
-pub(crate) fn manifest_files(
-    waiting: (&Spool, &Texts),
-    records: &[Record],
-    plan: &Plan,
-    others: &Others<'_>,
-) -> Result<Files, WriteError> {
-    let (spool, texts) = waiting;
+pub(crate) fn manifest_files(spool: &Spool, ledger: &Ledger, plan: &Plan, others: &Others<'_>) -> Result<Files, WriteError> {
+    let Ledger { records, texts, gaps, redacted, .. } = ledger;
     let begin = || Ok(io::BufWriter::with_capacity(256 << 10, spool.begin()?));
     let mut sums = begin().map_err(WriteError::Spool)?;
     let mut manifest = begin().map_err(WriteError::Spool)?;
@@ -226,9 +191,9 @@ pub(crate) fn manifest_files(
         put(member_line(record, texts, plan.places[index])?)?;
         sums.write_all(tags::sum_line(record.body.sha256(), &record.name).as_bytes()).map_err(WriteError::Spool)?;
     }
-    others.gaps.iter().try_for_each(|gap| put(fitting(lines::gap(gap), &gap.path)?))?;
+    gaps.iter().try_for_each(|gap| put(fitting(lines::gap(gap), &gap.path)?))?;
     others.kinds.iter().try_for_each(|kind| put(fitting(lines::kind(kind), &kind.kind)?))?;
-    others.redacted.iter().try_for_each(|redacted| put(fitting(lines::redacted(redacted), &redacted.path)?))?;
+    redacted.iter().try_for_each(|redacted| put(fitting(lines::redacted(redacted), &redacted.path)?))?;
     let end = |file: io::BufWriter<crate::spool::Incoming>| file.into_inner().map_err(io::IntoInnerError::into_error)?.finish();
     Ok(Files { sums: end(sums).map_err(WriteError::Spool)?, manifest: end(manifest).map_err(WriteError::Spool)? })
 }
@@ -280,12 +245,4 @@ pub(crate) fn read_back(source: Box<dyn Source>, options: &Options) -> Result<()
 
 fn unsigned() -> WriteError {
     WriteError::ReadBack("its signature is not good".into())
-}
-
-/// What came of an act of the store.
-pub(crate) fn failed(doing: &'static str, path: &Path, source: io::Error) -> WriteError {
-    if matches!(doing, "create" | "publish") && source.kind() == io::ErrorKind::AlreadyExists {
-        return WriteError::AlreadyExists { path: path.to_owned() };
-    }
-    WriteError::Store { doing, path: path.to_owned(), source }
 }

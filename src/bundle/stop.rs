@@ -1,6 +1,6 @@
 //! A way to end the writing of a bundle from outside, so that nothing is left of it.
 
-use super::writer::WriteError;
+use super::write_error::WriteError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
