@@ -15,7 +15,9 @@ mod ids;
 mod known;
 mod labels;
 mod lines;
+mod moved;
 mod pairs;
+mod parts;
 mod read;
 mod tell;
 #[cfg(test)]

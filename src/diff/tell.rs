@@ -3,15 +3,13 @@
 use super::access::{self, Reading};
 use super::fields::{fields, marks, plain};
 use super::known::{Gap, Gaps};
-use super::labels::{Labels, UNKNOWN, is_gone, labels};
+use super::labels::{Labels, is_gone, labels};
+use super::moved::Moves;
 use super::pairs::{Pair, Pairs, holds_bytes, is_attached, object_id, pairs};
-use super::{
-    AccessChange, Change, ContentChange, Counts, Degraded, Diff, Digest, Expected, FieldChange, Link, Matched, Members, Named,
-    Options, Party, Side, Unknown, What, Which,
-};
-use crate::compare::meaning::home_folded;
-use crate::kinds::{self, Shape, Tree};
-use crate::object::{Body, Object, Selection, fold};
+use super::parts::{blank, content, is_same, members};
+use super::{AccessChange, Change, Counts, Degraded, Diff, Expected, Link, Matched, Options, Party, Side, Unknown, What, Which};
+use crate::kinds::{self, Shape};
+use crate::object::{Object, Selection};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -24,14 +22,13 @@ pub(super) fn diff(before: &Side, after: &Side, options: &Options) -> Diff {
         labels: (&labels.0, &labels.1),
         held: (held(before), held(after)),
         gaps: (Gaps::of(before), Gaps::of(after)),
-        moves: moves(before, after, &pairs),
+        moves: Moves::between(before, after, &pairs),
         pairs: &pairs,
         selection: &options.selection,
         kinds: BTreeMap::new(),
         changes: Vec::new(),
         expected: Vec::new(),
         unknown: BTreeMap::new(),
-        along: HashMap::new(),
         fates: HashMap::new(),
     };
     teller.count(Which::Before);
@@ -51,17 +48,6 @@ impl Side {
     }
 }
 
-/// Folders under a new path: old path and new.
-fn moves<'a>(before: &'a Side, after: &'a Side, pairs: &Pairs) -> HashMap<&'a str, &'a str> {
-    let folders = pairs.both.iter().map(|pair| (&before.objects[pair.before], &after.objects[pair.after]));
-    let folders = folders.filter(|(one, _)| matches!(one.kind.shape, Shape::Tree(Tree::Directory | Tree::Repo)));
-    folders.filter(|(one, other)| one.id != other.id).map(|(one, other)| (one.id.as_str(), other.id.as_str())).collect()
-}
-
-fn split(path: &str) -> (&str, &str) {
-    path.rsplit_once('/').unwrap_or(("", path))
-}
-
 /// What became of an object that what hangs on it shares.
 #[derive(Clone, Copy)]
 enum Fate {
@@ -75,31 +61,24 @@ struct Teller<'a> {
     labels: (&'a Labels, &'a Labels),
     held: (HashSet<&'a str>, HashSet<&'a str>),
     gaps: (Gaps<'a>, Gaps<'a>),
-    moves: HashMap<&'a str, &'a str>,
+    moves: Moves<'a>,
     pairs: &'a Pairs,
     selection: &'a Selection,
     kinds: BTreeMap<String, Counts>,
     changes: Vec<Change>,
     expected: Vec<Change>,
     unknown: BTreeMap<(String, Which, String, String), BTreeSet<String>>,
-    /// How many objects moved along with a folder, by its old path.
-    along: HashMap<&'a str, u64>,
     /// What became of objects that only one side has, and where they are told of.
     fates: HashMap<(Which, usize), (Fate, usize)>,
 }
 
 impl<'a> Teller<'a> {
     fn side(&self, which: Which) -> &'a Side {
-        if which == Which::Before { self.sides.0 } else { self.sides.1 }
+        of::<&Side>(which, &self.sides)
     }
 
     fn reading(&self, which: Which) -> Reading<'_> {
-        let before = which == Which::Before;
-        Reading {
-            labels: if before { self.labels.0 } else { self.labels.1 },
-            held: if before { &self.held.0 } else { &self.held.1 },
-            caller: &self.side(which).caller,
-        }
+        Reading { labels: of::<&Labels>(which, &self.labels), held: of(which, &self.held), caller: &self.side(which).caller }
     }
 
     fn counts(&mut self, kind: &str) -> &mut Counts {
@@ -113,8 +92,7 @@ impl<'a> Teller<'a> {
         }
         let side = self.side(which);
         let object = &side.objects[at];
-        let on = if which == Which::Before { &self.pairs.on.0 } else { &self.pairs.on.1 };
-        match on.get(&at) {
+        match of(which, &self.pairs.on).get(&at) {
             Some(parent) => self.selection.wants_attached(object.kind.name) && self.wants(which, *parent),
             None => self.selection.wants(object.kind.name, &object.key),
         }
@@ -137,47 +115,12 @@ impl<'a> Teller<'a> {
         let (one, other) = (&self.sides.0.objects[pair.before], &self.sides.1.objects[pair.after]);
         let mut change =
             Change { matched: Some(pair.by), replaced: pair.replaced, ..blank(What::Changed, Some(one), Some(other)) };
-        self.place(one, other, &mut change);
+        if self.moves.note(one, other, self.pairs.link, &mut change) {
+            self.counts(one.kind.name).moved_along += 1;
+        }
         self.compare(Some(one), Some(other), &mut change);
         change.fields.extend(marks(one, other));
         self.settle(change, (one.degraded.as_ref(), other.degraded.as_ref()));
-    }
-
-    /// Whether the object has another name, or lies elsewhere.
-    fn place(&mut self, one: &'a Object, other: &'a Object, change: &mut Change) {
-        if is_attached(one) {
-            return;
-        }
-        if !matches!(one.kind.shape, Shape::Tree(_)) {
-            change.renamed = fold(one.kind, &one.key) != fold(other.kind, &other.key);
-            return;
-        }
-        let same = self.pairs.link == Link::Same;
-        let path = |object: &'a Object| if same { object.id.clone() } else { home_folded(&object.id) };
-        if path(one) == path(other) {
-            return;
-        }
-        let ((folder, name), (to, new_name)) = (split(&one.id), split(&other.id));
-        let carried = self.moves.get(folder).copied();
-        change.renamed = name != new_name;
-        change.moved = carried.unwrap_or(folder) != to;
-        if !change.renamed && !change.moved && carried.is_some() {
-            let root = self.root_of(folder);
-            *self.along.entry(root).or_default() += 1;
-            self.counts(one.kind.name).moved_along += 1;
-        }
-    }
-
-    /// The highest folder above that moved of its own.
-    fn root_of(&self, folder: &'a str) -> &'a str {
-        let mut root = folder;
-        loop {
-            let ((above, name), to) = (split(root), self.moves.get(root).copied().unwrap_or(root));
-            match self.moves.get(above) {
-                Some(new) if split(to) == (*new, name) => root = above,
-                _ => return root,
-            }
-        }
     }
 
     /// What the two hold: documents by field, bytes by digest.
@@ -263,10 +206,8 @@ impl<'a> Teller<'a> {
             return;
         }
         let object = &self.side(which).objects[at];
-        let on = if which == Which::Before { &self.pairs.on.0 } else { &self.pairs.on.1 };
-        let parent = on.get(&at).copied();
-        let twins = if which == Which::Before { &self.pairs.twins.0 } else { &self.pairs.twins.1 };
-        let twin = parent.and_then(|parent| twins[parent]);
+        let parent = of(which, &self.pairs.on).get(&at).copied();
+        let twin = parent.and_then(|parent| of(which, &self.pairs.twins)[parent]);
         if let Some(parent) = parent.filter(|_| twin.is_none()) {
             return self.goes_along(which, object, parent);
         }
@@ -322,7 +263,7 @@ impl<'a> Teller<'a> {
 
     /// The gap of the other side in which an object may be.
     fn gap(&self, which: Which, object: &Object, twin: Option<usize>) -> Option<&'a Gap> {
-        let there = if which == Which::Before { &self.gaps.1 } else { &self.gaps.0 };
+        let there = of(other(which), &self.gaps);
         if let Some(twin) = twin {
             let parent = &self.side(other(which)).objects[twin];
             return there.find(object.kind.name, &id_on(object, parent), &object.key);
@@ -341,15 +282,12 @@ impl<'a> Teller<'a> {
             return Some(Expected::NotRestored);
         }
         let document = object.document()?;
-        let labels = if which == Which::Before { self.labels.0 } else { self.labels.1 };
-        holds_gone(&plain(object.kind, Some(&document), labels)).then_some(Expected::Gone)
+        holds_gone(&plain(object.kind, Some(&document), of::<&Labels>(which, &self.labels))).then_some(Expected::Gone)
     }
 
     fn end(mut self) -> Diff {
         for change in self.changes.iter_mut().filter(|change| change.what == What::Changed) {
-            if let Some(count) = change.before.as_ref().and_then(|one| self.along.get(one.id.as_str())) {
-                change.along = *count;
-            }
+            change.along = change.before.as_ref().map_or(0, |one| self.moves.along(&one.id));
         }
         let place: HashMap<&str, usize> = kinds::all().iter().enumerate().map(|(at, kind)| (kind.name, at)).collect();
         let order = |change: &Change| {
@@ -378,6 +316,11 @@ impl<'a> Teller<'a> {
     }
 }
 
+/// The half of a pair that is of this side.
+fn of<T>(which: Which, both: &(T, T)) -> &T {
+    if which == Which::Before { &both.0 } else { &both.1 }
+}
+
 fn other(which: Which) -> Which {
     if which == Which::Before { Which::After } else { Which::Before }
 }
@@ -395,58 +338,6 @@ fn id_on(object: &Object, parent: &Object) -> String {
         }
         _ => format!("{}{}", parent.id, object.id.strip_prefix(own.as_str()).unwrap_or_default()),
     }
-}
-
-fn blank(what: What, one: Option<&Object>, other: Option<&Object>) -> Change {
-    let named = |object: &Object| Named { id: object.id.clone(), name: object.key.clone() };
-    Change {
-        what,
-        kind: one.or(other).map(|object| object.kind.name.to_owned()).unwrap_or_default(),
-        before: one.map(named),
-        after: other.map(named),
-        matched: None,
-        renamed: false,
-        moved: false,
-        replaced: false,
-        along: 0,
-        fields: Vec::<FieldChange>::new(),
-        access: Vec::new(),
-        members: None,
-        content: None,
-        degraded: None,
-        expected: None,
-    }
-}
-
-/// Whether two bodies are the same without a look into them.
-fn is_same(one: &Body, other: &Body) -> bool {
-    match (one, other) {
-        (Body::Packed(one), Body::Packed(other)) => one == other,
-        _ => one.digest().is_some() && one.digest() == other.digest(),
-    }
-}
-
-fn content(one: &Object, other: &Object) -> Option<ContentChange> {
-    let digest =
-        |object: &Object| object.body.digest().map(|(size, sha256)| Digest::new(size, &sha256, object.meta.text("format")));
-    let (before, after) = (digest(one)?, digest(other)?);
-    Some(ContentChange { before, after, read: false, note: None, cells: Vec::new(), lines: Vec::new() })
-}
-
-/// Takes the members out of two groups, and says who came and who went.
-fn members(before: &mut Value, after: &mut Value) -> Option<Members> {
-    let take = |group: &mut Value| -> BTreeSet<String> {
-        let list = group.as_object_mut().and_then(|group| group.shift_remove("members"));
-        let list = list.as_ref().and_then(Value::as_array).into_iter().flatten();
-        list.filter_map(|member| Some(member.get("value")?.as_str()?.to_owned())).collect()
-    };
-    let (had, has) = (take(before), take(after));
-    let only = |these: &BTreeSet<String>, those: &BTreeSet<String>| these.difference(those).cloned().collect::<Vec<_>>();
-    if had.iter().chain(&has).any(|member| member == UNKNOWN) {
-        return None;
-    }
-    let members = Members { gained: only(&has, &had), lost: only(&had, &has) };
-    (members != Members::default()).then_some(members)
 }
 
 fn holds_gone(value: &Value) -> bool {
