@@ -12,22 +12,23 @@ mod contents;
 mod delete;
 mod leaks;
 mod links;
+mod noted;
 mod queue;
 mod readback;
 mod receipt;
 mod send;
 mod tree;
+mod trouble;
 
 pub use contents::{BundleContents, ContentError, Contents};
 pub use receipt::{Item, Receipt, State, Verified};
 
-use crate::api::{ApiError, ErrorKind, Workspace};
+use crate::api::{ApiError, Workspace};
 use crate::event::{Event, Observer};
-use crate::journal::{Journal, Line, Off};
-use crate::kinds::{self, Kind, Shape, Update};
+use crate::journal::{Journal, Line};
+use crate::kinds::{self, Kind, Shape};
 use crate::leaks::Marks;
-use crate::memory::Wrote;
-use crate::plan::{Action, Change, Difference, Found, Plan, SHA, Step, Todos, What, record};
+use crate::plan::{Action, Found, Plan, Step, Todos};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use links::Known;
@@ -37,6 +38,7 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use trouble::{Trouble, attachment, not_offered};
 
 /// Steps under way at once, over all kinds; the transport has gates of its own.
 const WORKERS: usize = 16;
@@ -296,67 +298,6 @@ impl<'a> Import<'a> {
         Some(Done { quota: done.quota, root: Some(root), ..held })
     }
 
-    /// Notes what came of a step; `body` is what was sent.
-    fn settle(&mut self, index: usize, done: Done, body: Option<Map<String, Value>>) -> Result<(), ImportError> {
-        let step = &self.plan.steps[index];
-        if let Some(target) = &done.target {
-            self.known.learn(&step.source, target.clone());
-        }
-        if let Some(wrote) = self.wrote(step, &done, body) {
-            self.journal.wrote(wrote).map_err(ImportError::Journal)?;
-        }
-        self.note(step, &done).map_err(ImportError::Journal)?;
-        if done.unavailable {
-            self.unavailable.extend(attachment(step));
-        }
-        if done.state == State::Deleted {
-            self.journal.gone(&step.source).map_err(ImportError::Journal)?;
-        }
-        if done.locked_out {
-            self.locked_out = Some("the workspace does not let us in any more".into());
-        }
-        if let Some(kind) = kinds::by_name(&step.source.kind) {
-            let (object, reason) = (step.key.clone(), done.reason.clone());
-            self.observer.event(&Event::Settled { kind: kind.name, object, state: done.state.name(), reason });
-        }
-        self.done[index] = Some(done);
-        Ok(())
-    }
-
-    /// What came of a step, for later imports and for the way back.
-    fn note(&mut self, step: &Step, done: &Done) -> std::io::Result<()> {
-        let id = done.target.as_ref().map(|target| links::text(&target.id));
-        if step.action.writes() {
-            let (object, state, origin) = (step.source.clone(), done.state.name().to_owned(), step.origin.clone());
-            let (off, on) = if done.state.is_there() { switched(&step.action, &step.changes) } else { Default::default() };
-            let at = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
-            return self.journal.write(&Line::Outcome { object, state, id, origin, off, on, at });
-        }
-        let lasting = kinds::by_name(&step.source.kind).is_some_and(|kind| matches!(kind.shape, Shape::Collection(_)));
-        match id.filter(|_| lasting && done.state.is_there()) {
-            Some(id) => self.journal.met(&step.source, step.origin.as_deref(), &id),
-            None => Ok(()),
-        }
-    }
-
-    /// What the next import must know to tell what people changed since. People and groups only ever gain: there is nothing to tell.
-    fn wrote(&self, step: &Step, done: &Done, body: Option<Map<String, Value>>) -> Option<Wrote> {
-        let kind = kinds::by_name(&step.source.kind)?;
-        let only_gains = matches!(&kind.shape, Shape::Collection(one) if matches!(one.update, Update::ScimPatch(_)));
-        if only_gains || !matches!(done.state, State::Created | State::Updated) {
-            return None;
-        }
-        let mut body = match &step.action {
-            Action::Content { sha256, .. } => Map::from_iter([(SHA.to_owned(), Value::from(sha256.as_str()))]),
-            Action::Create { .. } | Action::Update { .. } | Action::Complete { .. } | Action::Attach { .. } => body?,
-            _ => return None,
-        };
-        // Where people had their way, what the bundle wanted is remembered: what they did is still theirs tomorrow.
-        body.extend(step.theirs.clone());
-        let to = done.target.clone().or_else(|| self.known.get(step.parent.as_ref()?))?;
-        Wrote::new(step.source.clone(), links::text(&to.id), &record(kind, &body)).ok()
-    }
-
     fn short_of_quota(&self) -> BTreeSet<usize> {
         let short = |done: &Option<Done>| done.as_ref().is_some_and(|done| done.quota);
         (0..self.done.len()).filter(|index| short(&self.done[*index])).collect()
@@ -376,110 +317,4 @@ impl Hands<'_> {
         done.notes.splice(0..0, ready.notes.iter().cloned());
         done
     }
-}
-
-/// What a write switches off, with what stood there, and the places that it switches on.
-fn switched(action: &Action, changes: &[Change]) -> (Vec<Off>, Vec<String>) {
-    match action {
-        Action::Create { body } | Action::Update { body, .. } => {
-            let body = Value::Object(body.clone());
-            let sent = |change: &&Change| change.activation && body.pointer(&change.at) == change.now.as_ref();
-            let off = |change: &Change| Off { at: change.at.clone(), was: change.was.clone(), now: change.now.clone() };
-            (changes.iter().filter(sent).map(off).collect(), Vec::new())
-        }
-        Action::Switch { on: true, differences, .. } => (Vec::new(), differences.iter().map(|one| one.at.clone()).collect()),
-        Action::Switch { on: false, differences, .. } => {
-            let off = |one: &Difference| Off { at: one.at.clone(), was: one.have.clone(), now: one.want.clone() };
-            (differences.iter().map(off).collect(), Vec::new())
-        }
-        _ => (Vec::new(), Vec::new()),
-    }
-}
-
-/// Why a step did not succeed.
-#[derive(Debug)]
-enum Trouble {
-    /// The workspace said so.
-    Api(ApiError),
-    /// The bundle does not give the bytes.
-    Content(ContentError),
-    /// The plan makes no sense.
-    Plan(String),
-    /// The workspace said no, but something was made before.
-    Half(Found, Box<Trouble>),
-    /// A person has to act first.
-    Person(What, String, Box<Trouble>),
-}
-
-impl From<ApiError> for Trouble {
-    fn from(error: ApiError) -> Self {
-        Self::Api(error)
-    }
-}
-
-impl From<ContentError> for Trouble {
-    fn from(error: ContentError) -> Self {
-        Self::Content(error)
-    }
-}
-
-impl Trouble {
-    fn done(self, ready: &Ready<'_>) -> Done {
-        match self {
-            Self::Api(error) => api_trouble(&error, ready),
-            Self::Content(error) => Done::failed(chain(&error)),
-            Self::Plan(reason) => Done::failed(reason),
-            Self::Half(target, rest) => {
-                let rest = rest.done(ready);
-                let reason = rest.reason.map(|reason| format!("it is there, but: {reason}"));
-                Done { target: Some(target), reason, ..rest }
-            }
-            Self::Person(what, text, cause) => {
-                let reason = cause.done(ready).reason;
-                Done { todos: vec![(what, text)], reason, ..Done::of(State::Pending) }
-            }
-        }
-    }
-}
-
-/// The kind of a document that hangs on another object, and the kind of that one.
-fn attachment(step: &Step) -> Option<(&str, &str)> {
-    Some((step.source.kind.as_str(), step.parent.as_ref()?.kind.as_str()))
-}
-
-/// Nothing is wrong with the object: a workspace of this tier has no such thing.
-fn not_offered(step: &Step) -> Done {
-    let title = |name: &str| kinds::by_name(name).map_or_else(|| name.to_owned(), |kind| kind.title.to_owned());
-    let (kind, on) = attachment(step).unwrap_or_default();
-    let reason = format!("the target does not offer {} of {}", title(kind), title(on));
-    Done { todos: vec![(What::NotRestored, reason.clone())], unavailable: true, ..Done::skipped(reason) }
-}
-
-fn api_trouble(error: &ApiError, ready: &Ready<'_>) -> Done {
-    let reason = match error.hint() {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
-    };
-    let attached_later = ready.kind.name == "cluster_libraries" || ready.kind.name == "cluster";
-    match error.kind {
-        // Too many requests for longer than a call's patience lasts is a limit as well.
-        ErrorKind::Quota | ErrorKind::Throttled => {
-            let todo = (What::Quota, "raise the limit or make room, then import again".to_owned());
-            Done { quota: true, todos: vec![todo], ..Done::pending(reason) }
-        }
-        ErrorKind::Invalid | ErrorKind::NotFound if !ready.step.dead.is_empty() => {
-            let dead = ready.step.dead.join(", ");
-            Done::pending(format!("refers to {dead}, which was gone at the source or is not in the target: {reason}"))
-        }
-        ErrorKind::Unavailable if attachment(ready.step).is_some() => not_offered(ready.step),
-        ErrorKind::Conflict if attached_later => Done::pending(reason),
-        ErrorKind::Unauthenticated | ErrorKind::Login => Done { locked_out: true, ..Done::failed(reason) },
-        _ => Done::failed(reason),
-    }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
