@@ -6,29 +6,22 @@
 mod gather;
 mod ids;
 mod marks;
+mod prepared;
 mod prune;
 mod reverse;
 
 pub use gather::{Gathered, gather};
 pub use marks::marks;
+pub use prepared::{Met, Prepared, prepare, ruled};
 
 use crate::api::{ApiError, Identity, Workspace};
-use crate::audit::{Contents, Unfit, contents};
 use crate::bundle::{ReadError, Reader};
 use crate::event::{Event, Observer};
-use crate::journal::{self, Past};
-use crate::kinds;
-use crate::memory::Memory;
-use crate::object::{Edit, Selection, SourceId, Wanted};
+use crate::object::{Edit, Selection};
 pub use crate::plan::Goal;
-use crate::plan::{
-    self, Action, Answers, Back, Inventory, Maps, Matter, Plan, Pruning, Recipe, RecipeError, Source, Step, Target,
-};
-use crate::rules::{Applied, LARGEST_CODE, LeftOut, Remark, RuleSet};
-use crate::survey::Scope;
-use reverse::Way;
+use crate::plan::{self, Answers, Maps, Plan, Recipe, RecipeError, Source};
+use crate::rules::{LARGEST_CODE, Remark, RuleSet};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -214,164 +207,6 @@ pub fn tell_leaks(reader: &Reader, prepared: &Prepared, options: &Options, plan:
     Ok(())
 }
 
-/// A bundle under its rules: all of a restore in which no target has a say.
-#[derive(Debug)]
-pub struct Prepared {
-    /// Where the bundle comes from.
-    pub source: Source,
-    /// What it holds.
-    pub contents: Contents,
-    /// What the rules make of it.
-    pub applied: Applied,
-    /// The rules, with all maps.
-    pub rules: RuleSet,
-}
-
-/// What a target has of all that a bundle would meet there.
-#[derive(Debug, Default)]
-pub struct Met {
-    /// Its objects.
-    pub inventory: Inventory,
-    /// What earlier imports into it made, from their journals.
-    pub known: Arc<BTreeMap<SourceId, String>>,
-    /// What the copy of those journals says, which the target keeps and anybody may have written.
-    pub told: Arc<BTreeMap<SourceId, String>>,
-    /// What is known of the way on which the bundle's objects came, if they came from here.
-    pub back: Back,
-    /// How earlier imports went.
-    pub past: Past,
-    /// What they wrote last.
-    pub memory: Memory,
-    /// What may be deleted, if that was asked for.
-    pub pruning: Option<Pruning>,
-    /// How many objects of each kind its listings showed, whatever they are.
-    pub listed: BTreeMap<&'static str, u64>,
-}
-
-/// Reads a bundle and puts it under its rules.
-pub fn prepare(reader: &Reader, options: &Options) -> Result<Prepared, RestoreError> {
-    under(reader, asked_for(reader, options)?, options.forward())
-}
-
-/// What of a bundle these options are about.
-fn asked_for(reader: &Reader, options: &Options) -> Result<Contents, RestoreError> {
-    let mut contents = contents(reader, &options.selection)?;
-    if options.goal != Goal::Restore {
-        contents.objects.retain(|object| plan::has_switches(object.kind));
-        contents.unfit.clear();
-    }
-    Ok(contents)
-}
-
-fn under(reader: &Reader, contents: Contents, rules: RuleSet) -> Result<Prepared, RestoreError> {
-    let applied = ruled(reader, &contents, &rules)?;
-    Ok(Prepared { source: source_of(reader), contents, applied, rules })
-}
-
-impl Prepared {
-    /// Reads of the target what the bundle would meet there. Writes nothing.
-    pub async fn meet(
-        &self,
-        workspace: &Workspace,
-        identity: &Identity,
-        options: &Options,
-        observer: &Arc<dyn Observer>,
-    ) -> Result<Met, RestoreError> {
-        self.meet_on(workspace, identity, options, None, observer).await
-    }
-
-    async fn meet_on(
-        &self,
-        workspace: &Workspace,
-        identity: &Identity,
-        options: &Options,
-        way: Option<&Way>,
-        observer: &Arc<dyn Observer>,
-    ) -> Result<Met, RestoreError> {
-        observer.event(&Event::Stage("inventory"));
-        let target = identity.workspace_id.as_deref().unwrap_or_default();
-        let (known, told) = ids::known(options, workspace, target, &self.source.workspace_id, observer).await?;
-        let originals = reverse::forward(options, &self.source, target)?;
-        let (recorded, maps) = (&self.contents.recorded, self.rules.maps());
-        let mut wanted = plan::wanted(&self.applied.objects, recorded, maps, &self.source.workspace_id);
-        for (object, id) in known.iter().chain(&told).chain(&originals) {
-            kinds::by_name(&object.kind).into_iter().for_each(|kind| wanted.add_id(kind, id));
-        }
-        if let Some(way) = way {
-            way.want(&mut wanted, &self.contents);
-        }
-        let (past, memory) = (past(options, target, &self.source)?, memory(options, target, &self.source)?);
-        if options.recipe.prune.is_some() {
-            prune::look_for(&mut wanted, &past);
-        }
-        let mut gathered = look(workspace, wanted, options, observer).await?;
-        let listed = std::mem::take(&mut gathered.listed);
-        let back = Back { originals, ..Back::default() };
-        let inventory = inventory(workspace, identity, gathered);
-        Ok(Met { inventory, known: known.into(), told: told.into(), back, past, memory, pruning: None, listed })
-    }
-
-    /// The plan for a target that holds this.
-    pub fn decide(&self, met: &Met, options: &Options) -> Plan {
-        let choices = plan::Options {
-            known: met.known.clone(),
-            told: met.told.clone(),
-            back: met.back.clone(),
-            stamp: options.plan.stamp && self.rules.stamp(),
-            selection: options.selection.clone(),
-            conflicts: self.rules.conflicts().or(options.recipe.conflicts),
-            memory: met.memory.clone(),
-            made: met.past.made.clone(),
-            unfinished: met.past.unfinished.clone(),
-            pruning: met.pruning.clone(),
-            ..options.plan.clone()
-        };
-        let matter = Matter {
-            objects: &self.applied.objects,
-            recorded: &self.contents.recorded,
-            inventory: &met.inventory,
-            maps: self.rules.maps(),
-            source: &self.source,
-            options: &choices,
-        };
-        let mut plan = match options.goal {
-            Goal::Restore => plan::make(matter),
-            goal => plan::switch(goal == Goal::Activate, matter),
-        };
-        plan.made_with = options.recipe.clone();
-        plan.answer(|step| options.answers.of(step));
-        let unfit = self.contents.unfit.iter().cloned().map(unfit_step);
-        plan.steps.extend(unfit.chain(self.applied.left_out.iter().cloned().map(unwanted)));
-        plan
-    }
-}
-
-/// The step of what makes no sense: it is accounted for as everything is.
-fn unfit_step(unfit: Unfit) -> Step {
-    let Unfit { object, key, reason } = unfit;
-    Step::alone(object, key, Action::Skip { reason })
-}
-
-/// The step of what a rule leaves out: nothing is missing for it.
-fn unwanted(left_out: LeftOut) -> Step {
-    let LeftOut { object, key, reason } = left_out;
-    Step { unwanted: true, ..Step::alone(object, key, Action::Skip { reason }) }
-}
-
-/// What rules make of a bundle. Source code is read only where they change it.
-pub fn ruled(reader: &Reader, contents: &Contents, rules: &RuleSet) -> Result<Applied, RestoreError> {
-    let rewriter = rules.rewriter();
-    let mut code = HashMap::new();
-    for object in contents.objects.iter().filter(|object| rewriter.rewrites(object.kind.name)) {
-        let Some(member) = reader.find(object.kind.name, &object.id).filter(|member| member.size <= LARGEST_CODE) else {
-            continue;
-        };
-        let new = rewriter.rewrite(object.kind.name, &reader.read(member)?, object.meta.text("format").as_deref());
-        code.extend(new.map(|new| (object.source(), new.into())));
-    }
-    Ok(rules.apply(&contents.objects, &rewriter.code(code)))
-}
-
 /// Carries out on bytes that are sent what the plan was made with: the rules of these options.
 pub fn editor<'a>(reader: &'a Reader, options: &Options) -> Box<Edit<'a>> {
     let rules = options.in_force().rewriter();
@@ -382,17 +217,6 @@ pub fn editor<'a>(reader: &'a Reader, options: &Options) -> Box<Edit<'a>> {
         let new = rules.rewrite(&source.kind, &bytes()?, meta.get("format").and_then(Value::as_str));
         Ok(new.map(|new| new.bytes))
     })
-}
-
-fn past(options: &Options, target: &str, source: &Source) -> Result<Past, RestoreError> {
-    let Some(folder) = &options.journals else { return Ok(Past::default()) };
-    journal::past(folder, target, &source.workspace_id).map_err(RestoreError::Journal)
-}
-
-/// What was written last; looked up only by who restores, since switching on and off is no conflict.
-fn memory(options: &Options, target: &str, source: &Source) -> Result<Memory, RestoreError> {
-    let Some(folder) = options.journals.as_ref().filter(|_| options.goal == Goal::Restore) else { return Ok(Memory::default()) };
-    journal::memory(folder, target, &source.workspace_id).map_err(RestoreError::Journal)
 }
 
 /// Where a bundle comes from.
@@ -417,27 +241,6 @@ fn refuse_same(source: &Source, identity: &Identity, host: &str, options: &Optio
         (true, true) if !options.rules.is_standby() => Err(RestoreError::ChangesOriginals { id }),
         _ => Ok(()),
     }
-}
-
-async fn look(
-    workspace: &Workspace,
-    wanted: Wanted,
-    options: &Options,
-    observer: &Arc<dyn Observer>,
-) -> Result<Gathered, RestoreError> {
-    let scope = Scope { only: Some(wanted.into()), max_file: u64::MAX, workers: options.workers.max(1), ..Scope::default() };
-    gather(workspace, &scope, observer).await
-}
-
-fn inventory(workspace: &Workspace, identity: &Identity, gathered: Gathered) -> Inventory {
-    let Gathered { objects, unavailable, unread, .. } = gathered;
-    let target = Target {
-        host: workspace.host().to_owned(),
-        workspace_id: identity.workspace_id.clone().unwrap_or_default(),
-        user: identity.user_name.clone(),
-        is_admin: identity.is_admin,
-    };
-    Inventory { target, objects, unavailable, unread, without_entra: workspace.without_entra() }
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@
 //! other, and [`crate::plan::Back`] keeps what nobody changed.
 
 use super::ids::{self, Ids};
-use super::{Goal, Options, Prepared, RestoreError};
+use super::prepared::{asked_for, under};
+use super::{Goal, Options, Prepared, RestoreError, source_of};
 use crate::api::{Identity, Workspace};
-use crate::audit::Contents;
+use crate::audit::{self, Contents};
 use crate::berth;
 use crate::bundle::Reader;
 use crate::event::{Event, Observer};
@@ -191,7 +192,7 @@ impl Way {
         let all = if options.selection.is_everything() && options.goal == Goal::Restore {
             contents
         } else {
-            whole = super::contents(reader, &Selection::default())?;
+            whole = audit::contents(reader, &Selection::default())?;
             &whole
         };
         let (recorded, objects): (Vec<Object>, Vec<Object>) =
@@ -234,14 +235,14 @@ pub(super) async fn prepare(
     identity: &Identity,
     observer: &Arc<dyn Observer>,
 ) -> Result<(Prepared, Way), RestoreError> {
-    let mut contents = super::asked_for(reader, options)?;
+    let mut contents = asked_for(reader, options)?;
     let target = identity.workspace_id.as_deref().unwrap_or_default();
-    let way = Way::find(options, &contents, &super::source_of(reader), target, observer).await?;
+    let way = Way::find(options, &contents, &source_of(reader), target, observer).await?;
     let forward = options.forward();
     let rules = turned(&forward, observer)?;
     way.wake(&mut contents.objects);
     leave_scaffold(&mut contents.objects, &forward);
-    Ok((super::under(reader, contents, rules)?, way))
+    Ok((under(reader, contents, rules)?, way))
 }
 
 /// Rules the other way round, with a word on what has no way back.
