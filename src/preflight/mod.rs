@@ -58,6 +58,7 @@ impl Severity {
     }
 }
 
+/// Sorts of findings, each with its word in reports and what is looked at.
 macro_rules! checks {
     ($($name:ident $word:literal $says:literal;)*) => {
         /// What a finding is about.
@@ -81,6 +82,7 @@ macro_rules! checks {
         }
     };
 }
+pub(crate) use checks;
 
 checks! {
     Rules "rules" "The rules fit the bundle, and each of them finds something.";

@@ -19,7 +19,7 @@ pub use schedules::{HOURS, Run, Schedule, Starter};
 use crate::access::Access;
 use crate::kinds::{Shape, Tree};
 use crate::object::{Object, SourceId};
-use crate::preflight;
+use crate::preflight::{self, checks};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -51,29 +51,6 @@ impl Severity {
             Self::Low => "low",
         }
     }
-}
-
-macro_rules! checks {
-    ($($name:ident $word:literal $says:literal;)*) => {
-        /// What a finding is about.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Check {$(#[doc = $says] $name,)*}
-
-        impl Check {
-            /// All checks, in the order in which they are told.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// The word in reports.
-            pub fn name(self) -> &'static str {
-                match self {$(Self::$name => $word,)*}
-            }
-
-            /// What is looked at.
-            pub fn says(self) -> &'static str {
-                match self {$(Self::$name => $says,)*}
-            }
-        }
-    };
 }
 
 checks! {
