@@ -3,10 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a surprise should stop the test")]
 
 use crate::failback::work;
-use crate::guide::{Desk, plain};
-use crate::readme::{PAGE, readme};
+use crate::guide::{Desk, guide, plain, renew, replay};
 use lifeboat::simulator::{Options, Seed, Server};
-use std::fmt::Write;
 
 const START: &str = "<!-- audit guide -->\n";
 
@@ -24,11 +22,6 @@ const ANSWERS: [&[&str]; 10] = [
     &["clear_secret", "GEO_TOKEN"],
 ];
 
-fn guide(page: &str) -> std::ops::Range<usize> {
-    let start = page.find(START).unwrap();
-    start..start + page[start..].find("<!-- end -->").unwrap()
-}
-
 /// Digests that a reader can tell from one another, for those of the two nights, which differ from run to run.
 const DIGESTS: [&str; 2] = ["c5b569a4…", "7d1e02f3…"];
 
@@ -42,27 +35,6 @@ fn as_at_home(printed: &str) -> String {
     met.iter().zip(DIGESTS).fold(text.clone(), |text, (met, digest)| text.replace(&format!("{met}…"), digest))
 }
 
-/// The guide with what its commands print now, and how many there are.
-fn carry_out(desk: &Desk, text: &str) -> (String, usize) {
-    let (mut told, mut inside, mut ran) = (String::new(), false, 0);
-    for line in text.lines() {
-        match line.strip_prefix("$ ").filter(|_| inside) {
-            Some(command) => {
-                // 4 says that there is something to tell.
-                let printed = as_at_home(&plain(&desk.run(&format!("{command} || test $? = 4"))));
-                writeln!(told, "{}", format!("{line}\n{printed}").trim_end()).unwrap();
-                ran += 1;
-            }
-            None if inside && line != "```" => {}
-            None => {
-                inside = line == "```console";
-                writeln!(told, "{line}").unwrap();
-            }
-        }
-    }
-    (told, ran)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_questions_are_answered_by_commands_and_by_the_page() {
     let server = |seed, id: &str| Server::start(Options { seed, workspace_id: id.into(), ..Options::default() });
@@ -74,21 +46,14 @@ async fn ten_questions_are_answered_by_commands_and_by_the_page() {
     desk.run(&night("tuesday", 1_787_018_400));
     work(&primary).await;
     desk.run(&night("wednesday", 1_787_104_800));
-    let page = std::fs::read_to_string(readme()).unwrap();
-    let (told, ran) = carry_out(&desk, &page[guide(&page)]);
+    // 4 says that there is something to tell.
+    let print = |command: &str| as_at_home(&plain(&desk.run(&format!("{command} || test $? = 4"))));
+    let (told, ran) = replay(&guide(START), print);
     assert_eq!(ran, 1 + ANSWERS.len(), "a page, and a command for each question");
     let report = std::fs::read_to_string(desk.home.path().join("wednesday.html")).unwrap();
     for (number, answers) in ANSWERS.iter().enumerate() {
         let lacks: Vec<&&str> = answers.iter().filter(|answer| !report.contains(**answer)).collect();
         assert!(lacks.is_empty(), "the page does not answer question {}: {lacks:?}", number + 1);
     }
-    let _page = PAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut now = std::fs::read_to_string(readme()).unwrap();
-    let range = guide(&now);
-    if std::env::var_os("LIFEBOAT_BLESS").is_some() {
-        now.replace_range(range, &told);
-        std::fs::write(readme(), now).unwrap();
-    } else {
-        assert_eq!(now[range], told, "the audit guide is out of date: LIFEBOAT_BLESS=1 cargo test --test it audit_guide");
-    }
+    renew(START, &told, "audit_guide");
 }

@@ -9,12 +9,51 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
+const START: &str = "<!-- guide -->\n";
 const PEOPLE: &str = "<!-- people work in the secondary -->";
 
-/// Where the guide begins in the page, and where it ends.
-fn guide(page: &str) -> std::ops::Range<usize> {
-    let start = page.find("<!-- guide -->\n").unwrap();
+/// Where a guide begins in the page, and where it ends.
+fn place(page: &str, start: &str) -> std::ops::Range<usize> {
+    let start = page.find(start).unwrap();
     start..start + page[start..].find("<!-- end -->").unwrap()
+}
+
+/// A guide as the page has it.
+pub(super) fn guide(start: &str) -> String {
+    let page = std::fs::read_to_string(readme()).unwrap();
+    page[place(&page, start)].to_owned()
+}
+
+/// The guide in the page is what it tells now, or becomes it.
+pub(super) fn renew(start: &str, told: &str, test: &str) {
+    let _page = PAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut now = std::fs::read_to_string(readme()).unwrap();
+    let range = place(&now, start);
+    if std::env::var_os("LIFEBOAT_BLESS").is_some() {
+        now.replace_range(range, told);
+        std::fs::write(readme(), now).unwrap();
+    } else {
+        assert_eq!(now[range], *told, "the guide is out of date: LIFEBOAT_BLESS=1 cargo test --test it {test}");
+    }
+}
+
+/// A guide with what its commands print now, and how many there are.
+pub(super) fn replay(guide: &str, print: impl Fn(&str) -> String) -> (String, usize) {
+    let (mut told, mut inside, mut ran) = (String::new(), false, 0);
+    for line in guide.lines() {
+        match line.strip_prefix("$ ").filter(|_| inside) {
+            Some(command) => {
+                writeln!(told, "{}", format!("{line}\n{}", print(command)).trim_end()).unwrap();
+                ran += 1;
+            }
+            None if inside && line != "```" => {}
+            None => {
+                inside = line == "```console";
+                writeln!(told, "{line}").unwrap();
+            }
+        }
+    }
+    (told, ran)
 }
 
 /// A home with two profiles, and a folder in it to work in.
@@ -71,36 +110,15 @@ async fn the_guide_leads_to_the_secondary_and_back() {
     let primary = server(Seed::Sample, "1000000000000001").await.unwrap();
     let secondary = server(Seed::Prepared, "2000000000000002").await.unwrap();
     let desk = Desk::new(&primary, &secondary);
-    let page = std::fs::read_to_string(readme()).unwrap();
-    let (mut told, mut inside, mut ran) = (String::new(), false, 0);
-    for line in page[guide(&page)].lines() {
-        match line.strip_prefix("$ ").filter(|_| inside) {
-            Some(command) => {
-                let printed = plain(&desk.run(command));
-                writeln!(told, "{line}\n{printed}").unwrap();
-                ran += 1;
-            }
-            None if inside && line != "```" => {}
-            None => {
-                inside = line == "```console";
-                writeln!(told, "{line}").unwrap();
-            }
-        }
-        if line == PEOPLE {
-            assert!(active(&primary).is_empty() && active(&secondary).len() > 8, "jobs run in the secondary, and there alone");
-            work(&secondary).await;
-        }
-    }
-    assert!(ran > 10, "the guide has {ran} commands");
+    let guide = guide(START);
+    let (there, back) = guide.split_once(PEOPLE).unwrap();
+    let print = |command: &str| plain(&desk.run(command));
+    let (told_there, ran_there) = replay(there, print);
+    assert!(active(&primary).is_empty() && active(&secondary).len() > 8, "jobs run in the secondary, and there alone");
+    work(&secondary).await;
+    let (told_back, ran_back) = replay(back, print);
+    assert!(ran_there + ran_back > 10, "the guide has {} commands", ran_there + ran_back);
     assert!(active(&secondary).is_empty() && active(&primary).contains("job made in the outage"), "{:?}", active(&primary));
     assert_eq!(overlap(&since_quiet(&primary), &secondary.activations()), None, "from when the primary was switched off");
-    let _page = PAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut now = std::fs::read_to_string(readme()).unwrap();
-    let range = guide(&now);
-    if std::env::var_os("LIFEBOAT_BLESS").is_some() {
-        now.replace_range(range, &told);
-        std::fs::write(readme(), now).unwrap();
-    } else {
-        assert_eq!(now[range], told, "the guide is out of date: LIFEBOAT_BLESS=1 cargo test --test it guide");
-    }
+    renew(START, &format!("{told_there}{PEOPLE}{told_back}"), "guide");
 }
