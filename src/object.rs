@@ -378,6 +378,36 @@ fn with_parents(name: &str) -> impl Iterator<Item = &str> {
 }
 
 #[cfg(test)]
+pub(crate) mod made {
+    //! Objects for tests.
+
+    use super::{Body, Object};
+    use crate::kinds::by_name;
+    use serde_json::Value;
+
+    /// An object of which no more is known than this.
+    pub(crate) fn object(kind: &str, id: &str, key: &str, document: Value) -> Object {
+        Object {
+            kind: by_name(kind).expect("kind exists"),
+            id: id.into(),
+            key: key.into(),
+            body: Body::Json(document),
+            meta: crate::packed::Meta::default(),
+            modified_at: None,
+            degraded: None,
+            redacted: vec![],
+        }
+    }
+
+    /// The same as a survey gives it: its key is read from the document where the kind says so.
+    pub(crate) fn surveyed(kind: &str, id: &str, document: Value) -> Object {
+        let at = by_name(kind).expect("kind exists").key.at;
+        let key = document.pointer(at).and_then(Value::as_str).unwrap_or(id).to_owned();
+        object(kind, id, &key, document)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

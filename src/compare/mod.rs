@@ -211,24 +211,9 @@ fn given(items: &[Value]) -> Vec<&Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds;
     use crate::object::STAMP;
+    use crate::object::made::surveyed as object;
     use serde_json::json;
-
-    fn object(kind: &str, id: &str, document: Value) -> Object {
-        let kind = kinds::by_name(kind).expect("known");
-        let key = document.pointer(kind.key.at).and_then(Value::as_str).unwrap_or(id).to_owned();
-        Object {
-            kind,
-            id: id.into(),
-            key,
-            body: Body::Json(document),
-            meta: crate::packed::Meta::default(),
-            modified_at: None,
-            degraded: None,
-            redacted: vec![],
-        }
-    }
 
     fn cluster(id: &str, name: &str, stamp: Option<&str>) -> Object {
         let tags = stamp.map_or(json!({}), |stamp| json!({ STAMP: stamp }));

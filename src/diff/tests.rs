@@ -1,17 +1,13 @@
 //! What must hold of every comparison, whatever the two sides are; and the cases that a person would ask about first.
 
 use super::*;
-use crate::kinds;
-use crate::object::{Body, Object, STAMP, SourceId};
+use crate::object::{Body, Object, STAMP, SourceId, made};
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::HashSet;
 
 fn object(kind: &str, id: &str, key: &str, document: Value) -> Object {
-    let kind = kinds::by_name(kind).expect("known");
-    let (id, key, meta) = (id.to_owned(), key.to_owned(), serde_json::Map::new().into());
-    let body = Body::Json(document);
-    Object { kind, id, key, body, meta, modified_at: None, degraded: None, redacted: vec![] }.packed()
+    made::object(kind, id, key, document).packed()
 }
 
 fn with(mut object: Object, name: &str, value: Value) -> Object {

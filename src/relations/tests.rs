@@ -1,13 +1,9 @@
-use super::*;
-use crate::kinds;
-use crate::object::{Body, Object};
-use serde_json::{Map, Value, json};
+//! Which relations are found between the objects of one set, and which are not.
 
-fn object(kind: &str, id: &str, key: &str, document: Value) -> Object {
-    let kind = kinds::by_name(kind).unwrap();
-    let (key, id, body) = (key.to_owned(), id.to_owned(), Body::Json(document));
-    Object { kind, id, key, body, meta: Map::new().into(), modified_at: None, degraded: None, redacted: Vec::new() }
-}
+use super::*;
+use crate::object::Object;
+use crate::object::made::object;
+use serde_json::{Map, Value, json};
 
 fn attached(kind: &str, id: &str, parent: (&str, &str), document: Value) -> Object {
     let meta = Map::from_iter([("parent".to_owned(), json!({ "kind": parent.0, "id": parent.1 }))]);

@@ -1,6 +1,7 @@
+//! What is found in objects that could do harm, break or be missed, and what is left alone.
+
 use super::*;
-use crate::kinds::by_name;
-use crate::object::Body;
+use crate::object::{Body, made};
 use serde_json::{Value, json};
 
 struct Held(Vec<(&'static str, &'static str)>);
@@ -19,13 +20,9 @@ impl Texts for Held {
 }
 
 fn object(kind: &str, id: &str, key: &str, document: Value) -> Object {
-    let kind = by_name(kind).expect("a kind");
-    let body = match document {
-        Value::Number(len) => Body::Stored { len: len.as_u64().unwrap_or_default(), sha256: [0; 32] },
-        document => Body::Json(document),
-    };
-    let (meta, modified_at, degraded, redacted) = (serde_json::Map::new().into(), None, None, Vec::new());
-    Object { kind, id: id.into(), key: key.into(), body, meta, modified_at, degraded, redacted }
+    let len = document.as_u64();
+    let object = made::object(kind, id, key, document);
+    len.map_or(object.clone(), |len| Object { body: Body::Stored { len, sha256: [0; 32] }, ..object })
 }
 
 fn found(objects: &[Object], texts: &Held) -> Report {

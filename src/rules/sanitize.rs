@@ -336,20 +336,11 @@ impl Blanked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::by_name;
+    use crate::object::made;
     use serde_json::json;
 
     fn object(kind: &str, document: Value) -> Object {
-        Object {
-            kind: by_name(kind).expect("kind exists"),
-            id: "1".into(),
-            key: "k".into(),
-            body: object::Body::Json(document),
-            meta: crate::packed::Meta::default(),
-            modified_at: None,
-            degraded: None,
-            redacted: vec![],
-        }
+        made::object(kind, "1", "k", document)
     }
 
     fn clean(kind: &str, document: Value) -> Sanitized {

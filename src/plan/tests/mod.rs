@@ -9,7 +9,7 @@ mod tree;
 
 use super::{Action, Inventory, Maps, Matter, Options, Plan, Source, Step, Target, make, switch as switched};
 use crate::kinds::{self, Shape};
-use crate::object::{Body, Object};
+use crate::object::{Body, Object, made};
 use crate::rules::{Code, RuleSet};
 use serde_json::{Value, json};
 
@@ -17,33 +17,23 @@ pub(super) const ME: &str = "restorer@x.com";
 
 /// An object as a survey gives it: id and key are read from the document where the kind says so.
 pub(crate) fn object(kind: &str, id: &str, document: Value) -> Object {
-    let kind = kinds::by_name(kind).expect("kind exists");
-    let key = document.pointer(kind.key.at).filter(|_| !kind.key.at.is_empty()).and_then(Value::as_str).unwrap_or(id).to_owned();
-    let document = with_id(kind, id, document);
-    let body = Body::Json(document);
-    Object {
-        kind,
-        id: id.into(),
-        key,
-        body,
-        meta: crate::packed::Meta::default(),
-        modified_at: None,
-        degraded: None,
-        redacted: vec![],
+    let mut object = made::surveyed(kind, id, document);
+    if let Body::Json(document) = &mut object.body {
+        put_id(object.kind, id, document);
     }
+    object
 }
 
-fn with_id(kind: &kinds::Kind, id: &str, mut document: Value) -> Value {
+fn put_id(kind: &kinds::Kind, id: &str, document: &mut Value) {
     let at = match &kind.shape {
         Shape::Collection(collection) => collection.id,
         Shape::Recorded(recorded) => recorded.id,
-        Shape::Tree(_) | Shape::Attached(_) => return document,
+        Shape::Tree(_) | Shape::Attached(_) => return,
     };
     let id = if kind.name == "job" { json!(id.parse::<i64>().expect("a number")) } else { json!(id) };
     if let Some(members) = document.as_object_mut() {
         members.insert(at.trim_start_matches('/').into(), id);
     }
-    document
 }
 
 pub(crate) fn content(kind: &str, path: &str, bytes: &[u8], meta: &Value) -> Object {

@@ -8,26 +8,9 @@ mod properties;
 mod swaps;
 
 use super::{Applied, Code, RuleSet, Sanitized};
-use crate::kinds;
+use crate::object::made::surveyed as object;
 use crate::object::{Body, Object};
 use serde_json::{Value, json};
-
-/// An object as a survey gives it.
-pub(super) fn object(kind: &str, id: &str, document: Value) -> Object {
-    let kind = kinds::by_name(kind).expect("kind exists");
-    let key = document.pointer(kind.key.at).filter(|_| !kind.key.at.is_empty()).and_then(Value::as_str).unwrap_or(id).to_owned();
-    let body = Body::Json(document);
-    Object {
-        kind,
-        id: id.into(),
-        key,
-        body,
-        meta: crate::packed::Meta::default(),
-        modified_at: None,
-        degraded: None,
-        redacted: vec![],
-    }
-}
 
 #[expect(clippy::needless_pass_by_value, reason = "what is given is made on the spot")]
 pub(super) fn job(id: &str, settings: Value) -> Object {
