@@ -3,15 +3,12 @@
 use super::labels::Labels;
 use super::{AccessChange, Expected, Link};
 use crate::compare::meaning::Naming;
-use crate::kinds::Kind;
+use crate::kinds::{Kind, PRINCIPALS};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 const SORTS: [(&str, &str); 4] =
     [("user_name", "user"), ("group_name", "group"), ("service_principal_name", "service_principal"), ("principal", "principal")];
-
-/// Of what kinds a principal of which the sort is not told may be.
-const ANY: &[&str] = &["user", "service_principal", "group"];
 
 /// Whether documents of the kind are lists of who may do what.
 pub(super) fn is_list(kind: &Kind) -> bool {
@@ -67,7 +64,7 @@ fn levels(document: Option<&Value>, reading: &Reading<'_>) -> Levels {
     let entries = lists.iter().filter_map(|list| document.get(*list)?.as_array()).flatten();
     for entry in entries {
         let Some((sort, name)) = principal(entry) else { continue };
-        let to = if sort == "principal" { ANY.to_vec() } else { vec![sort] };
+        let to = if sort == "principal" { PRINCIPALS.to_vec() } else { vec![sort] };
         let key = reading.labels.by_key(&to, name);
         for (level, inherited) in of_entry(entry, reading.held) {
             let one = levels.entry((sort, key.clone(), inherited)).or_insert_with(|| (name.to_owned(), BTreeSet::new()));

@@ -1,6 +1,7 @@
 //! Walks from an object to what it needs, or to what depends on it. Circles end where they began.
 
 use super::{ComputedCall, Direction, Graph, GraphEdge, gaps, shown};
+use crate::kinds::is_principal;
 use crate::relations::{Edge, NodeId, Relation, Relations};
 use std::collections::{HashMap, VecDeque};
 
@@ -39,10 +40,6 @@ pub fn everything(relations: &Relations) -> Graph {
         walk.edge(edge);
     }
     walk.done()
-}
-
-fn is_principal(kind: &str) -> bool {
-    matches!(kind, "user" | "group" | "service_principal")
 }
 
 /// What lies in a folder, as edges to the folder.

@@ -7,7 +7,7 @@ use super::links::text;
 use super::receipt::Done;
 use super::{Import, Verified};
 use crate::event::Event;
-use crate::kinds::{self, Kind, Read, Shape, Tree};
+use crate::kinds::{self, Read, Shape, Tree, is_principal};
 use crate::object::{Object, SourceId};
 use crate::plan::{Action, Difference, Step, lacks};
 use crate::spool::{Sha, Spool};
@@ -54,7 +54,7 @@ impl Import<'_> {
             let (one, steps) = unseen.entry(name).or_insert_with(|| (sought.clone(), Vec::new()));
             one.marks |= sought.marks;
             // What was made bare and completed later is what the later step made it.
-            let replaces = matches!(step.action, Action::Complete { .. }) && !is_principal(sought.kind);
+            let replaces = matches!(step.action, Action::Complete { .. }) && !is_principal(sought.kind.name);
             steps.retain(|_| !replaces);
             steps.push(index);
         }
@@ -169,10 +169,6 @@ fn sought(step: &Step, done: &Done) -> Option<Sought> {
 fn is_without_repository(step: &Step) -> bool {
     let Action::Create { body } = &step.action else { return false };
     body.get("url").and_then(Value::as_str).unwrap_or_default().is_empty()
-}
-
-fn is_principal(kind: &Kind) -> bool {
-    matches!(&kind.shape, Shape::Collection(one) if matches!(one.update, kinds::Update::ScimPatch(_)))
 }
 
 /// Bytes that are not those that were sent, by length and digest.

@@ -148,6 +148,14 @@ pub(super) static SERVICE_PRINCIPAL: Kind = Kind {
     changed: None,
 };
 
+/// The kinds of whom something may belong to: people, programs, and groups of them.
+pub const PRINCIPALS: [&str; 3] = ["user", "service_principal", "group"];
+
+/// Whether things of this kind are such.
+pub fn is_principal(kind: &str) -> bool {
+    PRINCIPALS.contains(&kind)
+}
+
 /// Whether a group is one of those of which every user, group and service principal is a member, so that the workspace itself says
 /// who is in it (reference "more" §1).
 pub fn is_everybody(name: &str) -> bool {

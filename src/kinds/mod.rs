@@ -17,7 +17,7 @@ mod secrets;
 mod spec;
 mod tree;
 
-pub use identity::is_everybody;
+pub use identity::{PRINCIPALS, is_everybody, is_principal};
 pub use levels::{Capability, Level, levels};
 pub use path::{Place, always_there, home_of, looks_like_uuid, parent, parents, place, places, secrets_in, storage};
 pub use people::{Role, people};

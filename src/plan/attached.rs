@@ -1,8 +1,7 @@
 //! Steps for what hangs on other objects: permissions, libraries, the keys and ACLs of secret scopes.
 
-use super::collection::label;
-use super::matching::{Fate, How};
-use super::notes::What;
+use super::fate::{Fate, How};
+use super::notes::{What, label};
 use super::refs::Resolved;
 use super::{Action, Draft, Found, Planner, SecretValues, paths};
 use crate::kinds::{self, Attached, Kind, Shape, Write};

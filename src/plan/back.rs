@@ -4,7 +4,7 @@
 //! has. Where base and bundle say the same, nobody changed anything, and the original stays, whatever rules and missing
 //! principals had made of it; elsewhere the bundle counts.
 
-use super::{Found, Matter, Planner, Resolved};
+use super::{Fate, Found, Matter, Planner, Resolved};
 use crate::kinds::{Kind, Shape};
 use crate::object::{Object, SourceId};
 use crate::rules::{Sanitized, blank, canonical, comparable, equal};
@@ -46,7 +46,7 @@ impl Planner<'_> {
             let there = self.present.attached(object.kind().name, place.kind, &super::refs::text(&place.there.as_ref()?.id))?;
             return Some((there.source(), self.attached_body(index, &place).0.body));
         }
-        let super::matching::Fate::There(there, _) = &self.fates[index] else { return None };
+        let Fate::There(there, _) = &self.fates[index] else { return None };
         let there = self.present.by_id(object.kind().name, &super::refs::text(&there.id))?;
         Some((there.source(), self.resolve(index).body))
     }

@@ -3,8 +3,7 @@
 
 use super::Planner;
 use super::attached::remove_entries;
-use super::collection::label;
-use super::notes::What;
+use super::notes::{What, label};
 use super::refs::Resolved;
 use serde_json::{Map, Value, json};
 

@@ -1,15 +1,16 @@
 //! Steps for collections: create, update, adopt, or leave alone.
 
+use super::bodies::{as_active_as, below, drop_fixed, missing_items, new_items};
+use super::fate::{Fate, How};
 use super::index::{keep_stamp, stamp};
-use super::matching::{Fate, How};
-use super::notes::What;
+use super::notes::{What, label};
 use super::refs::Resolved;
 use super::{Action, Draft, Found, Planner};
 use crate::kinds::{Class, Collection, Gone, Kind, Shape, Update};
 use crate::object::Object;
-use crate::rules::{Change, Difference, Sanitized, blank, canonical, comparable, equal};
+use crate::rules::{Difference, Sanitized, blank, comparable, equal};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 impl Planner<'_> {
     /// One draft for each object, and one for what is recorded only.
@@ -164,22 +165,28 @@ impl Planner<'_> {
             return draft;
         }
         drop_fixed(object.kind(), &mut body);
-        let goes_back = self.goes_back(object);
-        if goes_back || (self.same_workspace && super::refs::text(&there.id) == object.id()) {
-            // Where it was restored from, if it was: replacing would forget that.
-            let marked = self.present.by_id(object.kind().name, &super::refs::text(&there.id));
-            marked.into_iter().for_each(|marked| keep_stamp(&mut body, marked));
-        } else {
-            self.put_stamp(object, &mut body, &mut draft);
-        }
+        self.keep(object, &there, &mut body, &mut draft);
         draft.step.links = std::mem::take(&mut resolved.links);
-        draft.step.keep = self.kept_secrets(object.kind(), &there);
-        // What the source gave up, or names otherwise by now, is not carried on; a restore never had the secrets of an original.
-        draft.step.keep.retain(|place| goes_back || object.redactions().iter().any(|redaction| redaction.place == *place));
         (draft.needs, draft.after) = (resolved.needs.clone(), resolved.after.clone());
         draft.step.action = Action::Update { target: there, body, differences: open };
         self.respect(index, &peoples, actual, &mut draft);
         draft
+    }
+
+    /// What stays of the target in what replaces it: its stamp, if it is an original, and secrets that no bundle holds.
+    fn keep(&self, object: &Sanitized, there: &Found, body: &mut Map<String, Value>, draft: &mut Draft) {
+        let (goes_back, id) = (self.goes_back(object), super::refs::text(&there.id));
+        if goes_back || (self.same_workspace && id == object.id()) {
+            // Where it was restored from, if it was: replacing would forget that.
+            let marked = self.present.by_id(object.kind().name, &id);
+            marked.into_iter().for_each(|marked| keep_stamp(body, marked));
+        } else {
+            self.put_stamp(object, body, draft);
+        }
+        // What the source gave up, or names otherwise by now, is not carried on; a restore never had the secrets of an original.
+        let given_up = |place: &String| !object.redactions().iter().any(|redaction| redaction.place == *place);
+        draft.step.keep = self.kept_secrets(object.kind(), there);
+        draft.step.keep.retain(|place| goes_back || !given_up(place));
     }
 
     /// What cannot be changed is told.
@@ -273,91 +280,10 @@ fn skip(reason: &str) -> Action {
     Action::Skip { reason: reason.to_owned() }
 }
 
-/// `kind:name`, as todos name objects.
-pub(super) fn label(object: &Sanitized) -> String {
-    name_of(object.kind(), object.key(), object.id())
-}
-
-/// `kind:name`, with the id where names may repeat.
-pub(crate) fn name_of(kind: &Kind, key: &str, id: &str) -> String {
-    match (key.is_empty(), kind.key.unique || key == id) {
-        (true, _) => format!("{}:{id}", kind.name),
-        (false, true) => format!("{}:{key}", kind.name),
-        (false, false) => format!("{}:{key} ({id})", kind.name),
-    }
-}
-
-/// An element of a list has no name but its place: one that is otherwise not the same is another one, which stays off.
-fn is_same_element(body: &Value, actual: &Value, parent: &str, field: &str) -> bool {
-    let is_index = |segment: &&str| segment.parse::<usize>().is_ok();
-    let Some(index) = parent.split('/').rfind(is_index) else { return true };
-    let end = parent.rfind(&format!("/{index}")).unwrap_or(0) + 1 + index.len();
-    let element = |side: &Value| {
-        let mut element = side.pointer(&parent[..end]).cloned().unwrap_or_default();
-        forget(&mut element, field);
-        canonical(&element)
-    };
-    element(body) == element(actual)
-}
-
-/// Takes a member out wherever it stands.
-fn forget(value: &mut Value, field: &str) {
-    match value {
-        Value::Object(members) => {
-            members.shift_remove(field);
-            members.values_mut().for_each(|member| forget(member, field));
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| forget(item, field)),
-        _ => {}
-    }
-}
-
-/// What a person switched on in the target stays on: an import starts nothing, and stops nothing that it did not make.
-pub(super) fn as_active_as<'a>(
-    body: &Map<String, Value>,
-    changes: impl Iterator<Item = &'a Change>,
-    actual: &Map<String, Value>,
-) -> Map<String, Value> {
-    let actual = Value::Object(actual.clone());
-    let mut body = Value::Object(body.clone());
-    for change in changes {
-        let Some((parent, field)) = change.at.rsplit_once('/') else { continue };
-        if !is_same_element(&body, &actual, parent, field) {
-            continue;
-        }
-        // An absent status means that it runs (core reference §10.5).
-        let running = |value: Option<&Value>| field == "pause_status" && value.is_none_or(|value| value == "UNPAUSED");
-        let there = actual.pointer(&change.at);
-        let same = there == change.was.as_ref() || (running(there) && running(change.was.as_ref()));
-        match there {
-            Some(there) if same => drop(crate::pointer::set(&mut body, &change.at, there)),
-            None if same && actual.pointer(parent).is_some() => drop(crate::pointer::remove(&mut body, &change.at)),
-            _ => {}
-        }
-    }
-    if let Value::Object(body) = body { body } else { Map::new() }
-}
-
-pub(super) fn fixed_fields(kind: &'static Kind) -> impl Iterator<Item = &'static str> {
-    kind.sent().filter(|(_, class)| *class == Class::FixedAtCreate).map(|(name, _)| name)
-}
-
-pub(super) fn drop_fixed(kind: &'static Kind, body: &mut Map<String, Value>) {
-    let fixed: HashSet<&str> = fixed_fields(kind).collect();
-    body.retain(|name, _| !fixed.contains(name.as_str()));
-}
-
 fn missing_marks(object: &Sanitized, collection: &Collection, there: Option<&Object>) -> Vec<String> {
     let missing = collection.marks.iter().map(|mark| mark.name);
     let wanted = missing.filter(|name| object.meta().has(name) && !there.is_some_and(|there| there.meta.has(name)));
     wanted.map(str::to_owned).collect()
-}
-
-/// Elements that are wanted and not there.
-pub(super) fn missing_items(wanted: Option<&Value>, actual: Option<&Value>) -> Vec<Value> {
-    let items = |list: Option<&Value>| list.and_then(Value::as_array).cloned().unwrap_or_default();
-    let there: BTreeSet<String> = items(actual).iter().map(canonical).collect();
-    items(wanted).into_iter().filter(|item| !there.contains(&canonical(item))).collect()
 }
 
 /// Takes out the fields that wait until everything exists, less what the target has; with the links in them.
@@ -389,29 +315,6 @@ fn split_later(
 
 fn has_later(kind: &'static Kind) -> bool {
     kind.sent().any(|(_, class)| class == Class::Later)
-}
-
-fn below(at: &str, field: &str) -> bool {
-    at.strip_prefix('/').and_then(|at| at.strip_prefix(field)).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// The elements that the target lacks, with their links at their new places.
-fn new_items(field: &str, value: Value, links: Vec<super::Link>, actual: Option<&Value>) -> (Value, Vec<super::Link>) {
-    let Value::Array(items) = value else { return (value, links) };
-    let there: BTreeSet<String> = actual.and_then(Value::as_array).into_iter().flatten().map(canonical).collect();
-    let (mut kept, mut moved) = (Vec::new(), Vec::new());
-    for (index, item) in items.into_iter().enumerate() {
-        let old = format!("/{field}/{index}/");
-        let link = links.iter().find(|link| link.at.starts_with(&old));
-        if link.is_none() && there.contains(&canonical(&item)) {
-            continue;
-        }
-        moved.extend(
-            link.map(|link| super::Link { at: link.at.replacen(&old, &format!("/{field}/{}/", kept.len()), 1), ..link.clone() }),
-        );
-        kept.push(item);
-    }
-    (Value::Array(kept), moved)
 }
 
 fn second_half(

@@ -3,9 +3,9 @@
 //! Three sides are compared: what was written last ([`crate::memory`]), what the target shows now, what the bundle wants. A field
 //! in which the target still shows what was written was changed by the source alone. Without memory nobody can tell.
 
-use super::collection::{as_active_as, label};
-use super::matching::Fate;
-use super::notes::What;
+use super::bodies::as_active_as;
+use super::fate::Fate;
+use super::notes::{What, label};
 use super::refs::{Resolved, text};
 use super::{Action, Draft, Found, Planner, Theirs};
 use crate::kinds::{Kind, Shape};

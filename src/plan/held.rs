@@ -1,7 +1,7 @@
 //! What the target would certainly refuse: it is not sent, night after night, to be refused again.
 
 use super::Planner;
-use super::matching::Fate;
+use super::fate::Fate;
 use super::refs::{self, Lead, references};
 use crate::kinds::{Gone, Shape};
 use crate::pointer;

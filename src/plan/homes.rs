@@ -2,7 +2,7 @@
 //! domain, another application id. What lies in a home goes to the home of the same person.
 
 use super::Planner;
-use super::matching::Fate;
+use super::fate::Fate;
 use crate::kinds;
 
 const OWNERS: &[&str] = &["user", "service_principal"];

@@ -2,7 +2,7 @@
 //! exactly where a plan that is made now would leave the object alone.
 
 use super::attached::lacking;
-use super::collection::missing_items;
+use super::bodies::missing_items;
 use super::tree::git_address;
 use super::{Action, Step};
 use crate::kinds::{Attached, Collection, Kind, Shape, Tree, Update, Write};

@@ -1,43 +1,14 @@
 //! Which object of the target an object of the bundle is: by map file, id, journal, stamp, natural key, or not at all.
 
+use super::bodies::as_active_as;
+use super::fate::{Fate, How, at_path};
 use super::index::found;
 use super::notes::What;
 use super::{Found, Planner, paths};
-use crate::kinds::{self, Collection, Kind, Shape, Tree, Update};
+use crate::kinds::{self, Collection, Kind, Shape, Tree, Update, is_principal};
 use crate::object::Object;
 use crate::rules::{Sanitized, comparable, equal};
 use serde_json::{Map, Value, json};
-
-/// What becomes of an object of the bundle.
-#[derive(Clone, Debug)]
-pub(super) enum Fate {
-    /// The target has it.
-    There(Found, How),
-    /// It will be made.
-    Coming,
-    /// It will not be there, and why.
-    Never(String),
-}
-
-/// How an object of the target was recognised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
-    /// A person said so: it is used as it is.
-    Mapped,
-    /// It is the same object, or an earlier import made it.
-    Ours,
-    /// Its natural key, which cannot be there twice.
-    Key,
-    /// It is the only one of its name, and equal.
-    Equal,
-}
-
-const PRINCIPALS: &[&str] = &["user", "group", "service_principal"];
-
-/// Whether a kind is a person, a program or a group of them.
-pub(super) fn is_principal(kind: &Kind) -> bool {
-    PRINCIPALS.contains(&kind.name)
-}
 
 impl Planner<'_> {
     /// Decides the fate of every object, first by what is certain, then by equality where names may repeat.
@@ -94,7 +65,7 @@ impl Planner<'_> {
         match same_key.first() {
             Some(one) => Fate::There(found(one), How::Key),
             None if object.built_in() => Fate::Never("built in at the source, and the target has none of that name".into()),
-            None if !self.options.create_principals && is_principal(object.kind()) => {
+            None if !self.options.create_principals && is_principal(object.kind().name) => {
                 Fate::Never("not in the target, and principals are not to be created".into())
             }
             None if matches!(collection.update, Update::Never(_)) || !object.key().is_empty() => Fate::Coming,
@@ -108,7 +79,7 @@ impl Planner<'_> {
         let there = self.present.by_id(kind.name, to).or_else(|| self.present.by_key(kind, to).first().copied());
         Some(match there {
             Some(there) => Fate::There(found(there), How::Mapped),
-            None if is_principal(kind) => Fate::Never(format!("the map names \"{to}\", which the target does not have")),
+            None if is_principal(kind.name) => Fate::Never(format!("the map names \"{to}\", which the target does not have")),
             None => Fate::There(Found { id: typed(kind, to), key: to.to_owned(), object_id: None }, How::Mapped),
         })
     }
@@ -206,7 +177,7 @@ impl Planner<'_> {
         let object = self.bundle.objects[index];
         let wanted = self.resolve(index);
         let actual = comparable(there);
-        let body = super::collection::as_active_as(&wanted.body, wanted.off.iter().chain(&wanted.stopped), &actual);
+        let body = as_active_as(&wanted.body, wanted.off.iter().chain(&wanted.stopped), &actual);
         wanted.links.is_empty() && self.differences(object.kind(), &body, &actual).is_empty()
     }
 
@@ -222,7 +193,7 @@ impl Planner<'_> {
         match tree {
             Tree::Other => Fate::Never("objects of this type have no import".into()),
             Tree::Dbfs | Tree::Volume => Fate::Coming,
-            Tree::Directory if paths::always_there(path) => Fate::There(super::tree::at_path(path), How::Key),
+            Tree::Directory if paths::always_there(path) => Fate::There(at_path(path), How::Key),
             Tree::Directory if paths::too_deep_in_repos(path) => {
                 Fate::Never("the inside of `/Repos` belongs to Git folders".into())
             }
@@ -273,7 +244,7 @@ fn bears_out(object: &Sanitized, there: &Object) -> bool {
         let here = here.get("displayName").and_then(Value::as_str).filter(|here| !here.is_empty());
         return here.is_some_and(|here| there.get("displayName").is_some_and(|there| there == here));
     }
-    if is_principal(object.kind()) {
+    if is_principal(object.kind().name) {
         return false;
     }
     there.key == object.key() || object.json().is_some_and(|body| differs_in_name_only(object.kind(), &body, &comparable(there)))

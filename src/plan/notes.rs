@@ -1,5 +1,7 @@
 //! What a person has to do, gathered so that one line names all the objects that it concerns.
 
+use crate::kinds::Kind;
+use crate::rules::Sanitized;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,5 +73,19 @@ impl Todos {
     pub(crate) fn with(todos: &[Todo]) -> Self {
         let line = |todo: &Todo| ((todo.what, todo.text.clone()), todo.objects.iter().cloned().collect());
         Self { lines: todos.iter().map(line).collect() }
+    }
+}
+
+/// `kind:name`, as todos name objects.
+pub(super) fn label(object: &Sanitized) -> String {
+    name_of(object.kind(), object.key(), object.id())
+}
+
+/// `kind:name`, with the id where names may repeat.
+pub(crate) fn name_of(kind: &Kind, key: &str, id: &str) -> String {
+    match (key.is_empty(), kind.key.unique || key == id) {
+        (true, _) => format!("{}:{id}", kind.name),
+        (false, true) => format!("{}:{key}", kind.name),
+        (false, false) => format!("{}:{key} ({id})", kind.name),
     }
 }

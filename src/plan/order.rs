@@ -1,9 +1,11 @@
 //! From drafts to steps: second halves for circles, folders' permissions from the top down, and an order that works.
 
-use super::tree::IMPLIED;
 use super::{Action, Draft, Step, paths};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Implied folders are counted from here on in needs, apart from the objects of the bundle.
+pub(super) const IMPLIED: usize = usize::MAX / 2;
 
 /// Orders the steps so that each comes after those that it needs.
 pub(super) fn arrange(mut drafts: Vec<Draft>) -> Vec<Step> {

@@ -1,17 +1,19 @@
 //! Where a body refers to other objects: what stands there in the target, or what must be done first.
 
+use super::fate::Fate;
 use super::index::found;
-use super::matching::{Fate, is_principal};
 use super::paths;
-use super::switch::RUN_AS;
 use super::{Found, Link, Planner, Unmet, homes};
-use crate::kinds::{self, By, Gone, Kind, Place, Ref};
+use crate::kinds::{self, By, Gone, Kind, Place, Ref, is_principal};
 use crate::object::SourceId;
 use crate::pointer;
 use crate::rules::{Change, below_body, remove_exactly, stop};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
+
+/// Whom something runs as.
+pub(super) const RUN_AS: &str = "/run_as";
 
 /// A body whose references lead into the target.
 #[derive(Debug, Default)]
@@ -213,7 +215,8 @@ impl Planner<'_> {
     fn outside(&self, kind: &'static Kind, name: &str, by_key: bool) -> Option<Found> {
         if let Some(to) = self.maps.get(kind.name, name) {
             let there = self.present.by_id(kind.name, to).or_else(|| self.present.by_key(kind, to).first().copied());
-            let unseen = || (by_key || !is_principal(kind)).then(|| Found { id: json!(to), key: to.to_owned(), object_id: None });
+            let unseen =
+                || (by_key || !is_principal(kind.name)).then(|| Found { id: json!(to), key: to.to_owned(), object_id: None });
             return there.map(found).or_else(unseen);
         }
         if by_key {

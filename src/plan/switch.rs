@@ -4,10 +4,11 @@
 //! left; whatever a person changed since then stays; nothing but the switches themselves is changed. What may start a job
 //! comes last when switching on, and first when switching off.
 
-use super::collection::{drop_fixed, label};
+use super::bodies::drop_fixed;
+use super::fate::{Fate, How};
 use super::index::keep_stamp;
-use super::matching::{Fate, How};
-use super::notes::What;
+use super::notes::{What, label};
+use super::refs::RUN_AS;
 use super::{Action, Draft, Found, Matter, Plan, Planner, order, refs};
 use crate::kinds::{Class, Collection, Kind, Shape, Update};
 use crate::object::Object;
@@ -33,8 +34,6 @@ pub fn has_switches(kind: &Kind) -> bool {
 }
 
 const JOB: &str = "job";
-/// Whom something runs as.
-pub(super) const RUN_AS: &str = "/run_as";
 
 /// What is wanted at a place, and what stands there.
 struct Flip {

@@ -1,11 +1,11 @@
 //! What a person has to know before a plan is carried out: references that lead nowhere, secrets to set.
 
-use super::collection::{fixed_fields, label};
-use super::matching::{Fate, is_principal};
-use super::notes::What;
+use super::bodies::fixed_fields;
+use super::fate::Fate;
+use super::notes::{What, label};
 use super::refs::{Resolved, STORAGE};
 use super::{Dangling, Draft, Found, Planner};
-use crate::kinds::{Gone, Kind};
+use crate::kinds::{Gone, Kind, is_principal};
 use crate::rules::{Rules, Sanitized, sanitize};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use std::collections::HashSet;
 impl Planner<'_> {
     pub(super) fn tell_never(&mut self, object: &Sanitized, reason: &str) {
         let name = label(object);
-        if is_principal(object.kind()) {
+        if is_principal(object.kind().name) {
             self.todos.add(What::Principal, "create or assign this principal in the target, then import again", name);
         } else {
             self.todos.add(What::Look, reason, name);
@@ -49,11 +49,7 @@ impl Planner<'_> {
     /// Tells of references that lead nowhere, and of secrets that are named and not known.
     pub(super) fn tell_dead(&mut self, object: &Sanitized, resolved: &Resolved) {
         for dead in &resolved.dead {
-            let what = if dead.to.iter().any(|to| crate::kinds::by_name(to).is_some_and(is_principal)) {
-                What::Principal
-            } else {
-                What::DeadReference
-            };
+            let what = if dead.to.iter().any(|to| is_principal(to)) { What::Principal } else { What::DeadReference };
             let done = match dead.gone {
                 Gone::Keep | Gone::Silent => "sent as it is, which the workspace may refuse",
                 Gone::Needed => "it is not sent",

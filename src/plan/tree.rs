@@ -1,9 +1,9 @@
 //! Steps for what has a path: folders, notebooks, files, Git folders, files in DBFS and volumes.
 
-use super::collection::label;
 use super::conflict::{SHA, hex};
-use super::matching::Fate;
-use super::notes::What;
+use super::fate::Fate;
+use super::notes::{What, label};
+use super::order::IMPLIED;
 use super::refs::Resolved;
 use super::{Action, Draft, Found, Planner, paths};
 use crate::kinds::{self, Tree};
@@ -157,9 +157,6 @@ impl Planner<'_> {
     }
 }
 
-/// Implied folders are counted from here on in needs, apart from the objects of the bundle.
-pub(super) const IMPLIED: usize = usize::MAX / 2;
-
 fn implied_draft(folder: &str, place: String, action: Action) -> Draft {
     let source = SourceId { kind: "directory".into(), id: folder.to_owned() };
     let notes = vec!["only what lies below it is in the bundle".into()];
@@ -202,9 +199,4 @@ fn same_content(object: &Sanitized, target: &Object) -> bool {
 pub(super) fn git_address(url: Option<&Value>) -> String {
     let url = url.and_then(Value::as_str).unwrap_or_default().trim_end_matches('/');
     url.strip_suffix(".git").unwrap_or(url).to_lowercase()
-}
-
-/// A path as an object of the target.
-pub(super) fn at_path(path: &str) -> Found {
-    Found { id: json!(path), key: path.to_owned(), object_id: None }
 }

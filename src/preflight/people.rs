@@ -3,17 +3,11 @@
 use super::ask::Person;
 use super::specs::label;
 use super::{Check, Entry, Facts, Finding, Findings, Severity, nearest, unchecked};
-use crate::kinds::{self, Gone, Kind};
+use crate::kinds::{self, Gone, Kind, is_principal};
 use crate::object::Object;
 use crate::plan::{Action, Dangling};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
-
-const PEOPLE: &[&str] = &["user", "group", "service_principal"];
-
-pub(super) fn is_person(kind: &str) -> bool {
-    PEOPLE.contains(&kind)
-}
 
 /// Somebody whom the target does not have.
 pub(super) struct Sought<'a> {
@@ -34,7 +28,7 @@ enum Why<'a> {
 /// Everybody whom the target does not have.
 pub(super) fn sought<'a>(facts: &Facts<'a>) -> impl Iterator<Item = Sought<'a>> {
     let steps = facts.plan.steps.iter().filter_map(|step| {
-        let kind = kinds::by_name(&step.source.kind).filter(|kind| is_person(kind.name))?;
+        let kind = kinds::by_name(&step.source.kind).filter(|kind| is_principal(kind.name))?;
         let why = match &step.action {
             Action::Create { .. } => Why::Made(kind, label(kind, step)),
             Action::Skip { reason } if !step.unwanted => Why::Left(label(kind, step), reason),
@@ -42,7 +36,7 @@ pub(super) fn sought<'a>(facts: &Facts<'a>) -> impl Iterator<Item = Sought<'a>> 
         };
         Some(Sought { kinds: vec![kind.name], key: &step.key, why })
     });
-    let named = facts.plan.dangling.iter().filter(|one| one.to.iter().any(|to| is_person(to)));
+    let named = facts.plan.dangling.iter().filter(|one| one.to.iter().any(|to| is_principal(to)));
     // Who is in the bundle and would not be made is told of once.
     steps.chain(named.map(|one| Sought { kinds: one.to.clone(), key: &one.value, why: Why::Named(one) }))
 }
@@ -103,7 +97,7 @@ fn entry(from: &str, (to, why): (&Person, String)) -> Entry {
 
 /// What people see of everybody in the bundle, by kind and natural key.
 fn displayed<'a>(facts: &Facts<'a>) -> HashMap<(&'static str, &'a str), String> {
-    let people = facts.prepared.contents.objects.iter().filter(|object| is_person(object.kind.name));
+    let people = facts.prepared.contents.objects.iter().filter(|object| is_principal(object.kind.name));
     let name = |object: &Object| object.document()?.get("displayName")?.as_str().map(str::to_owned);
     people.filter_map(|object| Some(((object.kind.name, object.key.as_str()), name(object)?))).collect()
 }

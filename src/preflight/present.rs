@@ -1,9 +1,8 @@
 //! What the target has already, whether an import made it, and what wants the same name.
 
-use super::people::is_person;
 use super::specs::{label, text};
 use super::{Check, Facts, Finding, Findings, Severity, unchecked};
-use crate::kinds::{self, Kind, Shape};
+use crate::kinds::{self, Kind, Shape, is_principal};
 use crate::object::{Object, fold};
 use crate::plan::{Action, Found, Step, name_of};
 use std::collections::{BTreeMap, HashMap};
@@ -32,7 +31,7 @@ pub(super) fn skipped(facts: &Facts<'_>) -> Vec<Finding> {
     for step in facts.plan.steps.iter().filter(|step| !step.unwanted) {
         let (Action::Skip { reason }, Some(kind)) = (&step.action, kinds::by_name(&step.source.kind)) else { continue };
         let told_elsewhere =
-            !kind.restorable() || is_person(kind.name) || facts.met.inventory.unavailable.iter().any(|name| name == kind.name);
+            !kind.restorable() || is_principal(kind.name) || facts.met.inventory.unavailable.iter().any(|name| name == kind.name);
         // What hangs on something goes the way of that; what makes no sense is told of by itself.
         let unfit = facts.prepared.contents.unfit.iter().any(|one| one.object == step.source);
         if told_elsewhere || unfit || matches!(kind.shape, Shape::Attached(_)) {
@@ -89,7 +88,7 @@ pub(super) fn overwritten(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Findings::default();
     let stamps = Stamps::of(facts);
     for step in facts.plan.steps.iter().filter(|_| facts.offer.is_some()) {
-        let Some(kind) = kinds::by_name(&step.source.kind).filter(|kind| !is_person(kind.name)) else { continue };
+        let Some(kind) = kinds::by_name(&step.source.kind).filter(|kind| !is_principal(kind.name)) else { continue };
         let Some(target) = changed(step) else { continue };
         if !stamps.are_ours(facts, kind, step, &target) {
             let text =

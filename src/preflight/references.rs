@@ -1,8 +1,8 @@
 //! References that lead nowhere, and all else that a plan leaves to people.
 
-use super::people::{is_person, nowhere};
+use super::people::nowhere;
 use super::{Check, Facts, Finding, Findings, Severity};
-use crate::kinds::{self, Gone, Shape};
+use crate::kinds::{self, Gone, Shape, is_principal};
 use crate::plan::{Action, Dangling, Todo, What, name_of};
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ pub(super) fn rules(facts: &Facts<'_>) -> Vec<Finding> {
 
 pub(super) fn dangling(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Findings::default();
-    for one in facts.plan.dangling.iter().filter(|one| !one.to.iter().any(|to| is_person(to))) {
+    for one in facts.plan.dangling.iter().filter(|one| !one.to.iter().any(|to| is_principal(to))) {
         let what = one.to.join(" or ").replace('_', " ");
         let text = format!("{what} \"{}\" is referred to, and {}", one.value, nowhere(facts));
         let (severity, check, hint) = weigh(one);
@@ -81,7 +81,9 @@ pub(super) fn todos(facts: &Facts<'_>) -> Vec<Finding> {
 fn sort(todo: &Todo) -> Option<(Severity, Check, &'static str)> {
     Some(match todo.what {
         // Told with the people themselves.
-        What::Principal if todo.objects.iter().all(|name| is_person(name.split(':').next().unwrap_or_default())) => return None,
+        What::Principal if todo.objects.iter().all(|name| is_principal(name.split(':').next().unwrap_or_default())) => {
+            return None;
+        }
         What::Principal => (Severity::Warning, Check::Principal, "decide by hand"),
         What::Owner => (Severity::Note, Check::Principal, "name another owner after the import, if need be"),
         What::SecretValue => (Severity::Warning, Check::Secret, "set it in the target: `databricks secrets put-secret`"),
