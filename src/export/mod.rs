@@ -143,26 +143,7 @@ pub async fn run_in(
     head.source.extend(usable.and_then(Since::read_all));
     head.source.extend((book.accepted > 0).then(|| (ACCEPTED.to_owned(), json!(book.accepted))));
     let summary = tokio::task::spawn_blocking(move || writer.finish(head)).await??;
-    let requests = workspace.requests().values().sum();
-    let Book { gaps, degraded, redacted, unmatched, unmarked, carried, accept, accepted, .. } = book;
-    let carried = scope.earlier.is_some().then_some(carried);
-    let unmatched = unmatched.into_texts();
-    let (purposes, accepts) = (workspace.purposes(), accept.into_accepted());
-    Ok(Exported {
-        summary,
-        kinds,
-        gaps,
-        degraded,
-        redacted,
-        identity,
-        requests,
-        purposes,
-        unmarked,
-        carried,
-        unmatched,
-        accepted,
-        accepts,
-    })
+    Ok(book.exported(workspace, identity, summary, kinds, usable.is_some()))
 }
 
 /// Whoever waits for an export no more (a signal came) does not want its bundle either, although a thread of its own packs it.
@@ -219,6 +200,32 @@ struct Book {
 }
 
 impl Book {
+    /// What came of it, once the bundle stands.
+    fn exported(
+        self,
+        workspace: &Workspace,
+        identity: Identity,
+        summary: bundle::Summary,
+        kinds: Vec<KindLine>,
+        is_incremental: bool,
+    ) -> Exported {
+        Exported {
+            summary,
+            kinds,
+            gaps: self.gaps,
+            degraded: self.degraded,
+            redacted: self.redacted,
+            identity,
+            requests: workspace.requests().values().sum(),
+            purposes: workspace.purposes(),
+            unmarked: self.unmarked,
+            carried: is_incremental.then_some(self.carried),
+            unmatched: self.unmatched.into_texts(),
+            accepted: self.accepted,
+            accepts: self.accept.into_accepted(),
+        }
+    }
+
     /// Survey and writer side by side: the survey waits when the writer is behind.
     async fn read(
         &mut self,

@@ -47,56 +47,43 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// What is known of the import, by name; empty where it is not known.
+fn facts(record: &Value) -> [(&'static str, String); 14] {
+    let at = |place: &str| record.pointer(place).map(text).unwrap_or_default();
+    let workspace = |side: &str| format!("{} at {}", at(&format!("/{side}/workspace_id")), at(&format!("/{side}/host")));
+    let plan = format!("SHA-256 {}: {} of {} steps write something", at("/plan/sha256"), at("/plan/writes"), at("/plan/steps"));
+    let (yes, no, unseen) = (at("/verified/as_meant"), at("/verified/differs"), at("/verified/not_seen"));
+    let verified = record["verified"].is_object().then(|| format!("{yes} as meant, {no} otherwise, {unseen} not seen"));
+    [
+        ("bundle", at("/source/digest")),
+        ("of workspace", workspace("source")),
+        ("into workspace", workspace("target")),
+        ("by", at("/target/user")),
+        ("began", at("/began")),
+        ("ended", at("/ended")),
+        ("took", format!("{} ({})", seconds(&record["milliseconds"]), stages(record))),
+        ("rules", named(&record["rules"])),
+        ("map", named(&record["map"])),
+        ("plan", plan),
+        ("read back", verified.unwrap_or_default()),
+        ("drill", drill(&record["drill"])),
+        ("journal", at("/journal")),
+        ("made by", at("/version")),
+    ]
+}
+
 impl Page {
     fn head(&mut self, record: &Value) {
         let state = text(&record["state"]);
         let class = if state == "complete" { "good" } else { "bad" };
-        self.raw(&format!(
-            "<h1>{}</h1>\n",
-            escaped(&format!("Receipt of {} {}", article(&record["command"]), text(&record["command"])))
-        ));
+        let title = format!("Receipt of {} {}", article(&record["command"]), text(&record["command"]));
+        self.raw(&format!("<h1>{}</h1>\n", escaped(&title)));
         self.raw(&format!("<p class=\"state {class}\">{}</p>\n", escaped(&state)));
         if !record["reason"].is_null() {
             self.paragraph(&text(&record["reason"]));
         }
-        let verified = &record["verified"];
-        let source = &record["source"];
-        let facts = [
-            ("bundle", text(&source["digest"])),
-            ("of workspace", format!("{} at {}", text(&source["workspace_id"]), text(&source["host"]))),
-            ("into workspace", format!("{} at {}", text(&record["target"]["workspace_id"]), text(&record["target"]["host"]))),
-            ("by", text(&record["target"]["user"])),
-            ("began", text(&record["began"])),
-            ("ended", text(&record["ended"])),
-            ("took", format!("{} ({})", seconds(&record["milliseconds"]), stages(record))),
-            ("rules", named(&record["rules"])),
-            ("map", named(&record["map"])),
-            (
-                "plan",
-                format!(
-                    "SHA-256 {}: {} of {} steps write something",
-                    text(&record["plan"]["sha256"]),
-                    text(&record["plan"]["writes"]),
-                    text(&record["plan"]["steps"])
-                ),
-            ),
-            (
-                "read back",
-                verified.as_object().map_or(String::new(), |_| {
-                    format!(
-                        "{} as meant, {} otherwise, {} not seen",
-                        text(&verified["as_meant"]),
-                        text(&verified["differs"]),
-                        text(&verified["not_seen"])
-                    )
-                }),
-            ),
-            ("drill", drill(&record["drill"])),
-            ("journal", text(&record["journal"])),
-            ("made by", text(&record["version"])),
-        ];
         self.raw("<table class=\"facts\"><tbody>\n");
-        for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in facts(record).iter().filter(|(_, value)| !value.is_empty()) {
             self.raw(&format!("<tr><th scope=\"row\">{name}</th><td>{}</td></tr>\n", escaped(value)));
         }
         self.raw("</tbody></table>\n");

@@ -57,47 +57,25 @@ impl Source for Vec<u8> {
     }
 }
 
-impl<S: Source + ?Sized> Source for &S {
-    fn size(&self) -> io::Result<u64> {
-        (**self).size()
-    }
+macro_rules! behind {
+    ($($pointer:ty)*) => {$(
+        impl<S: Source + ?Sized> Source for $pointer {
+            fn size(&self) -> io::Result<u64> {
+                (**self).size()
+            }
 
-    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        (**self).read_at(at, buffer)
-    }
+            fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+                (**self).read_at(at, buffer)
+            }
 
-    fn will_read(&self, range: Range<u64>) {
-        (**self).will_read(range);
-    }
+            fn will_read(&self, range: Range<u64>) {
+                (**self).will_read(range);
+            }
+        }
+    )*};
 }
 
-impl<S: Source + ?Sized> Source for Arc<S> {
-    fn size(&self) -> io::Result<u64> {
-        (**self).size()
-    }
-
-    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        (**self).read_at(at, buffer)
-    }
-
-    fn will_read(&self, range: Range<u64>) {
-        (**self).will_read(range);
-    }
-}
-
-impl<S: Source + ?Sized> Source for Box<S> {
-    fn size(&self) -> io::Result<u64> {
-        (**self).size()
-    }
-
-    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        (**self).read_at(at, buffer)
-    }
-
-    fn will_read(&self, range: Range<u64>) {
-        (**self).will_read(range);
-    }
-}
+behind! { &S Arc<S> Box<S> }
 
 fn short() -> io::Error {
     io::Error::from(io::ErrorKind::UnexpectedEof)
