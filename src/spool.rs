@@ -22,6 +22,12 @@ use xxhash_rust::xxh64::{Xxh64, xxh64};
 /// SHA-256 of some bytes.
 pub type Sha = [u8; 32];
 
+/// Bytes as lower-case hex digits: a digest as `sha256sum` prints it.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// Small bodies are gathered up to this many bytes.
 const GATHERED: usize = 256 << 10;
 

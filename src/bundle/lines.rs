@@ -2,8 +2,7 @@
 
 use super::json;
 use super::manifest::{FrameLine, Gap, HeadLine, KindLine, Redacted};
-use super::name::hex;
-use crate::spool::Sha;
+use crate::spool::{Sha, hex};
 use serde::Serialize;
 use serde::ser::SerializeMap;
 

@@ -36,13 +36,13 @@ mod trailer;
 mod write_error;
 mod writer;
 
+pub use crate::spool::hex;
 pub use crate::store::Source;
 pub use carry::Reused;
 pub use finding::{Fault, Finding, ObjectName};
 pub use manifest::{
     ACCEPTED, Counts, FrameLine, Gap, GapState, HeadLine, KindLine, Manifest, MemberLine, Previous, Redacted, States,
 };
-pub use name::hex;
 pub use options::Options;
 pub use reader::{OpenError, ReadError, Reader};
 pub use record::{Canonical, Member};

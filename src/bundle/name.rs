@@ -1,6 +1,7 @@
 //! Names of members: how a path of a workspace becomes a name that is safe and unique on every file system, and the grammar
 //! by which a reader allows a name. What the grammar does not list is refused.
 
+use crate::spool::hex;
 use foldhash::quality::RandomState;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -190,12 +191,6 @@ fn mark_in(folder: Mark, component: &str) -> Mark {
     let is_folded = component.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
     let folded = if is_folded { Cow::Borrowed(component) } else { Cow::Owned(fold(component)) };
     (xxh64(folded.as_bytes(), folder.0), xxh64(folded.as_bytes(), folder.1))
-}
-
-/// Bytes as lower-case hex digits: a digest as `sha256sum` prints it.
-pub fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The last two extensions of a component if they are short and harmless, with their dots.

@@ -1,10 +1,10 @@
 //! Objects on their way into a bundle: as they are given, what is kept of each in memory until the end, and what follows from all
 //! of them together, their names and the id of the contents.
 
-use super::name::{self, Taken, hex};
+use super::name::{self, Taken};
 use super::texts::Slot;
 use super::write_error::WriteError;
-use crate::spool::{Blob, Sha};
+use crate::spool::{Blob, Sha, hex};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::ledger::Ledger;
 use super::lines::{self, MemberParts};
 use super::manifest::{FrameLine, HeadLine, KindLine};
-use super::name::{ROOT, hex};
+use super::name::ROOT;
 use super::options::Options;
 use super::pack::Plan;
 use super::reader::{OpenError, ReadError, Reader};
@@ -15,7 +15,7 @@ use super::trailer::{MINOR, Trailer};
 use super::write_error::WriteError;
 use super::{Limits, frame};
 use crate::origin::Signer;
-use crate::spool::{Blob, Sha, Spool};
+use crate::spool::{Blob, Sha, Spool, hex};
 use crate::store::{Source, Staged};
 use sha2::{Digest, Sha256};
 use std::io::{self, Cursor, Read, Write};

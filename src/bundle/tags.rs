@@ -2,8 +2,8 @@
 //! twenty years. They follow from the manifest and are never used to decide anything.
 
 use super::manifest::HeadLine;
-use super::name::{ROOT, hex};
-use crate::spool::Sha;
+use super::name::ROOT;
+use crate::spool::{Sha, hex};
 use sha2::{Digest, Sha256};
 
 /// First member of a bundle: the manifest's first line.

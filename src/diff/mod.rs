@@ -33,7 +33,7 @@ pub use read::{bundles, bytes_in, bytes_of, live, side, sides};
 pub use words::{Told, told, value_text};
 
 use crate::object::Selection;
-use crate::spool::Sha;
+use crate::spool::{Sha, hex};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -310,14 +310,6 @@ impl Digest {
     fn new(size: u64, sha256: &Sha, format: Option<String>) -> Self {
         Self { size, sha256: hex(sha256), format }
     }
-}
-
-fn hex(bytes: &Sha) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Why the two sides of an object are less than they should be.

@@ -8,7 +8,7 @@ use crate::audit::{self, Contents};
 use crate::bundle::{MemberLine, ReadError, Reader};
 use crate::event::Observer;
 use crate::object::{Body, Object, Selection, SourceId};
-use crate::spool::{Blob, Spool};
+use crate::spool::{Blob, Spool, hex};
 use crate::survey::{self, Found, Scope};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -55,7 +55,7 @@ fn party(reader: &Reader) -> Party {
         workspace_id: text("workspace_id"),
         host: text("host"),
         taken: manifest.head.created.clone(),
-        bundle: Some(super::hex(&manifest.sha256)),
+        bundle: Some(hex(&manifest.sha256)),
         ..Party::default()
     }
 }

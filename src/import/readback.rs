@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::kinds::{self, Read, Shape, Tree, is_principal};
 use crate::object::{Object, SourceId};
 use crate::plan::{Action, Difference, Step, lacks};
-use crate::spool::{Sha, Spool};
+use crate::spool::{Sha, Spool, hex};
 use crate::survey::{self, Found, Sought};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -174,6 +174,6 @@ fn is_without_repository(step: &Step) -> bool {
 /// Bytes that are not those that were sent, by length and digest.
 fn other_bytes(sent: Option<(u64, Sha)>, object: &Object) -> Option<Difference> {
     let (sent, have) = (sent?, object.body.digest());
-    let told = |(len, sha): (u64, Sha)| json!(format!("{len} bytes, SHA-256 {}", crate::bundle::hex(&sha)));
+    let told = |(len, sha): (u64, Sha)| json!(format!("{len} bytes, SHA-256 {}", hex(&sha)));
     (have != Some(sent)).then(|| Difference { at: String::new(), want: Some(told(sent)), have: have.map(told), fixed: false })
 }

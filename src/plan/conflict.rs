@@ -13,6 +13,7 @@ use crate::memory::Wrote;
 use crate::object::SourceId;
 use crate::redact;
 use crate::rules::{Conflicts, Difference, equal, remove_stamp, without_blanks};
+use crate::spool::hex;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -252,10 +253,6 @@ pub(crate) fn record(kind: &Kind, body: &Map<String, Value>) -> Map<String, Valu
     remove_stamp(kind, &mut body);
     redact::blank_body(kind, &mut body);
     if let Value::Object(body) = body { body } else { Map::new() }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    super::recipe::hex(bytes)
 }
 
 fn nobody() -> Found {

@@ -3,7 +3,7 @@
 //! Doubt keeps: a kind that the bundle may not hold in full, something that people changed, something that is used, more at
 //! once than a source loses in a night.
 
-use super::conflict::{SHA, hex};
+use super::conflict::SHA;
 use super::index::{found, stamped};
 use super::notes::What;
 use super::refs::{references, text};
@@ -12,6 +12,7 @@ use crate::kinds::{self, By, Kind, Place, Shape, Tree};
 use crate::object::{Object, SourceId};
 use crate::pointer;
 use crate::rules::{Conflicts, comparable, equal, without_blanks};
+use crate::spool::hex;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 

@@ -3,6 +3,7 @@
 use super::Step;
 use crate::object::{PatternError, Selection};
 use crate::rules::{BUILT_IN, Conflicts, Maps, MapsError, RuleSet, RulesError};
+use crate::spool::hex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -225,13 +226,4 @@ impl Recipe {
         let Some(Text { name, text, .. }) = &self.map else { return Ok(Maps::default()) };
         Maps::parse(text).map_err(|source| RecipeError::Maps { name: name.clone(), source })
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

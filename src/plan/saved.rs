@@ -3,8 +3,8 @@
 //! The digest is no signature: it tells a slip, not an enemy, who could as well write another plan. What keeps a plan for one
 //! bundle and one workspace is that both are compared before it is carried out.
 
-use super::recipe::hex;
 use super::{Plan, Recipe, Source, Step, Target, Todo};
+use crate::spool::hex;
 use schemars::{JsonSchema, Schema, SchemaGenerator, schema_for};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;

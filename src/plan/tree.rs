@@ -1,6 +1,6 @@
 //! Steps for what has a path: folders, notebooks, files, Git folders, files in DBFS and volumes.
 
-use super::conflict::{SHA, hex};
+use super::conflict::SHA;
 use super::fate::Fate;
 use super::notes::{What, label};
 use super::order::IMPLIED;
@@ -9,6 +9,7 @@ use super::{Action, Draft, Found, Planner, paths};
 use crate::kinds::{self, Tree};
 use crate::object::{Object, SourceId};
 use crate::rules::{Body, Difference, Sanitized};
+use crate::spool::hex;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

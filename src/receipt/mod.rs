@@ -15,9 +15,9 @@ pub use keep::Keeper;
 pub use page::page;
 pub use seal::{SealError, check, seal};
 
-use crate::bundle::hex;
 use crate::import::{Receipt, Verified};
 use crate::plan::Plan;
+use crate::spool::hex;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};

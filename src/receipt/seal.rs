@@ -1,7 +1,7 @@
 //! Seals: a digest that stands in the document which it is of. A checksum, no signature.
 
-use crate::bundle::hex;
 use crate::rules::canonical;
+use crate::spool::hex;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

@@ -67,7 +67,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plan", &["kinds", "memory", "object", "packed", "pointer", "redact", "rules", "spool"]),
     ("pointer", &[]),
     ("preflight", &["api", "audit", "bundle", "event", "kinds", "object", "plan", "pointer", "restore", "rules"]),
-    ("receipt", &["bundle", "event", "import", "journal", "page", "plan", "rules"]),
+    ("receipt", &["event", "import", "journal", "page", "plan", "rules", "spool"]),
     ("redact", &["kinds", "object", "pointer", "tokens"]),
     ("report", &["access", "audit", "bundle", "kinds", "diff", "graph", "page", "preflight", "relations", "risk"]),
     ("relations", &["kinds", "object", "pointer"]),
