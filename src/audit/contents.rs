@@ -3,7 +3,7 @@
 use super::check;
 use crate::bundle::{MemberLine, ReadError, Reader};
 use crate::kinds::{self, Kind, Shape, Tree};
-use crate::object::{Body, Object, Selection, SourceId};
+use crate::object::{Absent, Body, Object, Selection, SourceId};
 use std::collections::HashSet;
 
 /// All objects of a bundle that are asked for, and the objects of kinds that are only recorded.
@@ -67,6 +67,18 @@ pub fn each(reader: &Reader, selection: &Selection, act: &mut dyn FnMut(&Object)
     let contents = contents(reader, selection)?;
     contents.objects.iter().chain(&contents.recorded).for_each(act);
     Ok(())
+}
+
+/// What listings showed and the bundle does not hold.
+pub fn absent(reader: &Reader) -> Vec<Absent> {
+    let gaps = reader.manifest().gaps.iter();
+    gaps.map(|gap| Absent {
+        kind: gap.kind.clone(),
+        path: gap.path.clone(),
+        state: gap.state.as_str().to_owned(),
+        reason: gap.reason.clone(),
+    })
+    .collect()
 }
 
 /// What hangs on an object goes with it.

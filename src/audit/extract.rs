@@ -4,11 +4,13 @@
 //! system is not asked to resolve more than one component at a time.
 
 use super::layout::{self, Layout, Place};
+use super::walk::{self, Body, Told};
 use crate::bundle::{Finding, MemberLine, ReadError, Reader};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, OpenOptions};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -99,20 +101,41 @@ pub fn extract(reader: &Reader, members: &[&MemberLine], layout: Layout, folder:
     let failed = |source| ExtractError::Folder { path: folder.to_owned(), source };
     create_folders(folder).map_err(failed)?;
     let root = Dir::open_ambient_dir(folder, ambient_authority()).map_err(failed)?;
-    let mut places = layout::places(members, layout);
-    places.sort_unstable_by_key(|place| (place.member.frame, place.member.at));
+    let places = layout::places(members, layout);
+    let (folders, files): (Vec<&Place<'_>>, Vec<&Place<'_>>) = places.iter().partition(|place| place.is_folder);
     let mut extracted = Extracted::default();
-    for place in places {
-        match extract_one(reader, &place, &root).map_err(|error| error.below(folder))? {
-            None => extracted.note(&place),
-            Some(finding) => extracted.damaged.push(finding),
-        }
+    for place in folders {
+        descend(&root, &place.file).map_err(|error| error.below(folder))?;
+        extracted.note(place);
     }
+    extracted.files(reader, &files, &root).map_err(|error| error.below(folder))?;
     extracted.placed.sort_unstable_by(|a, b| a.file.cmp(&b.file));
     Ok(extracted)
 }
 
 impl Extracted {
+    /// Several at a time; values of secrets too, if they are among them.
+    fn files(&mut self, reader: &Reader, places: &[&Place<'_>], root: &Dir) -> Result<(), ExtractError> {
+        let by_name = places.iter().map(|place| ((&*place.member.kind, &*place.member.path), *place));
+        let by_name: HashMap<(&str, &str), &Place<'_>> = by_name.collect();
+        let place_of = |member: &MemberLine| by_name.get(&(&*member.kind, &*member.path)).copied();
+        let look = |body: &Body<'_>, tell: &mut dyn FnMut(Result<(), ExtractError>)| match place_of(body.member) {
+            Some(place) => extract_one(body, &place.file, root).map(tell),
+            None => Ok(()),
+        };
+        let mut end = Ok(());
+        walk::all(reader, places.iter().map(|place| place.member).collect(), &look, &mut |told| {
+            match told {
+                Told::Seen(member, Ok(())) => place_of(member).into_iter().for_each(|place| self.note(place)),
+                Told::Seen(_, Err(error)) => end = Err(error),
+                Told::Lost(_, ReadError::Damaged(finding)) => self.damaged.push(*finding),
+                Told::Lost(_, error) => end = Err(ExtractError::Read(unreadable(error))),
+            }
+            end.is_ok()
+        });
+        end
+    }
+
     fn note(&mut self, place: &Place<'_>) {
         let Place { member, file, is_renamed, is_folder } = place;
         if !is_folder {
@@ -124,30 +147,35 @@ impl Extracted {
     }
 }
 
-fn extract_one(reader: &Reader, place: &Place<'_>, root: &Dir) -> Result<Option<Finding>, ExtractError> {
-    let relative = place.file.as_str();
-    if place.is_folder {
-        return descend(root, relative).map(|_| None);
+/// Errors: the bytes are not to be had; then nothing of them is left.
+fn extract_one(body: &Body<'_>, file: &str, root: &Dir) -> Result<Result<(), ExtractError>, ReadError> {
+    let path = || PathBuf::from(file);
+    let (folders, name) = file.rsplit_once('/').unwrap_or(("", file));
+    let options = for_one(File::options().write(true).create_new(true).clone());
+    let open = |folder: Dir| match folder.open_with(name, &options) {
+        Ok(file) => Ok((folder, file)),
+        Err(source) => Err(ExtractError::Create { path: path(), source }),
+    };
+    let (folder, mut file) = match descend(root, folders).and_then(open) {
+        Ok(opened) => opened,
+        Err(error) => return Ok(Err(error)),
+    };
+    let copied = body.copy(&mut file).and_then(|()| settle(&mut file));
+    if copied.is_err() {
+        drop(file);
+        // What was written is not to be trusted; if it cannot be removed, the error or finding still says so.
+        let _ = folder.remove_file(name);
     }
-    let path = || PathBuf::from(relative);
-    let (folders, name) = relative.rsplit_once('/').unwrap_or(("", relative));
-    let folder = descend(root, folders)?;
-    let mut file = folder
-        .open_with(name, &for_one(File::options().write(true).create_new(true).clone()))
-        .map_err(|source| ExtractError::Create { path: path(), source })?;
-    match reader.copy(place.member, &mut file).and_then(|_| settle(&mut file)) {
-        Ok(()) => Ok(None),
-        Err(cause) => {
-            drop(file);
-            // What was written is not to be trusted; if it cannot be removed, the error or finding still says so.
-            let _ = folder.remove_file(name);
-            match cause {
-                ReadError::Damaged(finding) => Ok(Some(*finding)),
-                ReadError::Output(source) => Err(ExtractError::Write { path: path(), source }),
-                ReadError::Io(source) => Err(ExtractError::Read(source)),
-                ReadError::TooLarge { .. } => Err(ExtractError::Read(io::ErrorKind::OutOfMemory.into())),
-            }
-        }
+    match copied {
+        Err(ReadError::Output(source)) => Ok(Err(ExtractError::Write { path: path(), source })),
+        copied => copied.map(Ok),
+    }
+}
+
+fn unreadable(error: ReadError) -> io::Error {
+    match error {
+        ReadError::Io(source) | ReadError::Output(source) => source,
+        error => io::Error::other(error),
     }
 }
 
@@ -196,13 +224,17 @@ fn descend(root: &Dir, folders: &str) -> Result<Dir, ExtractError> {
     let mut dir = root.try_clone().map_err(|source| failed(&at, source))?;
     for component in folders.split('/').filter(|component| !component.is_empty()) {
         at.push(component);
-        match dir.symlink_metadata(component) {
-            Ok(found) if found.is_dir() => {}
-            Ok(_) => return Err(ExtractError::InTheWay { path: at }),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                create_folder(&dir, component).map_err(|source| failed(&at, source))?;
-            }
-            Err(source) => return Err(failed(&at, source)),
+        let is_folder = || dir.symlink_metadata(component).map(|found| found.is_dir());
+        let found = match is_folder() {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => match create_folder(&dir, component) {
+                // Another thread was faster.
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => is_folder(),
+                created => created.map(|()| true),
+            },
+            found => found,
+        };
+        if !found.map_err(|source| failed(&at, source))? {
+            return Err(ExtractError::InTheWay { path: at });
         }
         dir = dir.open_dir(component).map_err(|source| failed(&at, source))?;
     }

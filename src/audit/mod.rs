@@ -1,6 +1,5 @@
 //! Questions about a bundle, answered offline: is it whole, what does it hold, give me this.
 
-mod bodies;
 mod check;
 mod contents;
 mod extract;
@@ -10,12 +9,10 @@ mod layout;
 mod notebook;
 mod pattern;
 mod select;
-mod texts;
 mod verify;
 mod walk;
 
-pub use bodies::{Visit, bodies};
-pub use contents::{Contents, Unfit, contents, each, sketch};
+pub use contents::{Contents, Unfit, absent, contents, each, sketch};
 pub use extract::{ExtractError, Extracted, Placed, extract};
 pub use find::{count, find, query};
 pub use hit::{Count, Hit, Located};
@@ -23,5 +20,5 @@ pub use layout::Layout;
 pub use notebook::{Cell, cells};
 pub use pattern::{How, Pattern};
 pub use select::{Chosen, DemandError, Demands, Filter, State, choose};
-pub use texts::{absent, texts};
 pub use verify::{Depth, Verdict, verify, verify_bytes, verify_source};
+pub use walk::{Lost, bodies};

@@ -45,6 +45,7 @@ pub use manifest::{
 };
 pub use options::Options;
 pub use reader::{OpenError, ReadError, Reader};
+pub(crate) use reader::{copy_from, parts};
 pub use record::{Canonical, Member};
 pub use stop::Stop;
 pub use tail::Signature;

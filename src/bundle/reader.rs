@@ -185,19 +185,7 @@ impl Reader {
     /// Streams a member's body. The digest is checked at the end: after an error, throw away what was written.
     /// Returns the bytes written.
     pub fn copy(&self, member: &MemberLine, to: &mut dyn Write) -> Result<u64, ReadError> {
-        let (mut frame, mut at, mut left) = (member.frame as usize, member.at as usize, member.size);
-        let mut sha = Sha256::new();
-        while left > 0 {
-            let raw = self.frame(frame)?;
-            let want = usize::try_from(left).unwrap_or(usize::MAX).min(raw.len().saturating_sub(at));
-            let piece =
-                raw.get(at..at + want).filter(|piece| !piece.is_empty() || at == raw.len()).ok_or_else(|| hurt(member))?;
-            sha.update(piece);
-            to.write_all(piece).map_err(ReadError::Output)?;
-            left -= want as u64;
-            (frame, at) = (frame + 1, 0);
-        }
-        if <Sha>::from(sha.finalize()) == member.sha256 { Ok(member.size) } else { Err(hurt(member)) }
+        copy_from(member, &mut |index| self.frame(index), to)
     }
 
     /// One frame, decompressed: its stored bytes have the digest in the manifest. Kept for a while.
@@ -279,6 +267,37 @@ impl<R> Seek for Seeking<R> {
     fn seek(&mut self, _to: io::SeekFrom) -> io::Result<u64> {
         Err(io::ErrorKind::Unsupported.into())
     }
+}
+
+/// Frames, by index.
+pub(crate) type Frames<'a> = dyn FnMut(usize) -> Result<Arc<Vec<u8>>, ReadError> + 'a;
+
+/// [`Reader::copy`] out of frames that the caller loads.
+pub(crate) fn copy_from(member: &MemberLine, frames: &mut Frames<'_>, to: &mut dyn Write) -> Result<u64, ReadError> {
+    let mut sha = Sha256::new();
+    parts(member, frames, &mut |part| {
+        sha.update(part);
+        to.write_all(part).map_err(ReadError::Output)
+    })?;
+    if <Sha>::from(sha.finalize()) == member.sha256 { Ok(member.size) } else { Err(hurt(member)) }
+}
+
+/// Shows the bytes of a member, frame by frame; they are not compared with its digest.
+pub(crate) fn parts(
+    member: &MemberLine,
+    frames: &mut Frames<'_>,
+    act: &mut dyn FnMut(&[u8]) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let (mut frame, mut at, mut left) = (member.frame as usize, member.at as usize, member.size);
+    while left > 0 {
+        let raw = frames(frame)?;
+        let want = usize::try_from(left).unwrap_or(usize::MAX).min(raw.len().saturating_sub(at));
+        let part = raw.get(at..at + want).filter(|part| !part.is_empty() || at == raw.len()).ok_or_else(|| hurt(member))?;
+        act(part)?;
+        left -= want as u64;
+        (frame, at) = (frame + 1, 0);
+    }
+    Ok(())
 }
 
 fn hurt(member: &MemberLine) -> ReadError {

@@ -11,13 +11,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lifeboat::access::Access;
 use lifeboat::audit::{self, Contents};
-use lifeboat::bundle::{ReadError, Reader};
+use lifeboat::bundle::{MemberLine, ReadError, Reader};
 use lifeboat::object::{Object, SourceId};
 use lifeboat::preflight;
 use lifeboat::restore::{self, Options};
 use lifeboat::risk::{self, Blanked, Facts, Finding, HOURS, Report, Schedule, Severity, Starter, Texts, Visit};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 /// So many objects of one finding are named; JSON has all.
 const NAMED: usize = 5;
@@ -136,20 +135,24 @@ impl Texts for InBundle<'_> {
     fn each(&self, objects: &[&Object], visit: &Visit<'_>) -> std::io::Result<Vec<(SourceId, String)>> {
         let wanted: HashMap<(&str, &str), &Object> =
             objects.iter().map(|object| ((object.kind.name, object.id.as_str()), *object)).collect();
-        let unread = Mutex::new(Vec::new());
-        let find = |kind: &str, path: &str| wanted.get(&(kind, path)).copied();
-        let read = audit::bodies(self.0, &|member| find(&member.kind, &member.path).is_some(), &|member, body| match (
-            find(&member.kind, &member.path),
-            body,
-        ) {
-            (Some(object), Ok(bytes)) => visit(object, bytes),
-            (Some(object), Err(error)) => {
-                unread.lock().unwrap_or_else(PoisonError::into_inner).push((object.source(), error.to_string()));
-            }
-            (None, _) => {}
-        });
+        let find = |member: &MemberLine| wanted.get(&(&*member.kind, &*member.path)).copied();
+        let mut unread = Vec::new();
+        let read = audit::bodies(
+            self.0,
+            &|member| find(member).is_some(),
+            &|member, bytes| find(member).into_iter().for_each(|object| visit(object, bytes)),
+            &mut |_, ()| {},
+            &mut |members, error| match error {
+                ReadError::Io(_) | ReadError::Output(_) => Err(error),
+                error => {
+                    let objects = members.iter().filter_map(|member| find(member));
+                    unread.extend(objects.map(|object| (object.source(), error.to_string())));
+                    Ok(())
+                }
+            },
+        );
         match read {
-            Ok(()) => Ok(unread.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            Ok(()) => Ok(unread),
             Err(ReadError::Io(error)) => Err(error),
             Err(error) => Err(std::io::Error::other(error)),
         }

@@ -5,7 +5,7 @@ use lifeboat::access::{Access, Source};
 use lifeboat::audit::{self, Contents};
 use lifeboat::bundle::{MemberLine, Reader};
 use lifeboat::object::{Absent, Object, Selection};
-use lifeboat::relations::{Builder, Relations};
+use lifeboat::relations::{Builder, Relations, mentions};
 use serde_json::Value;
 
 /// The objects of a bundle.
@@ -32,12 +32,18 @@ impl Whole {
         self.0.objects.iter().chain(&self.0.recorded).collect()
     }
 
-    /// What refers to what; `code` also reads the texts of notebooks and scripts, one after the other.
+    /// What refers to what; `code` also reads the texts of notebooks and scripts.
     pub fn relations(&self, reader: &Reader, code: bool) -> anyhow::Result<Relations> {
         let mut builder = Builder::new(&self.objects(), self.absent(reader));
         if code {
-            let is_code = |member: &MemberLine| Builder::is_code(&member.kind, &member.path);
-            audit::texts(reader, &is_code, &mut |member, bytes| builder.code(&member.kind, &member.path, bytes))?;
+            let is_code = |member: &MemberLine| Builder::is_code(&member.kind, &member.path, member.size);
+            audit::bodies(
+                reader,
+                &is_code,
+                &|_, bytes| mentions(bytes),
+                &mut |member, mentions| builder.code(&member.kind, &member.path, &mentions),
+                &mut |_, error| Err(error),
+            )?;
         }
         Ok(builder.finish(code))
     }

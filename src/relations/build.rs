@@ -1,6 +1,6 @@
 //! From objects and the texts of notebooks to relations.
 
-use super::code::{What, mentions};
+use super::code::{LONGEST, Mention, What};
 use super::lead::{packages, spots, text};
 use super::nodes::{IN_TREE, Nodes, is_folded};
 use super::{Computed, Edge, NodeId, Place, Relation, Relations};
@@ -33,21 +33,22 @@ impl Builder {
         builder
     }
 
-    /// Whether an object is a notebook, or a file whose name ends as code does: its text is wanted.
-    pub fn is_code(kind: &str, id: &str) -> bool {
+    /// Whether an object is a notebook, or a file whose name ends as code does, and no longer than either may be: its text is wanted.
+    pub fn is_code(kind: &str, id: &str, len: u64) -> bool {
         let script = || id.rsplit_once('.').is_some_and(|(_, end)| SCRIPTS.contains(&end.to_ascii_lowercase().as_str()));
         match kind {
+            _ if len > LONGEST => false,
             "notebook" => true,
             "file" | "dbfs_file" | "volume_file" => script(),
             _ => false,
         }
     }
 
-    /// Relates what the text of a notebook or script names. Texts may come in any order; none is kept.
-    pub fn code(&mut self, kind: &str, id: &str, bytes: &[u8]) {
+    /// Relates what the text of a notebook or script names. Texts may come in any order.
+    pub fn code(&mut self, kind: &str, id: &str, mentions: &[Mention]) {
         let from = kinds::by_name(kind).and_then(|kind| self.nodes.there(kind.name, id));
         let Some(from) = from else { return };
-        for mention in mentions(bytes) {
+        for mention in mentions {
             self.mention(from, id, mention.line, &mention.what);
         }
     }

@@ -33,11 +33,11 @@ pub enum What {
 }
 
 /// Texts above this length are not looked at: no notebook may be that long (core reference §2, size limits).
-const LONGEST: usize = 128 << 20;
+pub(super) const LONGEST: u64 = 128 << 20;
 
 /// All that a text names, in its order. Bytes that are no text name nothing.
 pub fn mentions(bytes: &[u8]) -> Vec<Mention> {
-    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= LONGEST && may_name(text)) else {
+    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= LONGEST && may_name(text)) else {
         return Vec::new();
     };
     if text.trim_start().starts_with('{')

@@ -12,7 +12,7 @@ fn attached(kind: &str, id: &str, parent: (&str, &str), document: Value) -> Obje
 
 fn related(objects: &[Object], absent: Vec<Absent>, code: &[(&str, &str)]) -> Relations {
     let mut builder = Builder::new(&objects.iter().collect::<Vec<_>>(), absent);
-    code.iter().for_each(|(id, text)| builder.code("notebook", id, text.as_bytes()));
+    code.iter().for_each(|(id, text)| builder.code("notebook", id, &mentions(text.as_bytes())));
     builder.finish(true)
 }
 

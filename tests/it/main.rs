@@ -52,4 +52,5 @@ mod simulator;
 mod storm;
 mod survey;
 mod sweep;
+mod walk;
 mod writer;
