@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 use crate::audit::all;
+use crate::deceit::{JOB, check, forge, head, lines, named, raw, stored, swap, text, trailer};
 use crate::forge::{Forge, entry, object, resum, squeeze};
-use crate::hostile::{JOB, check, forge, head, lines, named, raw, stored, swap, text, trailer};
 use lifeboat::audit::{Depth, Layout, extract, verify_bytes};
 use lifeboat::bundle::{Limits, Reader};
 use serde_json::{Value, json};

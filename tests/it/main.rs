@@ -16,6 +16,7 @@ mod cli;
 mod conflicts;
 mod crypt;
 mod damage;
+mod deceit;
 mod deploy;
 mod diff;
 mod docs;
