@@ -53,6 +53,12 @@ pub trait Observer: Send + Sync {
     fn event(&self, event: &Event);
 }
 
+/// An error with all its causes, in one line.
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// Listens to nothing.
 pub struct Silent;
 

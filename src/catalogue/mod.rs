@@ -11,6 +11,7 @@ pub use prune::{Shelf, decide, decide_of, remove};
 pub use record::Record;
 
 use crate::bundle::{Limits, OpenError, Reader};
+use crate::event::causes;
 use crate::store::{self, Entry, Place, Ranged, Say, Source, StoreError, is_bundle_name, is_encrypted_name};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
@@ -130,7 +131,7 @@ async fn known(entry: &Entry, record: Option<Place>, say: &Say) -> Known {
     let opened = tokio::task::spawn_blocking(move || open(&place, say).map(|reader| Record::of(&reader, tag))).await;
     match opened {
         Ok(Ok(record)) => Known::Opened(Box::new(record)),
-        Ok(Err(error)) => Known::Unreadable(chain(&error)),
+        Ok(Err(error)) => Known::Unreadable(causes(&error)),
         Err(error) => Known::Unreadable(error.to_string()),
     }
 }
@@ -141,11 +142,6 @@ fn open(place: &Place, say: Say) -> Result<Reader, OpenError> {
         Place::Remote(remote) => Box::new(Ranged::open(remote, say).map_err(|error| OpenError::Io(error.into()))?),
     };
     Reader::open_source(source, Limits::default())
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let all = std::iter::successors(Some(error), |error| error.source());
-    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Writes the record of a bundle that was just put there. Errors: what the store says; that there is no record is no harm.

@@ -3,13 +3,13 @@
 use super::trust::Trust;
 use super::unlock::Unlock;
 use super::{Refusal, block_on};
-use crate::ui::{self, words};
+use crate::ui;
 use anyhow::Context;
 use clap::Args;
 use lifeboat::audit::{Depth, Verdict, verify_source};
 use lifeboat::bundle::{Fault, Limits, OpenError, Reader, hex};
 use lifeboat::catalogue;
-use lifeboat::event::Observer;
+use lifeboat::event::{Observer, causes};
 use lifeboat::store::{Place, PlaceError, Ranged, Remote, Source, without_signatures};
 use std::fs::File;
 use std::io;
@@ -209,7 +209,7 @@ fn unfit(error: OpenError, place: &str) -> anyhow::Error {
     let Some(hint) = advice(&error) else {
         return anyhow::Error::new(error).context(format!("cannot open {place}"));
     };
-    Refusal::new(words::causes(&error), hint).into()
+    Refusal::new(causes(&error), hint).into()
 }
 
 /// Bytes as they lie there, and the object in a store that is behind them.

@@ -4,7 +4,7 @@ use super::{Outcome, hint};
 use crate::ui::{self, Ui, words};
 use clap::{Args, ValueEnum};
 use lifeboat::catalogue::{self, Record};
-use lifeboat::event::{Event, Observer};
+use lifeboat::event::{Event, Observer, causes};
 use lifeboat::store::{self, DeliverError, Delivered, Hold, Look, Place, PlaceError, Seen, folder_of, is_encrypted_name};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -115,7 +115,7 @@ impl Places {
         }
         if self.all.iter().any(|(_, trouble)| trouble.as_ref().is_none_or(may_be_fine)) {
             let troubles = self.all.iter().filter_map(|(_, trouble)| trouble.as_ref().filter(|trouble| !may_be_fine(trouble)));
-            troubles.for_each(|trouble| ui::note(format!("warning: {}; going on with the others", words::causes(trouble))));
+            troubles.for_each(|trouble| ui::note(format!("warning: {}; going on with the others", causes(trouble))));
             return Ok(());
         }
         self.others_are_told();
@@ -128,9 +128,7 @@ impl Places {
     /// All but the last, which is told as the error of the command.
     fn others_are_told(&self) {
         let others = self.all.iter().rev().skip(1).rev();
-        others
-            .filter_map(|(_, trouble)| trouble.as_ref())
-            .for_each(|trouble| ui::note(format!("error: {}", words::causes(trouble))));
+        others.filter_map(|(_, trouble)| trouble.as_ref()).for_each(|trouble| ui::note(format!("error: {}", causes(trouble))));
     }
 
     /// Where the bundle is made: on the disk that it goes to, or else where temporary files are.
@@ -191,7 +189,7 @@ impl Landing {
                 "no place took the bundle; it is whole, and was kept as {kept}: `lifeboat copy {kept} PLACE` sends it later"
             )),
             Err(error) => {
-                cause.context(format!("no place took the bundle, and it could not be kept either ({})", words::causes(&error)))
+                cause.context(format!("no place took the bundle, and it could not be kept either ({})", causes(&error)))
             }
         }
     }
@@ -223,7 +221,7 @@ impl Landing {
     /// Says what did not work, and what helps.
     fn complain(&self) {
         for error in self.places.iter().filter_map(|(_, landed)| landed.as_ref().err()) {
-            ui::note(format!("error: {}", words::causes(error)));
+            ui::note(format!("error: {}", causes(error)));
             advice(error).into_iter().for_each(|hint| ui::note(format!("hint: {hint}")));
         }
     }
@@ -295,7 +293,7 @@ impl Delivery {
             }
             Err(error) => {
                 let (hint, refused) = (advice(error), Some(error.is_taken()));
-                Self { place, delivered: false, checked: None, found: None, error: Some(words::causes(error)), hint, refused }
+                Self { place, delivered: false, checked: None, found: None, error: Some(causes(error)), hint, refused }
             }
         }
     }
@@ -346,15 +344,11 @@ fn seen_code(seen: Seen) -> &'static str {
 /// Why, where the place was told already.
 fn cause(error: &DeliverError) -> String {
     match std::error::Error::source(error) {
-        Some(cause) if !matches!(error, DeliverError::Taken(_)) => words::causes(cause),
-        _ => words::causes(error),
+        Some(cause) if !matches!(error, DeliverError::Taken(_)) => causes(cause),
+        _ => causes(error),
     }
 }
 
 fn advice(error: &DeliverError) -> Option<String> {
-    chain(error).find_map(hint)
-}
-
-fn chain<'a>(error: &'a DeliverError) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error as &'a (dyn std::error::Error + 'static)), |error| error.source())
+    anyhow::Chain::new(error).find_map(hint)
 }

@@ -3,6 +3,7 @@
 use super::receipt::Done;
 use super::{ContentError, Ready, State};
 use crate::api::{ApiError, ErrorKind};
+use crate::event::causes;
 use crate::kinds;
 use crate::plan::{Found, Step, What};
 
@@ -37,7 +38,7 @@ impl Trouble {
     pub(super) fn done(self, ready: &Ready<'_>) -> Done {
         match self {
             Self::Api(error) => api_trouble(&error, ready),
-            Self::Content(error) => Done::failed(chain(&error)),
+            Self::Content(error) => Done::failed(causes(&error)),
             Self::Plan(reason) => Done::failed(reason),
             Self::Half(target, rest) => {
                 let rest = rest.done(ready);
@@ -86,10 +87,4 @@ fn api_trouble(error: &ApiError, ready: &Ready<'_>) -> Done {
         ErrorKind::Unauthenticated | ErrorKind::Login => Done { locked_out: true, ..Done::failed(reason) },
         _ => Done::failed(reason),
     }
-}
-
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -13,7 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("backup", &["retention", "yaml"]),
     ("berth", &["api", "journal", "kinds", "object", "spool"]),
     ("bundle", &["crypt", "event", "origin", "spool", "store"]),
-    ("catalogue", &["bundle", "retention", "store"]),
+    ("catalogue", &["bundle", "event", "retention", "store"]),
     ("compare", &["kinds", "object", "pointer"]),
     ("crypt", &["store"]),
     (

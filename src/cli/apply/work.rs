@@ -4,11 +4,10 @@ use super::NOTHING_DONE;
 use crate::cli::Refusal;
 use crate::cli::moor::{Held, Moor};
 use crate::cli::signals::{asked_to_stop, interruptible};
-use crate::ui::words;
 use anyhow::Context;
 use lifeboat::api::Workspace;
 use lifeboat::bundle::Reader;
-use lifeboat::event::Observer;
+use lifeboat::event::{Observer, causes};
 use lifeboat::import::{self, BundleContents, ImportError, Receipt};
 use lifeboat::journal::Journal;
 use lifeboat::plan::{Goal, Plan, Text};
@@ -128,8 +127,8 @@ impl Work<'_> {
 fn end(outcome: &Applied) -> End<'_> {
     match outcome {
         Ok((receipt, None)) => End::Over(receipt),
-        Ok((receipt, Some(error))) => End::Broken(Some(receipt), words::causes(error)),
-        Err(error) => End::Broken(None, words::causes(error)),
+        Ok((receipt, Some(error))) => End::Broken(Some(receipt), causes(error)),
+        Err(error) => End::Broken(None, causes(error)),
     }
 }
 
