@@ -16,6 +16,7 @@ from azure.mgmt.appcontainers.models import Job
 from databricks.sdk.service.jobs import JobSettings
 from ruamel.yaml import YAML
 
+import harness
 from harness import ROOT, Failure
 
 DEPLOY = ROOT / "deploy"
@@ -136,7 +137,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failure as failure:
-        sys.exit(f"FAILED: {failure}")
+    harness.main(main)

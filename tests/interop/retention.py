@@ -17,7 +17,6 @@ import json
 import pathlib
 import re
 import subprocess
-import sys
 import tempfile
 
 import harness
@@ -142,7 +141,4 @@ def name(time):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except harness.Failure as failure:
-        sys.exit(f"FAILED: {failure}")
+    harness.main(main)
