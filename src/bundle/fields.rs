@@ -2,7 +2,6 @@
 
 use super::canon;
 use super::finding::{Fault, Finding};
-use super::line::Line;
 use super::manifest::{Counts, FrameLine, Gap, GapState, KindLine, Previous, Redacted, States};
 use super::name;
 use crate::spool::Sha;
@@ -104,7 +103,8 @@ impl Fields {
         Ok(states)
     }
 
-    pub(crate) fn frame(&mut self) -> Result<Line, Finding> {
+    /// A frame, and the index that it says it has.
+    pub(crate) fn frame(&mut self) -> Result<(u64, FrameLine), Finding> {
         let index = self.number("i")?;
         let line = FrameLine {
             off: self.number("off")?,
@@ -113,22 +113,22 @@ impl Fields {
             tar: self.number("tar")?,
             sha256: self.sha("sha256")?,
         };
-        Ok(Line::Frame(index, line))
+        Ok((index, line))
     }
 
-    pub(crate) fn gap(&mut self) -> Result<Line, Finding> {
+    pub(crate) fn gap(&mut self) -> Result<Gap, Finding> {
         let state = self.text("state")?;
-        Ok(Line::Gap(Gap {
+        Ok(Gap {
             state: GapState::from_word(&state).ok_or_else(|| line_fault(format!("the state \"{state}\" is unknown")))?,
             path: self.text("path")?,
             kind: self.kind()?,
             reason: self.text("reason")?,
             http: self.0.contains_key("http").then(|| self.small("http")).transpose()?,
-        }))
+        })
     }
 
-    pub(crate) fn kind_line(&mut self) -> Result<Line, Finding> {
-        Ok(Line::Kind(KindLine {
+    pub(crate) fn kind_line(&mut self) -> Result<KindLine, Finding> {
+        Ok(KindLine {
             kind: self.kind()?,
             listed: self.number("listed")?,
             captured: self.number("captured")?,
@@ -137,16 +137,16 @@ impl Fields {
             excluded: self.number("excluded")?,
             unavailable: self.number("unavailable")?,
             requests: self.number("requests")?,
-        }))
+        })
     }
 
-    pub(crate) fn redacted(&mut self) -> Result<Line, Finding> {
-        Ok(Line::Redacted(Redacted {
+    pub(crate) fn redacted(&mut self) -> Result<Redacted, Finding> {
+        Ok(Redacted {
             path: self.text("path")?,
             kind: self.kind()?,
             pointer: self.text("pointer")?,
             reason: self.text("reason")?,
-        }))
+        })
     }
 
     pub(crate) fn done(&self, lenient: bool) -> Result<(), Finding> {

@@ -240,11 +240,11 @@ impl Reading {
         let sort = fields.text("t")?;
         let line = match SORTS.iter().position(|known| *known == sort) {
             Some(0) => return Ok(Line::Head),
-            Some(1) => fields.frame()?,
+            Some(1) => fields.frame().map(|(index, frame)| Line::Frame(index, frame))?,
             Some(2) => self.member(&mut fields, text)?,
-            Some(3) => fields.gap()?,
-            Some(4) => fields.kind_line()?,
-            Some(_) => fields.redacted()?,
+            Some(3) => Line::Gap(fields.gap()?),
+            Some(4) => Line::Kind(fields.kind_line()?),
+            Some(_) => Line::Redacted(fields.redacted()?),
             None if self.terms.lenient => return Ok(Line::Unknown(String::from_utf8_lossy(text).into())),
             None => return Err(unknown(&sort)),
         };
