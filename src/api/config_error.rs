@@ -1,6 +1,6 @@
 //! What can be wrong with a configuration, each with a sentence and an advice; never with a secret value.
 
-use super::config::AuthType;
+use super::auth_type::AuthType;
 use std::path::PathBuf;
 
 /// A configuration that cannot be used.

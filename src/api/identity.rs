@@ -1,6 +1,6 @@
 //! Who we are in a workspace, and where it is.
 
-use super::config::AuthType;
+use super::auth_type::AuthType;
 use super::{ApiError, Request, Workspace};
 use secrecy::ExposeSecret;
 use serde_json::Value;

@@ -12,6 +12,7 @@
 
 mod answer;
 mod auth;
+mod auth_type;
 mod config;
 mod config_error;
 mod error;
@@ -28,7 +29,8 @@ mod send;
 mod transfer;
 mod whole;
 
-pub use config::{AuthType, Config};
+pub use auth_type::AuthType;
+pub use config::Config;
 pub use config_error::ConfigError;
 pub use error::{ApiError, Cause, ErrorKind, Facts};
 pub use identity::{Cloud, Identity};

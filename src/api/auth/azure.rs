@@ -4,7 +4,8 @@
 //! second token for Azure's management API and the workspace's resource id; its first call makes it an admin there.
 
 use super::{Grant, SignInError, Token};
-use crate::api::config::{AuthType, AzureCloud, Config};
+use crate::api::auth_type::AuthType;
+use crate::api::config::{AzureCloud, Config};
 use crate::api::options::Options;
 use azure_core::cloud::CloudConfiguration;
 use azure_core::credentials::{Secret, TokenCredential};

@@ -9,7 +9,8 @@ mod azure;
 mod cli;
 mod oauth;
 
-use super::config::{AuthType, Config};
+use super::auth_type::AuthType;
+use super::config::Config;
 use super::options::Options;
 use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
