@@ -16,6 +16,7 @@
 //! | [`redact`] | blanks secrets, by their place, name or shape |
 //! | [`tokens`] | credentials, known by their shape |
 //! | [`object`] | one thing of one kind; which things are asked for |
+//! | [`notebook`] | notebooks by their cells, in both forms |
 //! | [`packed`] | JSON as compact text, for what is kept by the hundred thousand |
 //! | [`crypt`] | encrypts whole bundles, and reads them in ranges |
 //! | [`origin`] | who made a bundle: keys and signatures |
@@ -80,6 +81,7 @@ pub mod journal;
 pub mod kinds;
 pub mod leaks;
 pub mod memory;
+pub mod notebook;
 pub mod object;
 pub mod origin;
 pub mod packed;

@@ -4,11 +4,11 @@
 //! Everything else is searched as the bytes that it is.
 
 use super::hit::{Count, Hit, Located, cut, named, told};
-use super::notebook;
 use super::pattern::Pattern;
 use super::select::{Chosen, document_of};
 use super::walk::{self, Piece};
 use crate::bundle::{MemberLine, ReadError, Reader};
+use crate::notebook::{self, Places, Signs};
 use serde_json::Value;
 use serde_json_path::JsonPath;
 use std::fmt::Write;
@@ -27,7 +27,6 @@ struct Found {
     count: u64,
     /// Lines of the piece, which those of the next one come after; only counted where there is a next one.
     lines: u64,
-    borders: u64,
 }
 
 /// Tells each place where a pattern stands, in the order of the archive, until `take` says `false`. What is damaged is told to
@@ -39,17 +38,14 @@ pub fn find(
     take: &mut dyn FnMut(Hit) -> bool,
     fault: &mut dyn FnMut(ReadError) -> bool,
 ) {
-    let (mut of, mut lines, mut borders): (Option<*const MemberLine>, u64, u64) = (None, 0, 0);
+    let (mut of, mut lines): (Option<*const MemberLine>, u64) = (None, 0);
     let look = |member: &MemberLine, piece: Piece<'_>| search(member, piece, pattern, Want::Hits);
     let mut told = |member: &MemberLine, found: Found| {
         if of.replace(std::ptr::from_ref(member)) != Some(std::ptr::from_ref(member)) {
-            (lines, borders) = (0, 0);
+            lines = 0;
         }
-        let goes_on = found.hits.into_iter().all(|hit| {
-            let cell = hit.cell.map(|cell| cell + borders);
-            take(Hit { line: hit.line.map(|line| line + lines), cell, ..hit })
-        });
-        (lines, borders) = (lines + found.lines, borders + found.borders);
+        let goes_on = found.hits.into_iter().all(|hit| take(Hit { line: hit.line.map(|line| line + lines), ..hit }));
+        lines += found.lines;
         goes_on
     };
     walk::each_or(reader, &chosen.members, &look, &mut told, fault);
@@ -130,7 +126,6 @@ fn in_bytes(member: &MemberLine, piece: Piece<'_>, pattern: &Pattern, want: Want
     let bytes = piece.bytes;
     if !piece.is_last {
         found.lines = memchr::memchr_iter(b'\n', bytes).count() as u64;
-        found.borders = notebook::borders(bytes);
     }
     let Some(first) = pattern.next_line(bytes, 0) else { return };
     if memchr::memchr(0, bytes).is_some() {
@@ -138,14 +133,14 @@ fn in_bytes(member: &MemberLine, piece: Piece<'_>, pattern: &Pattern, want: Want
         found.hits.push(Hit { binary: true, ..named(member) });
         return;
     }
-    let is_notebook = &*member.kind == "notebook";
-    let (mut line, mut cell, mut seen, mut next) = (1, 1, 0, Some(first));
+    // A notebook is never so large that it comes in pieces.
+    let is_notebook = &*member.kind == "notebook" && piece.whole().is_some();
+    let mut places = Places::new(bytes, Signs::of(bytes));
+    let mut next = Some(first);
     while let Some(here) = next {
         found.count += 1;
         if want == Want::Hits {
-            line += memchr::memchr_iter(b'\n', &bytes[seen..here.start]).count() as u64;
-            cell += if is_notebook { notebook::borders(&bytes[seen..here.start]) } else { 0 };
-            seen = here.start;
+            let (line, cell) = places.of(here.start);
             let hit = told(bytes, &here, pattern, named(member));
             found.hits.push(Hit { line: Some(line), cell: is_notebook.then_some(cell), ..hit });
         }
@@ -154,14 +149,12 @@ fn in_bytes(member: &MemberLine, piece: Piece<'_>, pattern: &Pattern, want: Want
 }
 
 fn in_jupyter(member: &MemberLine, document: &Value, pattern: &Pattern, want: Want, found: &mut Found) {
-    let cells = document.get("cells").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for (number, cell) in (1..).zip(cells) {
-        let text = notebook::source_of(cell);
-        pattern.each_line(&text, &mut |line, here| {
+    for cell in notebook::cells_of(document) {
+        pattern.each_line(&cell.stored, &mut |line, here| {
             found.count += 1;
             if want == Want::Hits {
-                let hit = told(text.as_bytes(), &here, pattern, named(member));
-                found.hits.push(Hit { line: Some(line), cell: Some(number), ..hit });
+                let hit = told(cell.stored.as_bytes(), &here, pattern, named(member));
+                found.hits.push(Hit { line: Some(line), cell: Some(cell.number), ..hit });
             }
         });
     }

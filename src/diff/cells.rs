@@ -1,21 +1,21 @@
-//! Notebooks, cell by cell, whichever format they are stored in.
+//! Notebooks, cell by cell, whichever form they are stored in.
 
 use super::What;
 use super::lines::{changed_lines, signed};
+use crate::notebook::{self, Notebook};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// One cell of a notebook.
+/// One cell of a notebook, as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
-    /// Its id, where the format gives it one.
+    /// Its id, where the form gives it one.
     pub id: Option<String>,
-    /// `code`, `markdown` and the like where the format tells it apart from the text.
+    /// `code`, `markdown` and the like where the form tells it apart from the text.
     pub sort: Option<String>,
-    /// Its text.
+    /// Its lines, whatever they end with.
     pub source: String,
 }
 
@@ -42,46 +42,14 @@ const ALIKE: f32 = 0.4;
 /// So many cells in one place are compared with each other at most; beyond, in their order.
 const TRIED: usize = 40;
 
-/// The cells of a notebook; nothing if the bytes are none that can be read.
+/// The cells of a notebook; nothing if the bytes are no text.
 pub(super) fn cells(bytes: &[u8]) -> Option<Vec<Cell>> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    if text.trim_start().starts_with('{')
-        && let Some(cells) = jupyter(text)
-    {
-        return Some(cells);
-    }
-    (!text.contains('\0')).then(|| source(text))
-}
-
-/// The source format: a first line that says so, and cells between lines that say `COMMAND ----------`, all behind the sign of
-/// a comment in the notebook's language.
-fn source(text: &str) -> Vec<Cell> {
-    let lines: Vec<&str> = text.lines().collect();
-    let (first, rest) = match lines.split_first() {
-        Some((first, rest)) if first.trim_end().ends_with("Databricks notebook source") => (Some(first), rest),
-        _ => (None, lines.as_slice()),
+    let cell = |cell: notebook::Cell<'_>| Cell {
+        id: cell.id.map(str::to_owned),
+        sort: cell.sort.map(str::to_owned),
+        source: cell.stored.trim_end_matches(['\n', '\r']).lines().collect::<Vec<_>>().join("\n"),
     };
-    let sign = first.and_then(|first| first.split_whitespace().next()).unwrap_or("#");
-    let border = format!("{sign} COMMAND ----------");
-    let cell = |lines: &[&str]| Cell { id: None, sort: None, source: lines.join("\n").trim_matches('\n').to_owned() };
-    rest.split(|line| line.trim_end() == border).map(cell).collect()
-}
-
-/// The format of Jupyter, <https://nbformat.readthedocs.io/en/latest/format_description.html>; Databricks keeps an id of its own.
-fn jupyter(text: &str) -> Option<Vec<Cell>> {
-    let document: Value = serde_json::from_str(text).ok()?;
-    let cells = document.get("cells")?.as_array()?;
-    let own = |cell: &Value| Some(cell.pointer("/metadata/application~1vnd.databricks.v1+cell/nuid")?.as_str()?.to_owned());
-    let source = |value: &Value| match value {
-        Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect::<String>(),
-        value => value.as_str().unwrap_or_default().to_owned(),
-    };
-    let cell = |cell: &Value| Cell {
-        id: own(cell).or_else(|| Some(cell.get("id")?.as_str()?.to_owned())),
-        sort: cell.get("cell_type").and_then(Value::as_str).map(str::to_owned),
-        source: source(cell.get("source").unwrap_or(&Value::Null)).trim_end_matches('\n').to_owned(),
-    };
-    Some(cells.iter().map(cell).collect())
+    Some(Notebook::read(bytes)?.cells().into_iter().map(cell).collect())
 }
 
 /// The cells that differ, in the order of the second side; what is gone stands where it stood.
@@ -119,7 +87,7 @@ fn change(twin: Option<(usize, &Cell, bool)>, at: usize, cell: &Cell) -> Option<
         let lines = cell.source.lines().map(|line| signed('+', line)).collect();
         return Some(CellChange { what: What::Added, before: None, after, id, moved: false, lines });
     };
-    // One format tells the sort of a cell, the other has it in the text.
+    // One form tells the sort of a cell, the other has it in the text.
     let sorts = old.sort.is_some() && cell.sort.is_some() && old.sort != cell.sort;
     if !moved && !sorts && old.source == cell.source {
         return None;
@@ -248,6 +216,7 @@ mod tests {
         assert_eq!(cells(sql).expect("cells").len(), 2);
         let scala = b"// Databricks notebook source\nval a = 1\r\n// COMMAND ----------\r\nval b = 2";
         assert_eq!(cells(scala).expect("cells")[1].source, "val b = 2");
+        assert_eq!(cells(String::from_utf8_lossy(sql).replace('\n', "\r\n").as_bytes()), cells(sql));
         assert!(cells(b"\xff\xfe").is_none() && cells(b"PK\0\0").is_none());
     }
 

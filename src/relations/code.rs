@@ -3,9 +3,8 @@
 //! Only literals are found. What a program computes while it runs cannot be read off its text: such calls are counted, so that
 //! an answer can say what it does not know. Comments and Markdown cells do not count.
 
+use crate::notebook::{Cell, Notebook};
 use regex::Regex;
-use serde_json::Value;
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// One thing that a text names.
@@ -37,83 +36,42 @@ pub(super) const LONGEST: u64 = 128 << 20;
 
 /// All that a text names, in its order. Bytes that are no text name nothing.
 pub fn mentions(bytes: &[u8]) -> Vec<Mention> {
-    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= LONGEST && may_name(text)) else {
-        return Vec::new();
-    };
-    if text.trim_start().starts_with('{')
-        && let Ok(document) = serde_json::from_str::<Value>(text)
-        && document.get("cells").is_some()
-    {
-        return jupyter(&document);
+    let mut found = Vec::new();
+    let notebook = (bytes.len() as u64 <= LONGEST && may_name(bytes)).then(|| Notebook::read(bytes)).flatten();
+    for cell in notebook.iter().flat_map(Notebook::cells) {
+        if matches!(cell.sort, None | Some("code")) && cell.language("") != "markdown" {
+            look(&cell, &mut found);
+        }
     }
-    source(text)
+    found
 }
 
 /// Most texts name nothing: this must cost no more than a look at the bytes.
-fn may_name(text: &str) -> bool {
-    ["%run", "dbutils", "secret("].iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
+fn may_name(bytes: &[u8]) -> bool {
+    ["%run", "dbutils", "secret("].iter().any(|word| memchr::memmem::find(bytes, word.as_bytes()).is_some())
 }
 
-fn jupyter(document: &Value) -> Vec<Mention> {
-    let cells = document.get("cells").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let mut found = Vec::new();
-    for (number, cell) in (1..).zip(cells) {
-        if cell.get("cell_type").is_some_and(|kind| kind == "code") {
-            let text = cell_text(cell);
-            let lines: Vec<(u32, Cow<'_, str>)> = text.lines().map(|line| (number, line.into())).collect();
-            look(&lines, &mut found);
-        }
-    }
-    found
-}
-
-fn cell_text(cell: &Value) -> String {
-    match cell.get("source") {
-        Some(Value::Array(lines)) => lines.iter().filter_map(Value::as_str).collect(),
-        Some(Value::String(text)) => text.clone(),
-        _ => String::new(),
-    }
-}
-
-/// Source format: cells between separators, lines of other languages behind `MAGIC` (core reference §2).
-fn source(text: &str) -> Vec<Mention> {
-    let (mut found, mut cell) = (Vec::new(), Vec::new());
-    for (number, line) in (1..).zip(text.lines()) {
-        match comment(line) {
-            Some(rest) if rest.starts_with("COMMAND ----------") => look(&std::mem::take(&mut cell), &mut found),
-            Some(rest) => cell.extend(rest.strip_prefix("MAGIC ").map(|line| (number, Cow::from(line)))),
-            None => cell.push((number, line.into())),
-        }
-    }
-    look(&cell, &mut found);
-    found
-}
-
-/// What stands behind the comment sign, if the whole line is a comment.
-fn comment(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    ["#", "//", "--"].iter().find_map(|sign| line.strip_prefix(sign)).map(str::trim_start)
+/// Whether the whole line is a comment, in whatever language.
+fn is_comment(line: &str) -> bool {
+    ["#", "//", "--"].iter().any(|sign| line.trim_start().starts_with(sign))
 }
 
 /// Looks at the lines of one cell.
-fn look(cell: &[(u32, Cow<'_, str>)], found: &mut Vec<Mention>) {
-    let first = cell.iter().map(|(_, line)| line.trim()).find(|line| !line.is_empty());
-    if first.is_some_and(|line| line.starts_with("%md")) {
-        return;
-    }
+fn look(cell: &Cell<'_>, found: &mut Vec<Mention>) {
     let mut code = String::new();
     let mut starts = Vec::new();
-    for (number, line) in cell {
+    let begin = found.len();
+    for (number, line) in cell.lines() {
+        let number = u32::try_from(cell.line.map_or(cell.number, |_| number)).unwrap_or(u32::MAX);
         if let Some(path) = line.trim_start().strip_prefix("%run").and_then(included) {
-            found.push(Mention { line: *number, what: What::Includes(path) });
-        } else if comment(line).is_none() {
-            starts.push((code.len(), *number));
+            found.push(Mention { line: number, what: What::Includes(path) });
+        } else if !is_comment(line) {
+            starts.push((code.len(), number));
             code.push_str(line);
             code.push('\n');
         }
     }
     let line_of = |at: usize| starts[..starts.partition_point(|(start, _)| *start <= at)].last().map_or(1, |(_, line)| *line);
-    let begin = found.len();
     calls(&code, &mut |at, what| found.push(Mention { line: line_of(at), what }));
     found[begin..].sort_by_key(|mention| mention.line);
 }
@@ -252,7 +210,10 @@ mod tests {
     #[test]
     fn comments_and_prose_do_not_count() {
         assert_eq!(named("# dbutils.notebook.run('/a', 1)\n// %run ./x\n-- dbutils.secrets.get('s','k')"), []);
-        assert_eq!(named("# Databricks notebook source\n# MAGIC %md\n# MAGIC %run ./a"), []);
+        let header = "# Databricks notebook source";
+        assert_eq!(named(&format!("{header}\n# MAGIC %md\n# MAGIC %run ./a")), []);
+        assert_eq!(named(&format!("{header}\n# DBTITLE 1,T\n\n# MAGIC\n# MAGIC %md\n# MAGIC %run ./a")), []);
+        assert_eq!(named(&format!("{header}\n%mdx\n-- COMMAND ----------\n%run ./a")), [(4, includes("./a"))]);
     }
 
     #[test]
@@ -260,6 +221,8 @@ mod tests {
         let text = r##"{"cells":[{"cell_type":"markdown","source":["%run ./no"]},
             {"cell_type":"code","source":["%run ./a\n","# %run ./b\n","dbutils.secrets.get('s', 'k')"]}],"nbformat":4}"##;
         assert_eq!(named(text), [(2, includes("./a")), (2, secret("s", "k"))]);
+        let unsorted = r#"{"cells":[{"source":"%run ./a"},{"cell_type":"code","source":"%md\n%run ./b"}]}"#;
+        assert_eq!(named(unsorted), [(1, includes("./a"))]);
     }
 
     #[test]

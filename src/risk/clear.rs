@@ -2,7 +2,7 @@
 //!
 //! Nothing of what is found leaves this file but its place and its sort.
 
-use super::code::{Code, spot};
+use super::code::Piece;
 use super::{Blanked, Check, Findings, Place, Severity, label};
 use crate::object::{Object, REDACTED};
 use crate::{pointer, redact, tokens};
@@ -56,7 +56,7 @@ pub(super) fn document(object: &Object, document: &Value, findings: &mut Finding
         if at == "/script" && object.kind.name == "global_init_script" {
             return script(object, text, findings);
         }
-        let mut taken = Vec::new();
+        let mut taken = BTreeMap::new();
         for (what, _) in tokens::places(text).into_iter().filter(|(_, place)| is_free_of(&mut taken, place)) {
             findings.at(Severity::High, Check::ClearSecret, stands(what), HINT, object, at);
             shaped.push(at.to_owned());
@@ -81,17 +81,16 @@ fn is_free(at: &str) -> bool {
 /// The text of a global init script, which its document holds in base64.
 fn script(object: &Object, text: &str, findings: &mut Findings) {
     let Ok(bytes) = STANDARD.decode(text) else { return };
-    let Some(found) = super::code::read(&bytes) else { return };
-    code(object, &found, findings);
+    code(object, &super::code::read(&bytes), findings);
 }
 
 /// What source code holds.
-pub(super) fn code(object: &Object, code: &Code<'_>, findings: &mut Findings) {
-    for piece in &code.pieces {
-        for (what, severity, at) in in_text(&piece.0) {
+pub(super) fn code(object: &Object, code: &[Piece<'_>], findings: &mut Findings) {
+    for piece in code {
+        let mut spot = piece.spots(object);
+        for (what, severity, at) in in_text(&piece.text) {
             let hint = if severity == Severity::High { HINT } else { RANDOM_HINT };
-            let place = Place { pointer: None, ..spot(object, piece, at) };
-            findings.add(severity, Check::ClearSecret, stands(what), hint, label(object), Some(place));
+            findings.add(severity, Check::ClearSecret, stands(what), hint, label(object), Some(spot(at)));
         }
     }
 }
@@ -117,15 +116,17 @@ fn in_text(text: &str) -> Vec<(&'static str, Severity, usize)> {
     }
     let quoted = QUOTED.iter().flat_map(|shape| shape.captures_iter(text)).filter_map(|found| found.get(1));
     found.extend(quoted.filter(|one| is_random(one.as_str())).map(|one| (RANDOM, Severity::Medium, one.range())));
-    let mut taken = Vec::new();
+    let mut taken = BTreeMap::new();
     found.retain(|(_, _, at)| is_free_of(&mut taken, at));
+    found.sort_by_key(|(_, _, at)| at.start);
     found.into_iter().map(|(what, severity, at)| (what, severity, at.start)).collect()
 }
 
 /// Takes a range, unless a part of it was taken.
-fn is_free_of(taken: &mut Vec<Range<usize>>, at: &Range<usize>) -> bool {
-    let free = taken.iter().all(|other| at.end <= other.start || other.end <= at.start);
-    taken.extend(free.then(|| at.clone()));
+fn is_free_of(taken: &mut BTreeMap<usize, usize>, at: &Range<usize>) -> bool {
+    // Those that are taken lie apart: only the last that begins before the end can reach into it.
+    let free = taken.range(..at.end).next_back().is_none_or(|(_, end)| *end <= at.start);
+    taken.extend(free.then_some((at.start, at.end)));
     free
 }
 

@@ -282,7 +282,7 @@ fn texts(facts: &Facts<'_>, all: &[&Object]) -> io::Result<Findings> {
     let (wanted, long): (Vec<&Object>, Vec<&Object>) =
         all.iter().copied().filter(holds_text).partition(|one| one.body.digest().is_some_and(|(len, _)| len <= LONGEST));
     let unread = facts.texts.each(&wanted, &|object, bytes| {
-        let Some(code) = code::read(bytes) else { return };
+        let code = code::read(bytes);
         let mut own = Findings::default();
         clear::code(object, &code, &mut own);
         storage::code(object, &code, &mut own);

@@ -1,7 +1,7 @@
 //! What goes through DBFS and its mounts: init scripts that new clusters do not run, and storage that no backup of a workspace
 //! brings back.
 
-use super::code::{Code, spot};
+use super::code::Piece;
 use super::{Check, Findings, Severity, label};
 use crate::object::Object;
 use crate::pointer;
@@ -30,14 +30,15 @@ fn in_dbfs(at: &str, text: &str) -> bool {
     text.starts_with("dbfs:/") && !text.starts_with("dbfs:/Volumes/") || at.contains("/dbfs/destination") && text.starts_with('/')
 }
 
-pub(super) fn code(object: &Object, code: &Code<'_>, findings: &mut Findings) {
-    for piece in &code.pieces {
-        for at in memmem::find_iter(piece.0.as_bytes(), b"fs.mount(") {
+pub(super) fn code(object: &Object, code: &[Piece<'_>], findings: &mut Findings) {
+    for piece in code {
+        let mut spot = piece.spots(object);
+        for at in memmem::find_iter(piece.text.as_bytes(), b"fs.mount(") {
             let text = "storage is mounted by code";
-            findings.add(Severity::Medium, Check::Mount, text, MOUNT_HINT, label(object), Some(spot(object, piece, at)));
+            findings.add(Severity::Medium, Check::Mount, text, MOUNT_HINT, label(object), Some(spot(at)));
         }
-        mounts(&piece.0, &mut |name, at| {
-            findings.add(Severity::Medium, Check::Mount, used(name), MOUNT_HINT, label(object), Some(spot(object, piece, at)));
+        mounts(&piece.text, &mut |name, at| {
+            findings.add(Severity::Medium, Check::Mount, used(name), MOUNT_HINT, label(object), Some(spot(at)));
         });
     }
 }

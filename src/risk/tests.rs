@@ -196,3 +196,13 @@ fn what_starts_by_itself_and_when() {
     assert_eq!(told(&report).len(), 2, "{:?}", told(&report));
     assert_eq!(report.schedules[0].run_as.as_deref(), Some("ada@x"));
 }
+
+#[test]
+fn a_cell_is_told_where_there_are_several() {
+    let objects = [object("file", "/a", "/a", json!(9)), object("file", "/b", "/b", json!(9))];
+    let quoted = "x = 'COMMAND ----------'\nfs.mount(1)";
+    let cells = "-- Databricks notebook source\n# COMMAND ----------\nfs.mount(1)\n-- COMMAND ----------\nfs.mount(2)";
+    let report = found(&objects, &Held(vec![("/a", quoted), ("/b", cells)]));
+    let places: Vec<String> = report.findings.iter().flat_map(|one| &one.places).map(ToString::to_string).collect();
+    assert_eq!(places, ["file:/a at line 2", "file:/b at cell 1, line 3", "file:/b at cell 2, line 5"]);
+}

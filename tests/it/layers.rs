@@ -9,7 +9,7 @@ use std::path::Path;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("access", &["kinds", "object"]),
     ("api", &["event", "spool", "tokens"]),
-    ("audit", &["bundle", "event", "kinds", "object", "spool"]),
+    ("audit", &["bundle", "event", "kinds", "notebook", "object", "spool"]),
     ("backup", &["retention", "yaml"]),
     ("berth", &["api", "journal", "kinds", "object", "spool"]),
     ("bundle", &["crypt", "event", "origin", "spool", "store"]),
@@ -19,8 +19,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "diff",
         &[
-            "api", "audit", "berth", "bundle", "compare", "event", "journal", "kinds", "object", "packed", "page", "pointer",
-            "spool", "survey", "tokens",
+            "api", "audit", "berth", "bundle", "compare", "event", "journal", "kinds", "notebook", "object", "packed", "page",
+            "pointer", "spool", "survey", "tokens",
         ],
     ),
     (
@@ -60,6 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kinds", &["pointer"]),
     ("leaks", &["kinds", "object", "pointer"]),
     ("memory", &["object"]),
+    ("notebook", &[]),
     ("object", &["kinds", "packed", "spool"]),
     ("origin", &[]),
     ("packed", &[]),
@@ -70,7 +71,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("receipt", &["event", "import", "journal", "page", "plan", "rules", "spool"]),
     ("redact", &["kinds", "object", "pointer", "tokens"]),
     ("report", &["access", "audit", "bundle", "kinds", "diff", "graph", "page", "preflight", "relations", "risk"]),
-    ("relations", &["kinds", "object", "pointer"]),
+    ("relations", &["kinds", "notebook", "object", "pointer"]),
     (
         "restore",
         &[
@@ -79,7 +80,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("retention", &[]),
-    ("risk", &["access", "kinds", "object", "pointer", "preflight", "redact", "tokens"]),
+    ("risk", &["access", "kinds", "notebook", "object", "pointer", "preflight", "redact", "tokens"]),
     ("rules", &["kinds", "object", "packed", "pointer", "spool", "yaml"]),
     ("simulator", &[]),
     ("spool", &[]),
