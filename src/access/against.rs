@@ -4,9 +4,10 @@ use super::answer::{Incomplete, Subject};
 use super::people::{Closure, Who};
 use super::{Access, ObjectId, PrincipalId, subject};
 use crate::kinds::levels;
+use foldhash::HashMap;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Somebody's level before and after.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -72,19 +73,37 @@ impl Changes {
 }
 
 /// A principal in the first and in the second.
-type Both = (Option<(Who, Closure)>, Option<(Who, Closure)>);
+type Both = (Option<Who>, Option<Who>);
+
+/// A principal of one of the two, with what it is granted by each list of grants.
+struct Seen {
+    who: Who,
+    closure: Closure,
+    granted: Vec<Option<u8>>,
+}
+
+/// Objects of one kind that are in both and alike in both, by their numbers; and who can do more or less with them.
+struct Alike {
+    classes: (u32, u32),
+    objects: Vec<(u32, u32)>,
+    gained: Vec<Shift>,
+    lost: Vec<Shift>,
+}
 
 impl Access {
     /// What was gained and lost from this to the other. Objects are the same by path or name; in one workspace by id, so that a
     /// new name is no loss.
     pub fn against(&self, after: &Self) -> Changes {
         let same = self.source.workspace_id.is_some() && self.source.workspace_id == after.source.workspace_id;
-        let (pairs, only_before, only_after) = self.paired(after, same);
-        let people = self.everybody(after);
-        let mut changes: Vec<Change> =
-            pairs.into_iter().filter_map(|(classes, objects)| self.change(after, &people, classes, &objects)).collect();
+        let (mut alike, only_before, only_after) = self.paired(after, same);
+        let mut standings = Vec::new();
+        for ((kind, name), (then, now)) in self.everybody(after) {
+            let (then, now) = (then.map(|who| self.seen(who)), now.map(|who| after.seen(who)));
+            alike.iter_mut().for_each(|alike| self.shift(after, (kind, &name), (then.as_ref(), now.as_ref()), alike));
+            standings.extend(self.standing(after, (kind, &name), (then.as_ref(), now.as_ref())));
+        }
+        let mut changes: Vec<Change> = alike.into_iter().filter_map(|alike| change(after, alike)).collect();
         changes.sort_by(|a, b| a.objects.cmp(&b.objects));
-        let standings = people.iter().filter_map(|((kind, name), both)| self.standing(after, kind, name, both)).collect();
         Changes {
             principals: standings,
             changes,
@@ -96,15 +115,14 @@ impl Access {
     }
 
     /// Objects that are in both, by their classes; those that are only in the first, and only in the second.
-    #[expect(clippy::type_complexity, reason = "three lists that only the caller knows")]
-    fn paired(&self, after: &Self, by_id: bool) -> (BTreeMap<(u32, u32), Vec<(u32, u32)>>, Vec<Subject>, Vec<Subject>) {
-        let mut left: HashMap<(&'static str, &str), u32> = HashMap::new();
-        let key = |thing: &'_ super::Thing| (thing.kind, by_id);
+    fn paired(&self, after: &Self, by_id: bool) -> (Vec<Alike>, Vec<Subject>, Vec<Subject>) {
+        let mut left: HashMap<(&'static str, &str), u32> = HashMap::default();
         for (number, thing) in (0..).zip(&after.grants.things) {
-            let name = if key(thing).1 { &thing.id } else { &thing.key };
+            let name = if by_id { &thing.id } else { &thing.key };
             left.entry((thing.kind, name)).or_insert(number);
         }
-        let (mut pairs, mut gone): (BTreeMap<_, Vec<_>>, Vec<Subject>) = (BTreeMap::new(), Vec::new());
+        let mut pairs: BTreeMap<(u32, u32), Vec<(u32, u32)>> = BTreeMap::new();
+        let mut gone = Vec::new();
         for (number, thing) in (0..).zip(&self.grants.things) {
             let name = if by_id { &thing.id } else { &thing.key };
             match left.remove(&(thing.kind, &**name)) {
@@ -118,7 +136,8 @@ impl Access {
         let mut new: Vec<Subject> = left.values().map(|number| subject(&after.grants.things[*number as usize])).collect();
         gone.sort();
         new.sort();
-        (pairs, gone, new)
+        let alike = |(classes, objects)| Alike { classes, objects, gained: Vec::new(), lost: Vec::new() };
+        (pairs.into_iter().map(alike).collect(), gone, new)
     }
 
     fn everybody(&self, after: &Self) -> BTreeMap<(&'static str, String), Both> {
@@ -128,65 +147,58 @@ impl Access {
             (one.kind, if one.kind == "group" { one.name.clone() } else { one.name.to_lowercase() })
         };
         for PrincipalId(who) in self.principals() {
-            all.entry(key(self, who)).or_default().0 = Some((who, self.people.closure(who)));
+            all.entry(key(self, who)).or_default().0 = Some(who);
         }
         for PrincipalId(who) in after.principals() {
-            all.entry(key(after, who)).or_default().1 = Some((who, after.people.closure(who)));
+            all.entry(key(after, who)).or_default().1 = Some(who);
         }
         all
     }
 
-    /// Who gained and who lost on objects that are alike.
-    fn change(
+    /// A principal, and the levels that it has by grants; what admins may anyway does not count.
+    fn seen(&self, who: Who) -> Seen {
+        let closure = self.people.closure(who);
+        let granted = self.granted(&closure, &|who| Some(who) != self.people.admins);
+        Seen { who, closure, granted }
+    }
+
+    /// Whether somebody gained or lost something on objects that are alike.
+    fn shift(
         &self,
         after: &Self,
-        people: &BTreeMap<(&'static str, String), Both>,
-        classes: (u32, u32),
-        objects: &[(u32, u32)],
-    ) -> Option<Change> {
-        let (mut gained, mut lost) = (Vec::new(), Vec::new());
-        let first = *objects.first()?;
-        let kind = self.grants.things[first.0 as usize].kind;
-        for ((sort, name), (then, now)) in people {
-            let before = then.as_ref().and_then(|(_, closure)| self.granted(closure, classes.0));
-            let since = now.as_ref().and_then(|(_, closure)| after.granted(closure, classes.1));
-            if before == since {
-                continue;
-            }
-            let word = |level: Option<u8>| level.map(|level| levels(kind)[level as usize].name);
-            let way = match since > before {
-                true => now.as_ref().and_then(|(_, closure)| after.best(closure, ObjectId(first.1))),
-                false => then.as_ref().and_then(|(_, closure)| self.best(closure, ObjectId(first.0))),
-            };
-            let shift = Shift {
-                kind: sort,
-                principal: name.clone(),
-                before: word(before),
-                after: word(since),
-                way: way.unwrap_or_default(),
-            };
-            (if since > before { &mut gained } else { &mut lost }).push(shift);
-        }
-        let mut objects: Vec<Subject> = objects.iter().map(|(_, number)| after.object(ObjectId(*number))).collect();
-        objects.sort();
-        (!gained.is_empty() || !lost.is_empty()).then_some(Change { objects, gained, lost })
+        (kind, name): (&'static str, &str),
+        (then, now): (Option<&Seen>, Option<&Seen>),
+        alike: &mut Alike,
+    ) {
+        let level = |access: &Self, seen: Option<&Seen>, class: u32| {
+            seen.and_then(|seen| seen.granted[access.grants.classes[class as usize].set as usize])
+        };
+        let (before, since) = (level(self, then, alike.classes.0), level(after, now, alike.classes.1));
+        let Some(first) = alike.objects.first().filter(|_| before != since) else { return };
+        let all = levels(self.grants.things[first.0 as usize].kind);
+        let word = |level: Option<u8>| level.map(|level| all[level as usize].name);
+        let way = match since > before {
+            true => now.and_then(|seen| after.best(&seen.closure, first.1)),
+            false => then.and_then(|seen| self.best(&seen.closure, first.0)),
+        };
+        let shift =
+            Shift { kind, principal: name.to_owned(), before: word(before), after: word(since), way: way.unwrap_or_default() };
+        (if since > before { &mut alike.gained } else { &mut alike.lost }).push(shift);
     }
 
-    /// The level that somebody has by grants; what admins may anyway does not count.
-    fn granted(&self, closure: &Closure, class: u32) -> Option<u8> {
-        let admins = self.people.admins;
-        let class = &self.grants.classes[class as usize];
-        class.grants.iter().filter(|(who, _)| closure.has(*who) && Some(*who) != admins).map(|(_, level)| *level).max()
+    fn best(&self, closure: &Closure, object: u32) -> Option<String> {
+        let thing = &self.grants.things[object as usize];
+        self.best_of(closure, thing, &|who| Some(who) != self.people.admins).map(|way| way.text)
     }
 
-    fn best(&self, closure: &Closure, object: ObjectId) -> Option<String> {
-        let ways = self.ways(closure, &self.grants.things[object.0 as usize]);
-        ways.into_iter().find(|way| way.groups.last().is_none_or(|group| group != "admins")).map(|way| way.text)
-    }
-
-    fn standing(&self, after: &Self, kind: &'static str, name: &str, (then, now): &Both) -> Option<Standing> {
-        let had = then.as_ref().map(|(who, closure)| self.marks(*who, closure)).unwrap_or_default();
-        let has = now.as_ref().map(|(who, closure)| after.marks(*who, closure)).unwrap_or_default();
+    fn standing(
+        &self,
+        after: &Self,
+        (kind, name): (&'static str, &str),
+        (then, now): (Option<&Seen>, Option<&Seen>),
+    ) -> Option<Standing> {
+        let had = then.map(|seen| self.marks(seen.who, &seen.closure)).unwrap_or_default();
+        let has = now.map(|seen| after.marks(seen.who, &seen.closure)).unwrap_or_default();
         let gained: Vec<String> = has.difference(&had).cloned().collect();
         let lost: Vec<String> = had.difference(&has).cloned().collect();
         (!gained.is_empty() || !lost.is_empty()).then(|| Standing { kind, principal: name.to_owned(), gained, lost })
@@ -200,7 +212,7 @@ impl Access {
         }
         let groups = closure.groups().map(|group| &self.people.all[group as usize].name);
         let mut marks: BTreeSet<String> = groups.map(|group| format!("group {group}")).collect();
-        marks.extend(self.entitlements(who, closure).into_iter().map(|one| format!("entitlement {}", one.name)));
+        marks.extend(self.entitled_to(who, closure).map(|name| format!("entitlement {name}")));
         marks.insert("listed".to_owned());
         if one.active {
             marks.insert("active".to_owned());
@@ -210,4 +222,14 @@ impl Access {
         }
         marks
     }
+}
+
+/// What came of objects that are alike, if anything did.
+fn change(after: &Access, Alike { objects, gained, lost, .. }: Alike) -> Option<Change> {
+    if gained.is_empty() && lost.is_empty() {
+        return None;
+    }
+    let mut objects: Vec<Subject> = objects.iter().map(|(_, number)| after.object(ObjectId(*number))).collect();
+    objects.sort();
+    Some(Change { objects, gained, lost })
 }

@@ -35,7 +35,7 @@ pub struct Subject {
 }
 
 /// Where a level comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(tag = "how", rename_all = "snake_case")]
 pub enum Origin {
     /// It stands on the object itself.
@@ -82,6 +82,9 @@ pub struct Holder {
     pub can: Vec<Capability>,
     /// Every way to it, the strongest first.
     pub ways: Vec<Way>,
+    /// How many more ways there are than are told.
+    #[serde(skip_serializing_if = "is_none")]
+    pub more_ways: u64,
 }
 
 /// Who can do what with one object.
@@ -224,6 +227,9 @@ pub struct Matrix {
     pub principals: Vec<Row>,
     /// Where a folder and what lies in it do not say the same.
     pub disagreements: Vec<Disagreement>,
+    /// How many more of these there are than are told.
+    #[serde(skip_serializing_if = "is_none")]
+    pub more_disagreements: u64,
     /// What keeps this from being the whole truth.
     pub incomplete: Incomplete,
 }
@@ -250,4 +256,9 @@ pub struct Incomplete {
     pub gaps: Vec<String>,
     /// What no bundle of this version knows.
     pub beyond: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(many: &u64) -> bool {
+    *many == 0
 }

@@ -4,24 +4,28 @@ use super::answer::{ActsFor, Entitlement, Held, Holder, Membership, ObjectAccess
 use super::people::{Closure, Who};
 use super::{Access, ObjectId, PrincipalId, can, subject};
 use crate::kinds::{Capability, Role, levels};
+use std::collections::BTreeMap;
 
 impl Access {
     /// Who can do what with an object; `able` leaves only those who can do this.
     pub fn of_object(&self, object: ObjectId, able: Option<Capability>) -> ObjectAccess {
         let thing = &self.grants.things[object.0 as usize];
         let mut holders = Vec::new();
-        for who in (0..).take(self.people.all.len()) {
+        let granted = self.grants.sets.named(self.grants.classes[thing.class as usize].set);
+        for who in self.people.within(granted.chain(self.people.admins)) {
             let closure = self.people.closure(who);
             let Some(level) = self.level_of(&closure, thing.class) else { continue };
             let can = can(thing.kind, level);
             if able.is_none_or(|able| can.contains(&able)) {
-                let (principal, ways) = (self.shown(who, &closure), self.ways(&closure, thing));
-                holders.push((level, Holder { principal, level: levels(thing.kind)[level as usize].name, can, ways }));
+                let (principal, (ways, more_ways)) = (self.shown(who, &closure), self.ways(&closure, thing));
+                holders.push((level, Holder { principal, level: levels(thing.kind)[level as usize].name, can, ways, more_ways }));
             }
         }
-        let key = |holder: &Holder| (holder.principal.kind, holder.principal.name.clone());
-        holders.sort_by_key(|(level, holder)| (std::cmp::Reverse(*level), key(holder)));
-        let runs = self.behind.iter().find(|one| one.role == Role::RunsAs && one.subject == subject(thing));
+        holders.sort_by(|(level, one), (other_level, other)| {
+            let key = |holder: &'_ Holder| (holder.principal.kind, holder.principal.name.clone());
+            other_level.cmp(level).then_with(|| key(one).cmp(&key(other)))
+        });
+        let runs = self.behind(thing.kind, &thing.id).iter().find(|one| one.role == Role::RunsAs);
         ObjectAccess {
             object: subject(thing),
             recorded: thing.recorded,
@@ -36,14 +40,14 @@ impl Access {
         let who = principal.0;
         let closure = self.people.closure(who);
         let mut objects = Vec::new();
-        for (number, class) in (0..).zip(&self.grants.classes) {
-            let Some(level) = self.level_of(&closure, number) else { continue };
+        for (class, level) in self.grants.classes.iter().zip(self.levels_of(&closure)) {
+            let Some(level) = level else { continue };
             let can = can(class.kind, level);
             if able.is_some_and(|able| !can.contains(&able)) {
                 continue;
             }
             for thing in class.things.iter().map(|thing| &self.grants.things[*thing as usize]) {
-                let Some(way) = self.ways(&closure, thing).into_iter().next() else { continue };
+                let Some(way) = self.best_way(&closure, thing) else { continue };
                 let level = levels(class.kind)[level as usize].name;
                 objects.push(Held { object: subject(thing), level, can: can.clone(), way });
             }
@@ -73,26 +77,30 @@ impl Access {
         Membership { group, through }
     }
 
-    fn names(&self, all: &[Who]) -> Vec<String> {
+    pub(super) fn names(&self, all: &[Who]) -> Vec<String> {
         all.iter().map(|who| self.people.all[*who as usize].name.clone()).collect()
     }
 
     /// Their own entitlements, and those of the groups that they are in, each by its shortest way.
     pub(super) fn entitlements(&self, who: Who, closure: &Closure) -> Vec<Entitlement> {
-        let mut found: Vec<Entitlement> = Vec::new();
-        let mut holders: Vec<Vec<Who>> = closure.groups().map(|group| closure.way(group)).collect();
-        holders.push(Vec::new());
-        holders.sort_by_key(|way| (way.len(), self.names(way)));
-        for way in holders {
-            let holder = way.last().copied().unwrap_or(who);
-            for name in &self.people.all[holder as usize].entitlements {
-                if !found.iter().any(|one| one.name == *name) {
-                    found.push(Entitlement { name: name.clone(), through: self.names(&way) });
-                }
-            }
+        let gives = |who: &Who| !self.people.all[*who as usize].entitlements.is_empty();
+        let mut holders: Vec<Who> = closure.groups().chain([who]).filter(gives).collect();
+        let names = |who: Who| closure.way(who).into_iter().map(|who| self.people.all[who as usize].name.as_str());
+        holders.sort_by(|a, b| closure.steps(*a).cmp(&closure.steps(*b)).then_with(|| names(*a).cmp(names(*b))));
+        let mut found: BTreeMap<&str, Who> = BTreeMap::new();
+        for (holder, name) in
+            holders.iter().flat_map(|who| self.people.all[*who as usize].entitlements.iter().map(move |name| (who, name)))
+        {
+            found.entry(name).or_insert(*holder);
         }
-        found.sort();
-        found
+        let told = |(name, holder): (&str, Who)| Entitlement { name: name.to_owned(), through: self.names(&closure.way(holder)) };
+        found.into_iter().map(told).collect()
+    }
+
+    /// The names of all that somebody is entitled to, some of them several times.
+    pub(super) fn entitled_to<'a>(&'a self, who: Who, closure: &'a Closure) -> impl Iterator<Item = &'a str> {
+        let holders = closure.groups().chain([who]);
+        holders.flat_map(|holder| self.people.all[holder as usize].entitlements.iter().map(String::as_str))
     }
 
     fn runs(&self, who: Who) -> Vec<super::Subject> {

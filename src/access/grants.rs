@@ -1,10 +1,12 @@
 //! What is granted: on each object, and on the folders that it lies in.
 
 use super::people::{People, Who, list};
+use super::sets::{Before, Descent, Sets};
 use crate::kinds::{self, Role, levels};
 use crate::object::Object;
+use foldhash::HashMap;
 use serde_json::Value;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Kinds whose permissions no bundle holds yet; of some, the owner is known.
@@ -49,15 +51,12 @@ pub(super) struct Thing {
     pub class: u32,
 }
 
-/// The strongest level of each principal that is named.
-pub(super) type Levels = Vec<(Who, u8)>;
-
 /// Objects of one kind on which everybody may do the same.
 #[derive(Debug)]
 pub(super) struct Class {
     pub kind: &'static str,
-    /// The strongest level of each principal that is named, inherited ones included.
-    pub grants: Levels,
+    /// The list of who has which level, inherited ones included.
+    pub set: u32,
     pub things: Vec<u32>,
 }
 
@@ -66,6 +65,7 @@ pub(super) struct Class {
 pub(super) struct Grants {
     pub things: Vec<Thing>,
     pub classes: Vec<Class>,
+    pub sets: Sets,
     by_id: HashMap<(&'static str, Box<str>), u32>,
     all: Vec<Grant>,
     /// Objects as permission documents name them, `/directories/7`, and what they are.
@@ -201,26 +201,49 @@ impl Grants {
 
     /// Gives every object its class. What a folder grants goes down to all that lies in it.
     fn inherit(&mut self) {
-        let mut below: HashMap<u32, Levels> = HashMap::new();
-        let mut known: HashMap<(&'static str, Levels), u32> = HashMap::new();
-        for number in 0..self.things.len() {
-            let thing = &self.things[number];
-            let own = self.of(thing).iter().map(|grant| (grant.who, grant.level));
-            let above = thing.parent.and_then(|parent| below.get(&parent)).into_iter().flatten().copied();
-            let effective = strongest(own.chain(above).collect());
-            let number = u32::try_from(number).unwrap_or(u32::MAX);
-            if matches!(thing.kind, "directory" | "repo") {
-                below.insert(number, effective.clone());
-            }
-            let kind = thing.kind;
-            let classes = &mut self.classes;
-            let class = *known.entry((kind, effective)).or_insert_with_key(|(_, grants)| {
-                classes.push(Class { kind, grants: grants.clone(), things: Vec::new() });
+        let set_of = self.descend();
+        let mut known: HashMap<(&'static str, u32), u32> = HashMap::default();
+        for (number, (thing, set)) in (0..).zip(self.things.iter_mut().zip(set_of)) {
+            let (kind, classes) = (thing.kind, &mut self.classes);
+            thing.class = *known.entry((kind, set)).or_insert_with(|| {
+                classes.push(Class { kind, set, things: Vec::new() });
                 u32::try_from(classes.len() - 1).unwrap_or(u32::MAX)
             });
-            self.classes[class as usize].things.push(number);
-            self.things[number as usize].class = class;
+            classes[thing.class as usize].things.push(number);
         }
+    }
+
+    /// The list of each object: down through all folders, and back.
+    fn descend(&mut self) -> Vec<u32> {
+        enum Step {
+            Down(u32),
+            Up(Before),
+        }
+        let mut by_folder: Vec<u32> = (0..).zip(&self.things).map(|(number, _)| number).collect();
+        by_folder.sort_by_key(|number| self.things[*number as usize].parent);
+        let within = |folder: Option<u32>| {
+            let from = by_folder.partition_point(|number| self.things[*number as usize].parent < folder);
+            let to = by_folder.partition_point(|number| self.things[*number as usize].parent <= folder);
+            by_folder[from..to].iter().rev().map(|number| Step::Down(*number))
+        };
+        let (mut descent, mut set_of) = (Descent::default(), vec![0; self.things.len()]);
+        let mut steps: Vec<Step> = within(None).collect();
+        while let Some(step) = steps.pop() {
+            match step {
+                Step::Up(before) => descent.up(before),
+                Step::Down(number) => {
+                    let thing = &self.things[number as usize];
+                    let above = thing.parent.map(|parent| set_of[parent as usize]);
+                    let own = self.of(thing).iter().map(|grant| (grant.who, grant.level));
+                    let (set, before) = descent.down(above, own);
+                    set_of[number as usize] = set;
+                    steps.push(Step::Up(before));
+                    steps.extend(within(Some(number)));
+                }
+            }
+        }
+        self.sets = descent.done();
+        set_of
     }
 
     /// The folders that an object lies in, nearest first.
@@ -228,13 +251,6 @@ impl Grants {
         std::iter::successors(thing.parent, |folder| self.things[*folder as usize].parent)
             .map(|folder| &self.things[folder as usize])
     }
-}
-
-/// The strongest level of each.
-fn strongest(mut all: Levels) -> Levels {
-    all.sort_unstable_by_key(|(who, level)| (*who, std::cmp::Reverse(*level)));
-    all.dedup_by_key(|(who, _)| *who);
-    all
 }
 
 /// The level at which somebody may do everything with objects of a kind, short of owning them.
@@ -262,7 +278,7 @@ struct Documents<'a> {
 
 impl<'a> Documents<'a> {
     fn new(objects: &[&'a Object]) -> Self {
-        let mut documents = Self { by_parent: HashMap::new(), paths: HashMap::new(), names: HashMap::new() };
+        let mut documents = Self { by_parent: HashMap::default(), paths: HashMap::default(), names: HashMap::default() };
         for object in objects {
             if matches!(object.kind.name, "permissions" | "secret_acl")
                 && let Some((kind, id)) = object.meta.parent()

@@ -1,7 +1,7 @@
 //! Who can do what: effective access, by direct grants, folders, nested groups, ownership, and what admins may anyway.
 //!
 //! Permission documents say what an object inherits, as their server saw it; the folders say it again. Both are used, and where
-//! they disagree, that is told ([`Access::disagreements`]). What is not in the objects is told as well: an answer is never "nobody"
+//! they disagree, that is told ([`Matrix::disagreements`]). What is not in the objects is told as well: an answer is never "nobody"
 //! where nobody looked. Pure.
 //!
 //! Objects on which the same principals have the same levels share a class, so that who may do what with a hundred thousand
@@ -13,6 +13,7 @@ mod ask;
 mod grants;
 mod orphans;
 mod people;
+mod sets;
 mod ways;
 
 pub use against::{Change, Changes, Shift, Standing};
@@ -26,7 +27,7 @@ use crate::kinds::{self, Capability, Role, levels};
 use crate::object::{Absent, Object};
 use grants::{Grants, Thing, UNRECORDED, manage};
 use people::{Closure, KINDS, People, Who};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of the set of objects as a whole.
 #[derive(Clone, Debug, Default)]
@@ -71,8 +72,18 @@ impl Access {
     pub fn new(objects: &[&Object], source: Source) -> Self {
         let mut people = People::new(objects);
         let grants = Grants::new(objects, &mut people);
-        let behind = objects.iter().flat_map(|object| behind(object, &mut people)).collect();
+        let mut behind: Vec<Behind> = objects.iter().flat_map(|object| behind(object, &mut people)).collect();
+        behind.sort_by(|a, b| a.subject.cmp(&b.subject));
+        people.settle();
         Self { people, grants, behind, source }
+    }
+
+    /// Who stands behind an object.
+    fn behind(&self, kind: &str, id: &str) -> &[Behind] {
+        let key = |one: &Behind| (one.subject.kind, one.subject.id.as_str()).cmp(&(kind, id));
+        let from = self.behind.partition_point(|one| key(one).is_lt());
+        let many = self.behind[from..].partition_point(|one| key(one).is_eq());
+        &self.behind[from..from + many]
     }
 
     /// Principals of this name, application id, display name or id; a kind before a colon narrows it.
@@ -122,28 +133,42 @@ impl Access {
         let rows = (0..).zip(&self.people.all).map(|(who, _)| self.row(who)).filter(|row| row.principal.there || row.holds());
         let mut principals: Vec<Row> = rows.collect();
         principals.sort_by(|a, b| (a.principal.kind, &a.principal.name).cmp(&(b.principal.kind, &b.principal.name)));
-        Matrix { objects, principals, disagreements: self.disagreements(), incomplete: self.incomplete() }
+        let (disagreements, more_disagreements) = self.disagreements();
+        Matrix { objects, principals, disagreements, more_disagreements, incomplete: self.incomplete() }
     }
 
     fn row(&self, who: Who) -> Row {
         let closure = self.people.closure(who);
         let mut cells: BTreeMap<&'static str, Cell> = BTreeMap::new();
-        for (number, class) in (0..).zip(&self.grants.classes) {
-            if let Some(level) = self.level_of(&closure, number) {
+        for (class, level) in self.grants.classes.iter().zip(self.levels_of(&closure)) {
+            if let Some(level) = level {
                 let strongest = levels(class.kind)[level as usize].can.iter().max();
                 cells.entry(class.kind).or_default().count(strongest.copied(), class.things.len() as u64);
             }
         }
-        let entitlements = self.entitlements(who, &closure).into_iter().map(|one| one.name).collect();
+        let entitlements = self.entitled_to(who, &closure).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect();
         Row { principal: self.shown(who, &closure), entitlements, cells }
     }
 
     /// The strongest level on the objects of a class.
     fn level_of(&self, closure: &Closure, class: u32) -> Option<u8> {
         let class = &self.grants.classes[class as usize];
-        let granted = class.grants.iter().filter(|(who, _)| closure.has(*who)).map(|(_, level)| *level).max();
+        let granted = self.grants.sets.level(class.set, &|who| closure.has(who));
         let admin = self.is_admin(closure).then(|| manage(class.kind));
         granted.max(admin)
+    }
+
+    /// The same for every class at once.
+    fn levels_of(&self, closure: &Closure) -> impl Iterator<Item = Option<u8>> {
+        let (is_admin, granted) = (self.is_admin(closure), self.granted(closure, &|_| true));
+        self.grants.classes.iter().map(move |class| granted[class.set as usize].max(is_admin.then(|| manage(class.kind))))
+    }
+
+    /// The strongest level of a principal by each list, through those whom `counts` lets count.
+    fn granted(&self, closure: &Closure, counts: &dyn Fn(Who) -> bool) -> Vec<Option<u8>> {
+        let mut is = vec![false; self.people.all.len()];
+        closure.groups().chain([closure.own()]).filter(|who| counts(*who)).for_each(|who| is[who as usize] = true);
+        self.grants.sets.levels(&|who| is[who as usize])
     }
 
     fn is_admin(&self, closure: &Closure) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::kinds;
 use crate::object::Object;
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use serde_json::Value;
 use std::collections::VecDeque;
 
@@ -45,6 +45,8 @@ pub(super) struct People {
     up: Vec<Vec<Who>>,
     /// Groups that the workspace lists for it, and that no group known here leads to.
     listed: Vec<Vec<Who>>,
+    /// Who is in each directly, listed here or there.
+    down: Vec<Vec<Who>>,
     pub everybody: Vec<Who>,
     pub admins: Option<Who>,
 }
@@ -53,8 +55,8 @@ pub(super) struct People {
 #[derive(Debug)]
 pub(super) struct Closure {
     own: Who,
-    /// Through which: group, and the group or principal before it.
-    before: HashMap<Who, Who>,
+    /// Through which: group, the group or principal before it, and how many steps away the group is.
+    before: HashMap<Who, (Who, u32)>,
 }
 
 impl Closure {
@@ -65,14 +67,24 @@ impl Closure {
     fn add(&mut self, group: Who, before: Who) -> bool {
         let new = !self.has(group);
         if new {
-            self.before.insert(group, before);
+            self.before.insert(group, (before, self.steps(before) + 1));
         }
         new
     }
 
+    /// The principal itself.
+    pub(super) fn own(&self) -> Who {
+        self.own
+    }
+
+    /// Groups on the way to a group, itself included; none to the principal itself.
+    pub(super) fn steps(&self, to: Who) -> u32 {
+        self.before.get(&to).map_or(0, |(_, steps)| *steps)
+    }
+
     /// The groups on the way from the principal to this group, the nearest first and the group itself last.
     pub(super) fn way(&self, to: Who) -> Vec<Who> {
-        let mut way: Vec<Who> = std::iter::successors(Some(to), |who| self.before.get(who).copied()).collect();
+        let mut way: Vec<Who> = std::iter::successors(Some(to), |who| self.before.get(who).map(|(before, _)| *before)).collect();
         way.pop();
         way.reverse();
         way
@@ -96,8 +108,31 @@ impl People {
         }
         people.everybody = EVERYBODY.iter().filter_map(|name| people.by_name("group", name)).collect();
         people.admins = people.by_name("group", ADMINS);
-        documents().for_each(|(_, document)| people.join(&document));
+        let mut seen = HashSet::default();
+        documents().for_each(|(_, document)| people.join(&document, &mut seen));
         people
+    }
+
+    /// Once everybody is known.
+    pub(super) fn settle(&mut self) {
+        self.down = vec![Vec::new(); self.all.len()];
+        for (who, groups) in (0..).zip(self.up.iter().zip(&self.listed)) {
+            groups.0.iter().chain(groups.1).for_each(|group| self.down[*group as usize].push(who));
+        }
+    }
+
+    /// Whoever is one of these, or in one of them, however deep; ascending.
+    pub(super) fn within(&self, these: impl Iterator<Item = Who>) -> Vec<Who> {
+        let mut found = vec![false; self.all.len()];
+        let mut open: Vec<Who> = these.collect();
+        while let Some(one) = open.pop() {
+            if !std::mem::replace(&mut found[one as usize], true) {
+                open.extend(&self.down[one as usize]);
+            }
+        }
+        let everybody = self.everybody.iter().any(|group| found[*group as usize]);
+        let is_within = |who: &Who| found[*who as usize] || (everybody && self.all[*who as usize].kind != "group");
+        (0..).zip(&self.all).map(|(who, _)| who).filter(is_within).collect()
     }
 
     fn add(&mut self, person: Person) -> Who {
@@ -141,11 +176,11 @@ impl People {
     }
 
     /// Who is in a group stands with the group; which groups somebody is in, with them: either may be all that was read.
-    fn join(&mut self, document: &Value) {
+    fn join(&mut self, document: &Value, seen: &mut HashSet<(Who, Who, bool)>) {
         let Some(own) = document.get("id").and_then(Value::as_str).and_then(|id| self.by_id.get(id).copied()) else { return };
         for member in list(document, "members") {
             let member = member.get("value").and_then(Value::as_str).and_then(|id| self.by_id.get(id).copied());
-            if let Some(member) = member.filter(|member| !self.up[*member as usize].contains(&own)) {
+            if let Some(member) = member.filter(|member| seen.insert((*member, own, true))) {
                 self.up[member as usize].push(own);
             }
         }
@@ -155,9 +190,8 @@ impl People {
             let Some(known) = known.or_else(|| Some(self.find_or_add("group", named?))) else { continue };
             let direct = group.get("type").is_none_or(|kind| kind == "direct");
             let groups = if direct { &mut self.up } else { &mut self.listed };
-            let groups = &mut groups[own as usize];
-            if !groups.contains(&known) {
-                groups.push(known);
+            if seen.insert((own, known, direct)) {
+                groups[own as usize].push(known);
             }
         }
     }

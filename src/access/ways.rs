@@ -5,39 +5,89 @@ use super::grants::{From, Grant, Thing, manage};
 use super::people::{Closure, Who};
 use super::{Access, subject};
 use crate::kinds::levels;
-use std::collections::HashSet;
+use foldhash::HashSet;
+use std::cmp::Reverse;
+
+/// So many ways to one object are told of one principal, the strongest and shortest.
+const TOLD: usize = 100;
+
+/// So many disagreements are told; the others are counted.
+const MOST: usize = 1000;
+
+/// A way before it is put into words: nobody needs the words of all of them.
+struct Draft<'a> {
+    level: u8,
+    /// Who it is granted to: the principal, or a group that it is in.
+    to: Who,
+    from: Source<'a>,
+}
+
+/// What a way comes from.
+enum Source<'a> {
+    /// A grant on the object or, if there is one, on a folder above.
+    Grant(&'a Grant, Option<&'a Thing>),
+    /// Admins may do everything.
+    Admin,
+}
 
 impl Access {
-    /// Every way to a level on an object, the strongest and shortest first.
-    pub(super) fn ways(&self, closure: &Closure, thing: &Thing) -> Vec<Way> {
-        let grants = &self.grants;
-        let mut ways: Vec<Way> = Vec::new();
-        let mut add = |grant: &Grant, origin: Origin, told: bool| {
-            if !closure.has(grant.who) {
-                return;
-            }
-            let way = self.way(thing.kind, grant.level, closure.way(grant.who), origin);
-            let like = |one: &Way| one.level == way.level && one.groups == way.groups;
+    /// Ways to a level on an object, the strongest and shortest first, and how many more there are.
+    pub(super) fn ways(&self, closure: &Closure, thing: &Thing) -> (Vec<Way>, u64) {
+        let (mut drafts, mut known, mut inherited) = (Vec::new(), HashSet::default(), HashSet::default());
+        self.each_way(closure, thing, &mut |draft| {
+            let origin = self.origin_of(thing, &draft);
+            let alike = (draft.level, draft.to);
             // What a folder says it inherits, the object mostly says as well, and the folder above grants.
-            let repeats = |one: &Way| *one == way || (told && like(one) && matches!(one.origin, Origin::Inherited { .. }));
-            if !ways.iter().any(repeats) {
-                ways.push(way);
+            let told = matches!(draft.from, Source::Grant(grant, Some(_)) if matches!(grant.from, From::Listed(_)));
+            let repeats = told && inherited.contains(&alike);
+            if matches!(origin, Origin::Inherited { .. }) {
+                inherited.insert(alike);
             }
-        };
-        for grant in grants.of(thing) {
-            add(grant, self.origin(thing, grant), false);
-        }
-        for folder in grants.above(thing) {
-            for grant in grants.of(folder) {
-                add(grant, self.handed_down(folder, grant), matches!(grant.from, From::Listed(_)));
+            if !repeats && known.insert((alike, origin)) {
+                drafts.push(draft);
+            }
+        });
+        drafts.sort_by_key(|draft| (Reverse(draft.level), closure.steps(draft.to)));
+        let more = drafts.len().saturating_sub(TOLD) as u64;
+        (drafts.iter().take(TOLD).map(|draft| self.way(closure, thing, draft)).collect(), more)
+    }
+
+    /// The strongest and shortest of them.
+    pub(super) fn best_way(&self, closure: &Closure, thing: &Thing) -> Option<Way> {
+        self.best_of(closure, thing, &|_| true)
+    }
+
+    /// The same among those that are granted to somebody who counts.
+    pub(super) fn best_of(&self, closure: &Closure, thing: &Thing, counts: &dyn Fn(Who) -> bool) -> Option<Way> {
+        let mut best: Option<Draft<'_>> = None;
+        let rank = |draft: &Draft<'_>| (draft.level, Reverse(closure.steps(draft.to)));
+        self.each_way(closure, thing, &mut |draft| {
+            if counts(draft.to) && best.as_ref().is_none_or(|best| rank(&draft) > rank(best)) {
+                best = Some(draft);
+            }
+        });
+        best.map(|draft| self.way(closure, thing, &draft))
+    }
+
+    fn each_way<'a>(&'a self, closure: &Closure, thing: &'a Thing, take: &mut dyn FnMut(Draft<'a>)) {
+        let grants = &self.grants;
+        let places = std::iter::once((thing, None)).chain(grants.above(thing).map(|folder| (folder, Some(folder))));
+        for (place, folder) in places {
+            for grant in grants.of(place).iter().filter(|grant| closure.has(grant.who)) {
+                take(Draft { level: grant.level, to: grant.who, from: Source::Grant(grant, folder) });
             }
         }
-        if let Some(admins) = self.people.admins.filter(|admins| closure.has(*admins)) {
-            ways.push(self.way(thing.kind, manage(thing.kind), closure.way(admins), Origin::Admin));
+        if let Some(to) = self.people.admins.filter(|admins| closure.has(*admins)) {
+            take(Draft { level: manage(thing.kind), to, from: Source::Admin });
         }
-        let rank = |way: &Way| levels(thing.kind).iter().position(|level| level.name == way.level);
-        ways.sort_by_key(|way| (std::cmp::Reverse(rank(way)), way.groups.len()));
-        ways
+    }
+
+    fn origin_of(&self, thing: &Thing, draft: &Draft<'_>) -> Origin {
+        match draft.from {
+            Source::Admin => Origin::Admin,
+            Source::Grant(grant, None) => self.origin(thing, grant),
+            Source::Grant(grant, Some(folder)) => self.handed_down(folder, grant),
+        }
     }
 
     fn origin(&self, thing: &Thing, grant: &Grant) -> Origin {
@@ -59,46 +109,51 @@ impl Access {
         }
     }
 
-    fn way(&self, kind: &str, level: u8, groups: Vec<Who>, origin: Origin) -> Way {
-        let groups: Vec<String> = groups.into_iter().map(|who| self.people.all[who as usize].name.clone()).collect();
-        let level = levels(kind)[level as usize].name;
+    fn way(&self, closure: &Closure, thing: &Thing, draft: &Draft<'_>) -> Way {
+        let (groups, origin) = (self.names(&closure.way(draft.to)), self.origin_of(thing, draft));
+        let level = levels(thing.kind)[draft.level as usize].name;
         let text = told(level, &groups, &origin);
         Way { level, groups, origin, text }
     }
 
-    /// Where a folder and an object in it do not say the same: `CAN_RUN` for somebody stands only with one of them.
-    pub fn disagreements(&self) -> Vec<Disagreement> {
+    /// Where a folder and an object in it do not say the same: `CAN_RUN` for somebody stands only with one of them. And how many more
+    /// there are: a folder that grants very much, with very much in it that lists nothing, is a line for each of each.
+    pub(super) fn disagreements(&self) -> (Vec<Disagreement>, u64) {
+        let (mut found, mut more) = (Vec::new(), 0);
+        for thing in self.grants.things.iter().filter(|thing| thing.recorded && thing.parent.is_some()) {
+            self.disagreeing(thing, &mut |folder, grant, only_in_folder| match found.len() < MOST {
+                true => found.push(self.disagreement(thing, folder, grant, only_in_folder)),
+                false => more += 1,
+            });
+        }
+        found.sort();
+        (found, more)
+    }
+
+    /// Folder, grant, and whether it stands only with the folder; each once.
+    fn disagreeing(&self, thing: &Thing, tell: &mut dyn FnMut(&str, &Grant, bool)) {
         let grants = &self.grants;
-        let mut found = Vec::new();
-        for thing in grants.things.iter().filter(|thing| thing.recorded && thing.parent.is_some()) {
-            let listed: HashSet<(Who, u8)> = grants
-                .of(thing)
-                .iter()
-                .filter(|one| matches!(one.from, From::Listed(_)))
-                .map(|one| (one.who, one.level))
-                .collect();
-            let mut known: HashSet<(Who, u8)> = HashSet::new();
-            for folder in grants.above(thing) {
-                for one in grants.of(folder).iter().filter(|one| one.from != From::Role) {
-                    let own = one.from == From::Own && !listed.contains(&(one.who, one.level));
-                    if known.insert((one.who, one.level)) && own {
-                        found.push(self.disagreement(thing, &folder.id, one, true));
-                    }
-                }
-            }
-            for one in grants.of(thing) {
-                let From::Listed(name) = one.from else { continue };
-                let folder = &grants.names[name as usize];
-                let told = grants.above(thing).any(|above| *above.id == **folder && above.recorded);
-                let home = grants.of(thing).iter().any(|home| home.from == From::Home && home.who == one.who);
-                if told && !home && !known.contains(&(one.who, one.level)) {
-                    found.push(self.disagreement(thing, folder, one, false));
+        let is_listed = |grant: &&Grant| matches!(grant.from, From::Listed(_));
+        let listed: HashSet<(Who, u8)> = grants.of(thing).iter().filter(is_listed).map(|one| (one.who, one.level)).collect();
+        let mut known: HashSet<(Who, u8)> = HashSet::default();
+        for folder in grants.above(thing) {
+            for one in grants.of(folder).iter().filter(|one| one.from != From::Role) {
+                let own = one.from == From::Own && !listed.contains(&(one.who, one.level));
+                if known.insert((one.who, one.level)) && own {
+                    tell(&folder.id, one, true);
                 }
             }
         }
-        found.sort();
-        found.dedup();
-        found
+        let mut told = HashSet::default();
+        for one in grants.of(thing) {
+            let From::Listed(name) = one.from else { continue };
+            let folder = &grants.names[name as usize];
+            let home = || grants.of(thing).iter().any(|home| home.from == From::Home && home.who == one.who);
+            let is_known = || grants.above(thing).any(|above| *above.id == **folder && above.recorded);
+            if !known.contains(&(one.who, one.level)) && told.insert((one.who, one.level, name)) && is_known() && !home() {
+                tell(folder, one, false);
+            }
+        }
     }
 
     fn disagreement(&self, thing: &Thing, folder: &str, grant: &Grant, only_in_folder: bool) -> Disagreement {

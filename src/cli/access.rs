@@ -143,6 +143,9 @@ fn told_object(ui: &mut Ui, access: &ObjectAccess) -> anyhow::Result<Outcome> {
         for way in &holder.ways {
             ui.wrapped("                 ", &format!("               {}", way.text))?;
         }
+        if holder.more_ways > 0 {
+            ui.line(format!("               and in {}", words::count(holder.more_ways, "more way")))?;
+        }
     }
     if !access.recorded {
         ui.line("its permissions are not in the bundle: only what is said elsewhere is known")?;
@@ -233,7 +236,7 @@ fn matrix(ui: &mut Ui, matrix: &Matrix) -> anyhow::Result<Outcome> {
     ui.table(&header, matrix.principals.iter().map(|row| line(row, &columns)))?;
     ui.line("how many objects each can manage (m), edit (e), run or use (x), only read (r), each counted by the strongest;")?;
     ui.line("`--principal NAME` and `--object OBJECT` tell which, and how; JSON has all")?;
-    disagreements(ui, &matrix.disagreements)?;
+    disagreements(ui, &matrix.disagreements, matrix.more_disagreements)?;
     settled(ui, &matrix.incomplete, true)
 }
 
@@ -289,7 +292,7 @@ fn cell(cell: &Cell) -> String {
     parts.iter().filter(|(many, _)| *many > 0).map(|(many, sign)| format!("{many}{sign}")).collect::<Vec<_>>().join(" ")
 }
 
-fn disagreements(ui: &mut Ui, all: &[Disagreement]) -> anyhow::Result<()> {
+fn disagreements(ui: &mut Ui, all: &[Disagreement], more: u64) -> anyhow::Result<()> {
     for one in all.iter().take(SHOWN) {
         let (object, level, who, folder) = (named(&one.object), one.level, &one.principal, &one.folder);
         let text = match one.only_in_folder {
@@ -300,8 +303,9 @@ fn disagreements(ui: &mut Ui, all: &[Disagreement]) -> anyhow::Result<()> {
         };
         ui.wrapped("  ", &format!("disagreement: {text}"))?;
     }
-    if all.len() > SHOWN {
-        ui.line(format!("and {} more disagreements between folders and what lies in them", all.len() - SHOWN))?;
+    let more = all.len().saturating_sub(SHOWN) as u64 + more;
+    if more > 0 {
+        ui.line(format!("and {more} more disagreements between folders and what lies in them"))?;
     }
     Ok(())
 }

