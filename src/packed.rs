@@ -1,5 +1,6 @@
 //! JSON as compact text: for what is kept by the hundred thousand and looked at one by one, since a tree takes ten times as much.
 
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// A JSON value, packed.
@@ -22,6 +23,24 @@ impl Packed {
         Self(if is_flat(value, DEEPEST) { Form::Text(value.to_string().into()) } else { Form::Tree(Box::new(value.clone())) })
     }
 
+    /// Packs a value that is text already, without making a tree of it. Errors: it is no JSON, as reading it into a value would say.
+    pub fn read(text: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice::<Sound>(text)?;
+        // What has line ends was not written compactly.
+        match std::str::from_utf8(text).ok().filter(|text| !text.contains('\n')) {
+            Some(text) => Ok(Self(Form::Text(text.into()))),
+            None => Ok(Self::of(&serde_json::from_slice(text)?)),
+        }
+    }
+
+    /// Whether it is an object.
+    pub fn is_object(&self) -> bool {
+        match &self.0 {
+            Form::Text(text) => text.trim_start().starts_with('{'),
+            Form::Tree(value) => value.is_object(),
+        }
+    }
+
     /// The value again, exactly as it was packed.
     pub fn value(&self) -> Value {
         match &self.0 {
@@ -42,6 +61,57 @@ impl From<Map<String, Value>> for Packed {
     }
 }
 
+/// JSON that can be read into a value: the same texts and numbers are looked at, and nothing is kept.
+struct Sound;
+
+impl<'de> Deserialize<'de> for Sound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Sound {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
+}
+
 fn is_flat(value: &Value, levels: usize) -> bool {
     match value {
         Value::Array(items) => levels > 0 && items.iter().all(|item| is_flat(item, levels - 1)),
@@ -55,6 +125,11 @@ fn is_flat(value: &Value, levels: usize) -> bool {
 pub struct Meta(Option<Packed>);
 
 impl Meta {
+    /// What compact JSON says, as the manifest of a bundle has it.
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self((text != "{}").then(|| Packed(Form::Text(text.into()))))
+    }
+
     /// All of it.
     pub fn members(&self) -> Map<String, Value> {
         self.0.as_ref().map(Packed::members).unwrap_or_default()
@@ -111,6 +186,17 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_no_reader_takes_is_not_packed() {
+        let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        for text in [deep(126), deep(127), deep(128), deep(100_000), r#"{"a":1e999}"#.into(), r#"["\ud800"]"#.into()] {
+            assert_eq!(Packed::read(text.as_bytes()).is_ok(), serde_json::from_str::<Value>(&text).is_ok(), "{text:.20}");
+        }
+        assert!(Packed::read(b"\"\xff\"").is_err() && Packed::read(b"").is_err() && Packed::read(b"{} x").is_err());
+        let deep = Packed::read(deep(127).as_bytes()).unwrap();
+        assert!(deep.value().is_array(), "it comes back");
+    }
+
+    #[test]
     fn a_member_goes_in_the_place_of_one_of_that_name() {
         let mut meta = Meta::default();
         meta.insert("parent", json!({"kind": "job", "id": "7"}));
@@ -145,6 +231,23 @@ mod tests {
             let again = Packed::of(&value).value();
             prop_assert_eq!(again.to_string(), value.to_string());
             prop_assert_eq!(again, value);
+        }
+
+        #[test]
+        fn a_text_is_packed_as_its_value_is(value in any_value(), indented in any::<bool>()) {
+            let text = if indented { serde_json::to_vec_pretty(&value).unwrap() } else { value.to_string().into_bytes() };
+            let packed = Packed::read(&text).unwrap();
+            prop_assert_eq!(packed.is_object(), value.is_object());
+            prop_assert_eq!(packed, Packed::of(&value));
+        }
+
+        #[test]
+        fn a_text_is_packed_if_it_can_be_read(text in r#"[\[{]?[ \n]?("[a\\\\u0dD8"]{0,9}|-?[0-9]{1,3}(\.[0-9])?(e[0-9]{1,3})?|nul{1,2})[:,]?[1-3]?[ \n]?[}\]]?"#) {
+            let (packed, value) = (Packed::read(text.as_bytes()), serde_json::from_str::<Value>(&text));
+            prop_assert_eq!(packed.is_ok(), value.is_ok(), "{}", text);
+            if let (Ok(packed), Ok(value)) = (packed, value) {
+                prop_assert_eq!(packed.value(), value);
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Is a member of a bundle something that could be restored? A bundle may be whole and signed, and yet hold nonsense: what makes
 //! no sense is left out by itself, with a reason, and never stops the rest.
 
-use crate::bundle::{MemberLine, ReadError};
+use crate::bundle::MemberLine;
 use crate::kinds::{Kind, Shape, Tree};
+use crate::packed::Packed;
 use serde_json::Value;
 
 /// Bytes of one document at most: it is held in memory. Four times what an export takes.
@@ -34,24 +35,23 @@ fn is_path(path: &str) -> bool {
     path == "/" || path.strip_prefix('/').is_some_and(|rest| !rest.split('/').any(|part| matches!(part, "" | "." | "..")))
 }
 
-/// The document of a member, or what is wrong with it. Errors: the bundle cannot be read.
-pub(super) fn document(
-    kind: &Kind,
-    member: &MemberLine,
-    read: &mut dyn FnMut() -> Result<Vec<u8>, ReadError>,
-) -> Result<Result<Value, String>, ReadError> {
-    if member.size > LARGEST {
-        return Ok(Err(format!("its document has {} bytes, more than any", member.size)));
+/// Whether a document may be read at all.
+pub(super) fn size(member: &MemberLine) -> Result<(), String> {
+    if member.size <= LARGEST { Ok(()) } else { Err(format!("its document has {} bytes, more than any", member.size)) }
+}
+
+/// The document of a member, or what is wrong with it.
+pub(super) fn document(kind: &Kind, member: &MemberLine, bytes: &[u8]) -> Result<Packed, String> {
+    let document = Packed::read(bytes).map_err(|error| format!("its document is not JSON: {error}"))?;
+    if !document.is_object() {
+        return Err("its document is not an object".to_owned());
     }
-    let document = match serde_json::from_slice::<Value>(&read()?) {
-        Ok(document) => document,
-        Err(error) => return Ok(Err(format!("its document is not JSON: {error}"))),
-    };
-    Ok(match kind.body_of(&document) {
-        _ if !document.is_object() => Err("its document is not an object".to_owned()),
-        Some(body) if !body.is_object() => Err("its settings are not an object".to_owned()),
-        _ => parent(kind, member).map(|()| document).map_err(str::to_owned),
-    })
+    let holds_settings = kind.body.iter().any(|at| !at.is_empty());
+    if holds_settings && kind.body_of(&document.value()).is_some_and(|body| !body.is_object()) {
+        return Err("its settings are not an object".to_owned());
+    }
+    parent(kind, member)?;
+    Ok(document)
 }
 
 /// What hangs on something must say on what, and that must be something on which it can hang.

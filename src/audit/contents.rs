@@ -4,6 +4,7 @@ use super::check;
 use crate::bundle::{MemberLine, ReadError, Reader};
 use crate::kinds::{self, Kind, Shape, Tree};
 use crate::object::{Absent, Body, Object, Selection, SourceId};
+use crate::packed::Meta;
 use std::collections::HashSet;
 
 /// All objects of a bundle that are asked for, and the objects of kinds that are only recorded.
@@ -28,33 +29,48 @@ pub struct Unfit {
     pub reason: String,
 }
 
-/// Reads the objects of a bundle. Bytes stay there; documents come along.
-pub fn contents(reader: &Reader, selection: &Selection) -> Result<Contents, ReadError> {
-    let mut contents = Contents::default();
-    for member in reader.manifest().in_place_order() {
-        match restorable(reader, member)?.map(Object::packed) {
-            Ok(object) if matches!(object.kind.shape, Shape::Recorded(_)) => contents.recorded.push(object),
-            Ok(object) => contents.objects.push(object),
-            Err(reason) => contents.unfit.push(unfit(member, reason)),
+impl Contents {
+    fn add(&mut self, member: &MemberLine, looked_at: Result<Object, String>) {
+        match looked_at {
+            Ok(object) if matches!(object.kind.shape, Shape::Recorded(_)) => self.recorded.push(object),
+            Ok(object) => self.objects.push(object),
+            Err(reason) => self.unfit.push(unfit(member, reason)),
         }
     }
+}
+
+/// Reads the objects of a bundle. Bytes stay there; documents come along.
+pub fn contents(reader: &Reader, selection: &Selection) -> Result<Contents, ReadError> {
+    let mut contents = sketch(reader, &|_| true)?;
     contents.unfit.retain(|one| selection.wants(&one.object.kind, &one.key));
     select(&mut contents.objects, selection);
     Ok(contents)
 }
 
 /// The same of everything, where documents for which `read` answers no stay in the bundle as bytes do, known by their digest: for
-/// whoever compares.
+/// whoever compares. Documents are read on all processors.
 pub fn sketch(reader: &Reader, read: &dyn Fn(&MemberLine) -> bool) -> Result<Contents, ReadError> {
     let mut contents = Contents::default();
-    for member in reader.manifest().in_place_order() {
-        let looked_at = if read(member) { restorable(reader, member)? } else { named(member).map(|kind| stored(kind, member)) };
-        match looked_at.map(Object::packed) {
-            Ok(object) if matches!(object.kind.shape, Shape::Recorded(_)) => contents.recorded.push(object),
-            Ok(object) => contents.objects.push(object),
-            Err(reason) => contents.unfit.push(unfit(member, reason)),
-        }
-    }
+    let mut members = reader.manifest().in_place_order();
+    let wanted = |member: &MemberLine| read(member) && is_read(member);
+    // What needs no bytes comes between what does, in the order of the archive.
+    let mut rest = |contents: &mut Contents, until: Option<&MemberLine>| {
+        let is_next = |member: &&MemberLine| until.is_none_or(|until| !std::ptr::eq(*member, until));
+        let others = members.by_ref().take_while(is_next).filter(|member| !wanted(member));
+        others.for_each(|member| contents.add(member, known(member, read(member))));
+    };
+    let look = |member: &MemberLine, bytes: &[u8]| known(member, false).and_then(|object| with_document(object, member, bytes));
+    super::bodies(
+        reader,
+        &wanted,
+        &look,
+        &mut |member, looked_at| {
+            rest(&mut contents, Some(member));
+            contents.add(member, looked_at);
+        },
+        &mut |_, error| Err(error),
+    )?;
+    rest(&mut contents, None);
     Ok(contents)
 }
 
@@ -105,18 +121,34 @@ fn unfit(member: &MemberLine, reason: String) -> Unfit {
 
 /// The object that a member holds, or why it holds none. Errors: the bundle cannot be read.
 fn restorable(reader: &Reader, member: &MemberLine) -> Result<Result<Object, String>, ReadError> {
-    let object = match named(member) {
-        Ok(kind) => stored(kind, member),
-        Err(reason) => return Ok(Err(reason)),
-    };
-    if holds_bytes(object.kind) {
-        return Ok(Ok(object));
+    let known = known(member, true);
+    if !is_read(member) {
+        return Ok(known);
     }
-    if object.kind.is_secret_value() {
-        return Ok(check::parent(object.kind, member).map(|()| object).map_err(str::to_owned));
+    let bytes = reader.read(member)?;
+    Ok(known.and_then(|object| with_document(object, member, &bytes)))
+}
+
+/// Whether a member is a document that may be read, for all that the manifest says.
+fn is_read(member: &MemberLine) -> bool {
+    let is_document = |kind: &Kind| !holds_bytes(kind) && !kind.is_secret_value();
+    named(member).is_ok_and(is_document) && check::size(member).is_ok()
+}
+
+/// What the manifest says of a member, or why it holds nothing that could be restored; `whole` is whether that is all that is looked at.
+fn known(member: &MemberLine, whole: bool) -> Result<Object, String> {
+    let object = stored(named(member)?, member);
+    match whole {
+        true if object.kind.is_secret_value() => check::parent(object.kind, member)?,
+        true if !holds_bytes(object.kind) => check::size(member)?,
+        _ => {}
     }
-    let document = check::document(object.kind, member, &mut || reader.read(member))?;
-    Ok(document.map(|document| Object { body: Body::Json(document), ..object }))
+    Ok(object)
+}
+
+fn with_document(object: Object, member: &MemberLine, bytes: &[u8]) -> Result<Object, String> {
+    let document = check::document(object.kind, member, bytes)?;
+    Ok(Object { body: Body::Packed(document), ..object })
 }
 
 /// The kind of a member whose names could be those of one.
@@ -139,7 +171,7 @@ fn stored(kind: &'static Kind, member: &MemberLine) -> Object {
         id: member.path.to_string(),
         key: member.key.as_deref().unwrap_or(&member.path).to_owned(),
         body,
-        meta: member.meta().into(),
+        meta: Meta::of_text(member.meta_text()),
         modified_at: member.modified_at(),
         degraded: member.degraded.as_deref().map(str::to_owned),
         redacted: Vec::new(),

@@ -9,7 +9,7 @@ use std::path::Path;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("access", &["kinds", "object"]),
     ("api", &["event", "spool", "tokens"]),
-    ("audit", &["bundle", "event", "kinds", "notebook", "object", "spool"]),
+    ("audit", &["bundle", "event", "kinds", "notebook", "object", "packed", "spool"]),
     ("backup", &["retention", "yaml"]),
     ("berth", &["api", "journal", "kinds", "object", "spool"]),
     ("bundle", &["crypt", "event", "origin", "spool", "store"]),
