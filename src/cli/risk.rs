@@ -14,7 +14,7 @@ use lifeboat::audit::{self, Contents};
 use lifeboat::bundle::{MemberLine, ReadError, Reader};
 use lifeboat::object::{Object, SourceId};
 use lifeboat::preflight;
-use lifeboat::restore::{self, Options};
+use lifeboat::restore::Options;
 use lifeboat::risk::{self, Blanked, Facts, Finding, HOURS, Report, Schedule, Severity, Starter, Texts, Visit};
 use std::collections::HashMap;
 
@@ -95,12 +95,12 @@ impl Risk {
     }
 }
 
-/// A bundle, and what the offline half of a check says of it under the rules that an import has unless told.
+/// A bundle, and what the offline half of a check says of it under the rules that an import has unless told. The bundle is read anew
+/// for that: holding what a check makes of it beside all objects would take half as much memory again.
 pub fn checked(reader: &Reader) -> anyhow::Result<(Whole, preflight::Report)> {
     let options = Options { rules: rules::rules("standby")?, ..Options::default() };
-    let prepared = restore::prepare(reader, &options)?;
-    let report = preflight::offline(&prepared, &options);
-    Ok((Whole::of(prepared.contents), report))
+    let report = preflight::offline(reader, &options)?;
+    Ok((Whole::read(reader)?, report))
 }
 
 /// A time on the command line.

@@ -18,11 +18,6 @@ impl Whole {
         Ok(Self(audit::contents(reader, &Selection::default())?))
     }
 
-    /// Of objects that were read already.
-    pub fn of(contents: Contents) -> Self {
-        Self(contents)
-    }
-
     /// The objects.
     pub fn contents(&self) -> &Contents {
         &self.0

@@ -27,12 +27,13 @@ pub use suggest::snippet;
 use crate::api::Workspace;
 use crate::bundle::Reader;
 use crate::event::{Event, Observer};
+use crate::kinds::is_principal;
 use crate::plan::{Inventory, Plan, Source, Target};
 use crate::restore::{self, Met, Options, Prepared, RestoreError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use specs::Written;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// How much a finding weighs.
@@ -197,8 +198,8 @@ pub async fn run(
     options: &Options,
     observer: &Arc<dyn Observer>,
 ) -> Result<Report, RestoreError> {
-    let prepared = restore::prepare(reader, options)?;
-    let Some(workspace) = workspace else { return Ok(offline(&prepared, options)) };
+    let Some(workspace) = workspace else { return offline(reader, options) };
+    let prepared = prepared(reader, options)?;
     let identity = workspace.identity().await?;
     let met = prepared.meet(workspace, &identity, options, observer).await?;
     let mut plan = prepared.decide(&met, options);
@@ -210,10 +211,22 @@ pub async fn run(
 }
 
 /// The offline half: what the bundle alone shows.
-pub fn offline(prepared: &Prepared, options: &Options) -> Report {
-    let met = ideal(prepared);
+pub fn offline(reader: &Reader, options: &Options) -> Result<Report, RestoreError> {
+    let prepared = prepared(reader, options)?;
+    let met = ideal(&prepared);
     let plan = prepared.decide(&met, options);
-    judge(&Facts::of(prepared, &met, &plan, options))
+    Ok(judge(&Facts::of(&prepared, &met, &plan, options)))
+}
+
+/// A bundle under its rules. Of what it holds, only what somebody looks at once the rules have made of it what they make: there may
+/// be very much else.
+fn prepared(reader: &Reader, options: &Options) -> Result<Prepared, RestoreError> {
+    let mut prepared = restore::prepare(reader, options)?;
+    let built_in: HashSet<_> =
+        prepared.applied.objects.iter().filter(|object| object.built_in()).map(crate::rules::Sanitized::source).collect();
+    prepared.contents.objects.retain(|object| is_principal(object.kind.name) || built_in.contains(&object.source()));
+    prepared.contents.objects.shrink_to_fit();
+    Ok(prepared)
 }
 
 /// A target that has all that an import cannot bring: what is only recorded, and what every workspace has.
