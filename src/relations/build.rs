@@ -56,6 +56,7 @@ impl Builder {
     /// All that was told. `code_read` is whether somebody brought every text that [`Self::is_code`] asks for, even if there was none.
     pub fn finish(self, code_read: bool) -> Relations {
         let Self { nodes, mut edges, computed, acting, .. } = self;
+        edges.iter_mut().filter(|edge| edge.at.len() > 1).for_each(|edge| once(&mut edge.at));
         edges.sort_by_key(|edge| (edge.from, edge.relation, edge.to));
         let count = nodes.all.len();
         let mut into: Vec<u32> = (0..u32::try_from(edges.len()).unwrap_or(u32::MAX)).collect();
@@ -218,13 +219,20 @@ impl Builder {
     fn edge(&mut self, from: NodeId, to: NodeId, relation: Relation, at: Place) {
         let at = (!at.pointer.is_empty() || at.line.is_some()).then_some(at);
         if let Some(index) = self.by_ends.get(&(from, to, relation)) {
-            let known = &mut self.edges[*index].at;
-            known.extend(at.filter(|at| !known.contains(at)));
+            self.edges[*index].at.extend(at);
             return;
         }
         self.by_ends.insert((from, to, relation), self.edges.len());
         self.edges.push(Edge { from, to, relation, at: at.into_iter().collect() });
     }
+}
+
+/// Leaves each place once, in the order in which they came: a text may name one thing a hundred thousand times.
+fn once(places: &mut Vec<Place>) {
+    let mut known = HashSet::new();
+    let is_new: Vec<bool> = places.iter().map(|place| known.insert(place)).collect();
+    let mut is_new = is_new.into_iter();
+    places.retain(|_| is_new.next().unwrap_or_default());
 }
 
 /// Whether an object does something though nobody refers to it: something starts it, or every workspace has it and gives it out.

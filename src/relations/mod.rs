@@ -122,7 +122,7 @@ impl Node {
 }
 
 /// Where a reference stands.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct Place {
     /// The kind of the document that hangs on the object, if it stands there: `permissions`, `cluster_libraries`.
     #[serde(skip_serializing_if = "Option::is_none")]
