@@ -11,8 +11,12 @@ use std::io;
 const LINES: usize = 60;
 const KINDS: usize = 8;
 
-/// So many rows of rights the page holds; whoever has more asks `lifeboat access`.
+/// So many rows of rights the page holds, and about so many bytes of them; whoever has more asks `lifeboat access`.
 const ROWS: usize = 100_000;
+const BYTES: usize = 64 << 20;
+
+/// So many ways to a level are told in a row.
+const WAYS: usize = 10;
 
 const COLUMNS: &[Column] = &[
     Column { title: "object", sort: Sort::Head, width: "" },
@@ -103,7 +107,7 @@ fn orphans(access: &Access, html: &mut Html<'_>) -> io::Result<()> {
     });
     html.table("What belongs to nobody who could answer for it", &["object", "kind", "why", "who"], rows)?;
     if orphans.found.len() > 500 {
-        html.paragraph(&format!("and {} more: `lifeboat access --orphans` has all", orphans.found.len() - 500))?;
+        html.paragraph(&format!("and {} more: `lifeboat access --orphaned` has all", orphans.found.len() - 500))?;
     }
     Ok(())
 }
@@ -115,18 +119,20 @@ fn one_by_one(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
         let object = facts.access.object(*id);
         own.contains(&(object.kind.to_owned(), object.id))
     });
-    let (mut rows, mut cut) = (Vec::new(), false);
+    let (mut rows, mut bytes, mut cut) = (Vec::new(), 0, false);
     for id in asked {
-        if rows.len() >= ROWS {
+        if rows.len() >= ROWS || bytes >= BYTES {
             cut = true;
             break;
         }
-        rows.extend(of(&facts.access.of_object(id, None)));
+        let new = of(&facts.access.of_object(id, None));
+        bytes += new.iter().flatten().filter_map(Value::as_str).map(str::len).sum::<usize>();
+        rows.extend(new);
     }
     html.raw("<h3>Every right, one by one</h3>\n")?;
     html.paragraph("Of every object that carries rights of its own: who, through groups and folders too. What lies in a folder has the rights of the folder, and admins have all; neither is listed again.")?;
     if cut {
-        html.paragraph(&format!("These are the first {}: `lifeboat access` has all.", thousands(ROWS as u64)))?;
+        html.paragraph(&format!("These are the first {}: `lifeboat access` has all.", thousands(rows.len() as u64)))?;
     }
     let live = Live {
         id: "rights",
@@ -141,7 +147,10 @@ fn one_by_one(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
 fn of(access: &ObjectAccess) -> Vec<Vec<Value>> {
     let listed = |holder: &&Holder| holder.ways.iter().any(|way| way.origin != Origin::Admin);
     let row = |holder: &Holder| {
-        let ways: Vec<&str> = holder.ways.iter().map(|way| way.text.as_str()).collect();
+        let mut ways: Vec<&str> = holder.ways.iter().take(WAYS).map(|way| way.text.as_str()).collect();
+        let more = (holder.ways.len() - ways.len()) as u64 + holder.more_ways;
+        let more = (more > 0).then(|| format!("and {more} more"));
+        ways.extend(more.as_deref());
         vec![
             access.object.name.as_str().into(),
             access.object.kind.into(),

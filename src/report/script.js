@@ -38,6 +38,7 @@
     const texts = columns.map((column, at) => at).filter((at) => !columns[at].sort);
     const hay = rows.map((row) => texts.map((at) => shown(columns[at], row[at])).join("\n").toLowerCase());
     let found = rows.map((row, at) => at);
+    const ranked = found.slice();
     let sorted = { at: -1, down: false };
     let active = 0;
 
@@ -130,17 +131,16 @@
       }
     }
 
+    // All rows are put in order, and not what was found of them: a search then only leaves out.
     function order() {
       const { at, down } = sorted;
-      if (at < 0) return;
       const words = columns[at].words && columns[at].words.map((word) => word.toLowerCase());
-      const key = new Array(rows.length);
-      for (const index of found) {
-        const value = rows[index][at];
-        key[index] = value === null || value === undefined ? (columns[at].sort ? -1 : "") : words ? words[value] : columns[at].sort ? value : value.toLowerCase();
-      }
+      const key = rows.map((row) => {
+        const value = row[at];
+        return value === null || value === undefined ? (columns[at].sort ? -1 : "") : words ? words[value] : columns[at].sort ? value : value.toLowerCase();
+      });
       const sign = down ? -1 : 1;
-      found.sort((one, other) => (key[one] < key[other] ? -sign : key[one] > key[other] ? sign : one - other));
+      ranked.sort((one, other) => (key[one] < key[other] ? -sign : key[one] > key[other] ? sign : one - other));
     }
 
     function search() {
@@ -148,12 +148,11 @@
       const wanted = input.value.toLowerCase().split(/\s+/).filter((word) => word);
       const only = select && select.value !== "" ? Number(select.value) : -1;
       found = [];
-      for (let index = 0; index < rows.length; index++) {
+      for (const index of ranked) {
         if (only >= 0 && rows[index][filter] !== only) continue;
         const text = hay[index];
         if (wanted.every((word) => text.includes(word))) found.push(index);
       }
-      order();
       active = 0;
       scroll.scrollTop = 0;
       table.setAttribute("aria-rowcount", found.length + 1);
@@ -193,9 +192,7 @@
         cell.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
         const began = performance.now();
         order();
-        active = 0;
-        scroll.scrollTop = 0;
-        draw(true);
+        search();
         box.dataset.sorted = (performance.now() - began).toFixed(1);
       });
     });
