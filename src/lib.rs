@@ -50,6 +50,7 @@
 //! | [`compare`] | two workspaces, object by object: the check of a restore |
 //! | [`mod@diff`] | what changed between two nights, or between a workspace and its standby |
 //! | [`relations`] | what refers to what among the objects of one set: pure |
+//! | [`brief`] | what people look for first in an object, by kind |
 //! | [`access`] | who can do what: effective access, and what of it was gained or lost: pure |
 //! | [`graph`] | what needs what: walks through relations, and their pictures: pure |
 //! | [`drill`] | export, verify, import and compare, on embedded workspaces |
@@ -67,6 +68,7 @@ pub mod api;
 pub mod audit;
 pub mod backup;
 pub mod berth;
+pub mod brief;
 pub mod bundle;
 pub mod catalogue;
 pub mod compare;

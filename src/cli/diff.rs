@@ -6,12 +6,13 @@ use super::private::Private;
 use super::select::Select;
 use super::shore::{self, Shore};
 use super::signals::interruptible;
+use super::whole::is_older;
 use super::{Outcome, Refusal, block_on};
-use crate::ui::{self, Progress, Ui, words};
+use crate::ui::{self, Form, Progress, Ui, words};
 use anyhow::Context;
 use clap::Args;
 use lifeboat::bundle::Reader;
-use lifeboat::diff::{self, Change, Counts, Ids, Link, Options, Party, Unknown, What, Which, told};
+use lifeboat::diff::{self, Change, Ids, Link, Options, Party, Unknown, Which, told};
 use lifeboat::event::{Event, Observer};
 use lifeboat::kinds;
 use lifeboat::object::Selection;
@@ -84,7 +85,13 @@ impl Diff {
             page.write(diff::page(&found).trim_end())?;
         }
         ui.value(&found)?;
-        tell(ui, &found, self.long)?;
+        if is_older(&found.after.taken, &found.before.taken) {
+            ui::note("warning: the second is older than the first: what stands as added was there once, and is gone".to_owned());
+        }
+        match ui.form() {
+            Form::Csv => sheet(ui, &found, self.long)?,
+            _ => tell(ui, &found, self.long)?,
+        }
         let outcome = match (found.is_empty(), found.is_certain()) {
             (true, true) => Outcome::Done,
             (true, false) => Outcome::Incomplete,
@@ -187,7 +194,42 @@ fn tell(ui: &mut Ui, found: &diff::Diff, long: bool) -> anyhow::Result<()> {
             ui.line(format!("not known: {what} that could not be read {name}: `lifeboat list` shows which"))?;
         }
     }
-    Ok(ui.line(summary(found))?)
+    let said = summary(found);
+    Ok(said.iter().filter(|line| !line.is_empty()).try_for_each(|line| ui.wrapped("    ", line))?)
+}
+
+/// The changes for spreadsheets, a line each; with `--long`, also what is as an import leaves it.
+fn sheet(ui: &mut Ui, found: &diff::Diff, long: bool) -> anyhow::Result<()> {
+    ui.row(["kind", "change", "id before", "name before", "id after", "name after", "what"])?;
+    let expected = found.expected.iter().filter(|_| long).map(|change| (change, "as an import leaves it"));
+    for (change, word) in found.changes.iter().map(|change| (change, way(change))).chain(expected) {
+        let id = |side: &'_ Option<diff::Named>| side.as_ref().map(|one| one.id.clone()).unwrap_or_default();
+        let name = |side: &'_ Option<diff::Named>| side.as_ref().map(|one| one.name.clone()).unwrap_or_default();
+        let (before, after) = (&change.before, &change.after);
+        let cells = [id(before), name(before), id(after), name(after), told(change).lines.join("\n")];
+        ui.row([change.kind.as_str(), word].into_iter().chain(cells.iter().map(String::as_str)))?;
+    }
+    for one in &found.unknown {
+        let (before, after) = if one.side == Which::Before { ("not known before", "") } else { ("", "not known after") };
+        let what = format!("{}: {}", one.state, one.reason);
+        for object in &one.objects {
+            let names = if before.is_empty() { ["", object, "", ""] } else { ["", "", "", object.as_str()] };
+            ui.row([one.kind.as_str(), if before.is_empty() { after } else { before }].into_iter().chain(names).chain([&*what]))?;
+        }
+    }
+    Ok(())
+}
+
+/// What became of an object, in a word.
+fn way(change: &Change) -> &'static str {
+    match told(change).sign {
+        '+' => "added",
+        '-' => "removed",
+        '>' if change.moved => "moved",
+        '>' => "renamed",
+        _ if change.replaced => "replaced",
+        _ => "changed",
+    }
 }
 
 fn party(party: &Party) -> String {
@@ -213,7 +255,11 @@ fn one(ui: &mut Ui, change: &Change, long: bool) -> anyhow::Result<()> {
     ui.line(cut(format!("  {} {}", told.sign, told.head), long))?;
     let shown = if long { told.lines.len() } else { LINES };
     for line in told.lines.iter().take(shown) {
-        ui.line(cut(format!("      {line}"), long))?;
+        match change.brief.as_ref() == Some(line) {
+            // What something new is, is worth more than one line.
+            true => ui.wrapped("        ", &format!("      {line}"))?,
+            false => ui.line(cut(format!("      {line}"), long))?,
+        }
     }
     more(ui, "      ", told.lines.len(), shown)
 }
@@ -242,24 +288,33 @@ fn unknown(ui: &mut Ui, one: &Unknown, long: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn summary(found: &diff::Diff) -> String {
-    let sum = |of: fn(&Counts) -> u64| found.kinds.values().map(of).sum::<u64>();
-    // Permissions and the like go with what they hang on.
-    let told = |what: What| found.changes.iter().filter(|change| change.what == what).count() as u64;
-    let counts = [
-        (told(What::Added), "added"),
-        (told(What::Removed), "removed"),
-        (sum(|one| one.changed), "changed"),
-        (sum(|one| one.renamed), "renamed"),
-        (sum(|one| one.moved), "moved"),
-        (sum(|one| one.moved_along), "moved along"),
-        (sum(|one| one.replaced), "replaced"),
-        (sum(|one| one.expected), "as an import leaves them"),
-        (sum(|one| one.unknown), "not known"),
-        (sum(|one| one.equal), "equal"),
-    ];
-    let words: Vec<String> =
-        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
-    let verdict = if found.is_empty() { "nothing differs" } else { "something differs" };
-    if words.is_empty() { verdict.to_owned() } else { format!("{verdict}: {}", words.join(", ")) }
+/// The verdict and its numbers, as the library counts them.
+fn summary(found: &diff::Diff) -> [String; 2] {
+    let total = found.total();
+    let list = |counts: &[(u64, &str)]| {
+        let some = counts.iter().filter(|(count, _)| *count > 0);
+        some.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+    };
+    let ways = list(&[
+        (total.added, "added"),
+        (total.removed, "removed"),
+        (total.changed, "changed"),
+        (total.renamed, "renamed"),
+        (total.moved, "moved"),
+        (total.replaced, "replaced"),
+    ]);
+    let besides = list(&[
+        (total.added_along + total.removed_along, "that hang on what was added or removed"),
+        (total.moved_along, "moved along with a folder"),
+        (total.expected, "as an import leaves them"),
+        (total.unknown, "not known"),
+        (total.equal, "equal"),
+    ]);
+    let twice = if total.overlap() { " (what differs in several ways counts under each)" } else { "" };
+    let verdict = match total.differ {
+        0 => "nothing differs".to_owned(),
+        1 => format!("1 object differs: {ways}{twice}"),
+        many => format!("{many} objects differ: {ways}{twice}"),
+    };
+    [verdict, if besides.is_empty() { String::new() } else { format!("besides: {besides}") }]
 }

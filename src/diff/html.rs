@@ -27,7 +27,7 @@ pub fn page(diff: &Diff) -> String {
     let verdict = match (diff.is_empty(), diff.is_certain()) {
         (true, true) => ("good", "nothing differs".to_owned()),
         (true, false) => ("bad", "nothing differs that is known, and not everything is known".to_owned()),
-        (false, _) => ("bad", format!("{} differ", objects(diff.changes.len() as u64))),
+        (false, _) => ("bad", differ(diff.total().differ)),
     };
     page.raw(&format!("<p class=\"state {}\">{}</p>\n", verdict.0, escaped(&verdict.1)));
     parties(&mut page, diff);
@@ -39,8 +39,8 @@ pub fn page(diff: &Diff) -> String {
     page.0
 }
 
-fn objects(count: u64) -> String {
-    if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
+fn differ(count: u64) -> String {
+    if count == 1 { "1 object differs".to_owned() } else { format!("{count} objects differ") }
 }
 
 fn parties(page: &mut Page, diff: &Diff) {
@@ -64,31 +64,46 @@ fn parties(page: &mut Page, diff: &Diff) {
     page.paragraph(link);
 }
 
+type Column = (&'static str, fn(&Counts) -> u64);
+
+/// Columns of the account, and what each counts.
+const ACCOUNT: &[Column] = &[
+    ("#before", |one| one.before),
+    ("#after", |one| one.after),
+    ("#equal", |one| one.equal),
+    ("#differ", |one| one.differ),
+    ("#added", |one| one.added),
+    ("#removed", |one| one.removed),
+    ("#changed", |one| one.changed),
+    ("#renamed", |one| one.renamed),
+    ("#moved", |one| one.moved),
+    ("#replaced", |one| one.replaced),
+    ("#with these", |one| one.added_along + one.removed_along),
+    ("#along", |one| one.moved_along),
+    ("#expected", |one| one.expected),
+    ("#not known", |one| one.unknown),
+];
+
 fn counts(page: &mut Page, diff: &Diff) {
     page.heading("By kind");
-    let header = [
-        "=kind",
-        "#before",
-        "#after",
-        "#equal",
-        "#added",
-        "#removed",
-        "#changed",
-        "#renamed",
-        "#moved",
-        "#along",
-        "#replaced",
-        "#expected",
-        "#not known",
-    ];
-    let row = |(kind, counts): (&String, &Counts)| {
-        let Counts { before, after, equal, added, removed, changed, renamed, moved, moved_along, replaced, expected, unknown } =
-            *counts;
-        let numbers = [before, after, equal, added, removed, changed, renamed, moved, moved_along, replaced, expected, unknown];
+    let header: Vec<&str> = std::iter::once("=kind").chain(ACCOUNT.iter().map(|(title, _)| *title)).collect();
+    let row = |kind: &str, counts: &Counts| -> Vec<String> {
         let number = |number: u64| if number == 0 { "·".to_owned() } else { number.to_string() };
-        std::iter::once(kind.clone()).chain(numbers.into_iter().map(number)).collect()
+        std::iter::once(kind.to_owned()).chain(ACCOUNT.iter().map(|(_, of)| number(of(counts)))).collect()
     };
-    page.table(&header, diff.kinds.iter().map(row));
+    let total = diff.total();
+    let rows: Vec<Vec<String>> = diff.kinds.iter().map(|(kind, counts)| row(kind, counts)).chain([row("all", &total)]).collect();
+    page.table(&header, rows.into_iter());
+    if total.added_along + total.removed_along > 0 {
+        page.paragraph(
+            "With these: permissions and the like of objects that were added or removed, told with these and not counted again.",
+        );
+    }
+    if total.overlap() {
+        page.paragraph(
+            "What differs in several ways, such as a new name and new fields, counts under each, and once under differ.",
+        );
+    }
 }
 
 fn section(page: &mut Page, title: &str, changes: &[Change]) {

@@ -9,6 +9,7 @@
 
 mod access;
 mod cells;
+mod counts;
 mod fields;
 mod html;
 mod ids;
@@ -126,10 +127,16 @@ pub struct Counts {
     pub after: u64,
     /// On both sides, and equal.
     pub equal: u64,
+    /// Those that differ, each counted once: as many as are told as changes.
+    pub differ: u64,
     /// Only on the second side.
     pub added: u64,
     /// Only on the first side.
     pub removed: u64,
+    /// Only on the second side, as is what they hang on: told with that, and not counted as added.
+    pub added_along: u64,
+    /// Only on the first side, as is what they hang on: told with that, and not counted as removed.
+    pub removed_along: u64,
     /// On both sides, with other fields, bytes, access or members.
     pub changed: u64,
     /// On both sides under two names; also counted as changed where more than the name is new.
@@ -157,6 +164,10 @@ pub struct Change {
     pub before: Option<Named>,
     /// What it is on the second side; absent where it was removed.
     pub after: Option<Named>,
+    /// Of what was added or removed, what it is, in a line: of a job when it starts, as whom it runs and what its tasks do. Absent
+    /// where its name says as much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brief: Option<String>,
     /// How the two were found to be one.
     pub matched: Option<Matched>,
     /// It has a new name.

@@ -14,6 +14,7 @@ pub(super) fn blank(what: What, one: Option<&Object>, other: Option<&Object>) ->
         kind: one.or(other).map(|object| object.kind.name.to_owned()).unwrap_or_default(),
         before: one.map(named),
         after: other.map(named),
+        brief: None,
         matched: None,
         renamed: false,
         moved: false,

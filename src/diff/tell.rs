@@ -1,6 +1,7 @@
 //! From pairs of objects to what a person wants to know.
 
 use super::access::{self, Reading};
+use super::counts;
 use super::fields::{fields, marks, plain};
 use super::known::{Gap, Gaps};
 use super::labels::{Labels, is_gone, labels};
@@ -8,9 +9,11 @@ use super::moved::Moves;
 use super::pairs::{Pair, Pairs, holds_bytes, is_attached, object_id, pairs};
 use super::parts::{blank, content, is_same, members};
 use super::{AccessChange, Change, Counts, Degraded, Diff, Expected, Link, Matched, Options, Party, Side, Unknown, What, Which};
+use crate::brief;
 use crate::kinds::{self, Shape};
 use crate::object::{Object, Selection};
 use serde_json::Value;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 pub(super) fn diff(before: &Side, after: &Side, options: &Options) -> Diff {
@@ -29,6 +32,7 @@ pub(super) fn diff(before: &Side, after: &Side, options: &Options) -> Diff {
         changes: Vec::new(),
         expected: Vec::new(),
         unknown: BTreeMap::new(),
+        names: (OnceCell::new(), OnceCell::new()),
         fates: HashMap::new(),
     };
     teller.count(Which::Before);
@@ -56,6 +60,8 @@ enum Fate {
     Unknown,
 }
 
+type Names<'a> = OnceCell<HashMap<(&'a str, &'a str), &'a Object>>;
+
 struct Teller<'a> {
     sides: (&'a Side, &'a Side),
     labels: (&'a Labels, &'a Labels),
@@ -68,6 +74,8 @@ struct Teller<'a> {
     changes: Vec<Change>,
     expected: Vec<Change>,
     unknown: BTreeMap<(String, Which, String, String), BTreeSet<String>>,
+    /// The objects of each side by kind and id, once somebody asks.
+    names: (Names<'a>, Names<'a>),
     /// What became of objects that only one side has, and where they are told of.
     fates: HashMap<(Which, usize), (Fate, usize)>,
 }
@@ -159,21 +167,14 @@ impl<'a> Teller<'a> {
     fn settle(&mut self, mut change: Change, degraded: (Option<&String>, Option<&String>)) {
         let says = change.fields.iter().map(|one| one.expected).chain(change.access.iter().map(|one| one.expected));
         let says: Vec<Option<Expected>> = says.collect();
-        let inside = change.members.is_some() || change.content.is_some() || says.contains(&None);
-        let told = inside || change.renamed || change.moved || change.replaced;
+        let told = change.is_inside() || change.renamed || change.moved || change.replaced;
         let name = change.after.as_ref().or(change.before.as_ref()).map(|one| one.name.clone()).unwrap_or_default();
         let kind = change.kind.clone();
-        let flags = (change.renamed, change.moved, change.replaced);
         let counts = self.counts(&kind);
         match (told, says.first()) {
             (false, None) => counts.equal += 1,
             (false, Some(_)) => counts.expected += 1,
-            (true, _) => {
-                counts.changed += u64::from(inside);
-                counts.renamed += u64::from(flags.0);
-                counts.moved += u64::from(flags.1);
-                counts.replaced += u64::from(flags.2);
-            }
+            (true, _) => {}
         }
         if degraded.0.is_some() || degraded.1.is_some() {
             change.degraded = Some(Degraded { before: degraded.0.cloned(), after: degraded.1.cloned() });
@@ -226,17 +227,27 @@ impl<'a> Teller<'a> {
         }
         let (one, two) = in_order(which, object);
         let what = if which == Which::Before { What::Removed } else { What::Added };
-        let change = Change { expected: self.excuse(which, object), ..blank(what, one, two) };
+        let brief = self.brief(which, object);
+        let change = Change { expected: self.excuse(which, object), brief, ..blank(what, one, two) };
         let fate = if change.expected.is_some() { Fate::Expected } else { Fate::Told };
-        let counts = self.counts(object.kind.name);
-        match (fate, which) {
-            (Fate::Expected, _) => counts.expected += 1,
-            (_, Which::Before) => counts.removed += 1,
-            (_, Which::After) => counts.added += 1,
+        if matches!(fate, Fate::Expected) {
+            self.counts(object.kind.name).expected += 1;
         }
         let list = if matches!(fate, Fate::Expected) { &mut self.expected } else { &mut self.changes };
         list.push(change);
         self.fates.insert((which, at), (fate, list.len() - 1));
+    }
+
+    /// What an object is, in a line.
+    fn brief(&self, which: Which, object: &Object) -> Option<String> {
+        let side = self.side(which);
+        let names = of(which, &self.names);
+        let names = || names.get_or_init(|| side.objects.iter().map(|one| ((one.kind.name, one.id.as_str()), one)).collect());
+        let name_of = |kind: &str, id: &str| match names().get(&(kind, id)) {
+            Some(one) if one.key != one.id => format!("{} [{id}]", one.key),
+            _ => id.to_owned(),
+        };
+        brief::line(object.kind.name, object.document().as_deref()?, &name_of)
     }
 
     /// What hangs on an object shares its fate; who had access to it is told with it.
@@ -246,8 +257,8 @@ impl<'a> Teller<'a> {
         match (fate, which) {
             (Fate::Unknown, _) => counts.unknown += 1,
             (Fate::Expected, _) => counts.expected += 1,
-            (Fate::Told, Which::Before) => counts.removed += 1,
-            (Fate::Told, Which::After) => counts.added += 1,
+            (Fate::Told, Which::Before) => counts.removed_along += 1,
+            (Fate::Told, Which::After) => counts.added_along += 1,
         }
         if !access::is_list(object.kind) || matches!(fate, Fate::Unknown) {
             return;
@@ -295,6 +306,7 @@ impl<'a> Teller<'a> {
             let name = one.into_iter().chain(other).map(|one| (one.name.clone(), one.id.clone())).min();
             (place.get(change.kind.as_str()).copied(), name)
         };
+        counts::count(&self.changes, &mut self.kinds);
         self.changes.sort_by_cached_key(order);
         self.expected.sort_by_cached_key(order);
         let unknown = self.unknown.into_iter().map(|((kind, side, state, reason), objects)| Unknown {

@@ -96,8 +96,8 @@ fn names_and_places_are_recognised() {
             "> notebook /swap1 → /swap2",
             "> notebook /swap2 → /swap1",
             "> job a → a2 (1)",
-            "- job b (2)",
-            "+ job b (4)",
+            "- job b (2); no schedule or trigger; no tasks",
+            "+ job b (4); no schedule or trigger; no tasks",
             "~ job c (3); /settings/timeout_seconds: nothing → 5",
         ]
         .iter()
@@ -133,8 +133,12 @@ fn who_had_access_is_told_with_what_is_gone_or_new() {
     let before = vec![old.clone(), access(&old, "1", &[("a@x", "CAN_RUN")])];
     let after = vec![new.clone(), access(&new, "2", &[("b@x", "IS_OWNER")])];
     let found = same(before, after);
-    assert_eq!(lines(&found), ["+ job new (2); user b@x gained IS_OWNER", "- job old (1); user a@x lost CAN_RUN"]);
-    assert_eq!((found.kinds["permissions"].added, found.kinds["permissions"].removed), (1, 1));
+    let what = "no schedule or trigger; no tasks";
+    let told =
+        [format!("+ job new (2); {what}; user b@x gained IS_OWNER"), format!("- job old (1); {what}; user a@x lost CAN_RUN")];
+    assert_eq!(lines(&found), told);
+    let counts = found.kinds["permissions"];
+    assert_eq!((counts.added, counts.removed, counts.added_along, counts.removed_along), (0, 0, 1, 1));
 }
 
 #[test]
@@ -206,7 +210,7 @@ fn a_selection_says_what_is_looked_at() {
         lines(&diff(&side("1", before.clone()), &side("1", after.clone()), &Options { selection, ..Options::default() }))
     };
     assert_eq!(chosen("job:a"), ["~ permissions job:a (jobs/1); user a@x gained CAN_RUN"]);
-    assert_eq!(chosen("job:b"), ["- job b (2)"]);
+    assert_eq!(chosen("job:b"), ["- job b (2); no schedule or trigger; no tasks"]);
 }
 
 /// The same with the sides exchanged.
@@ -214,7 +218,9 @@ fn mirrored(mut diff: Diff) -> Diff {
     use std::mem::swap;
     swap(&mut diff.before, &mut diff.after);
     for counts in diff.kinds.values_mut() {
-        (counts.before, counts.after, counts.added, counts.removed) = (counts.after, counts.before, counts.removed, counts.added);
+        swap(&mut counts.before, &mut counts.after);
+        swap(&mut counts.added, &mut counts.removed);
+        swap(&mut counts.added_along, &mut counts.removed_along);
     }
     for change in diff.changes.iter_mut().chain(&mut diff.expected) {
         swap(&mut change.before, &mut change.after);
@@ -339,9 +345,11 @@ proptest! {
         let found = diff(&one, &other, &Options::default());
         for (kind, counts) in &found.kinds {
             let told = |what: What| found.changes.iter().filter(|change| &change.kind == kind && change.what == what).count() as u64;
-            prop_assert!(told(What::Added) <= counts.added && told(What::Removed) <= counts.removed, "{kind}: {counts:?}");
+            prop_assert_eq!((told(What::Added), told(What::Removed)), (counts.added, counts.removed), "{}: {:?}", kind, counts);
+            prop_assert_eq!(told(What::Added) + told(What::Removed) + told(What::Changed), counts.differ);
             let shared = counts.before.min(counts.after);
             prop_assert!(counts.equal <= shared + counts.moved_along && counts.removed <= counts.before && counts.added <= counts.after, "{kind}: {counts:?}");
         }
+        prop_assert_eq!(found.total().differ, found.changes.len() as u64);
     }
 }

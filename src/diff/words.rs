@@ -18,6 +18,7 @@ pub struct Told {
 /// Tells of a change.
 pub fn told(change: &Change) -> Told {
     let mut lines = Vec::new();
+    lines.extend(change.brief.clone());
     lines.extend(notes(change));
     change.fields.iter().for_each(|field| lines.extend(of_field(field)));
     for one in &change.access {
@@ -36,11 +37,10 @@ pub fn told(change: &Change) -> Told {
 }
 
 fn sign(change: &Change) -> char {
-    let inside = !change.fields.is_empty() || !change.access.is_empty() || change.members.is_some() || change.content.is_some();
     match change.what {
         What::Added => '+',
         What::Removed => '-',
-        What::Changed if inside || !(change.renamed || change.moved) => '~',
+        What::Changed if change.is_inside() || !(change.renamed || change.moved) => '~',
         What::Changed => '>',
     }
 }

@@ -126,11 +126,19 @@ async fn two_nights_and_the_day_after() {
         "pong → pong\\u{1b}[31m (",
         "/settings/timeout_seconds: ",
         "user hana.ito@northwind.example gained CAN_MANAGE_RUN",
-        "something differs: 1 added, 1 removed, 2 changed, 1 renamed",
+        "4 objects differ: 1 added, 1 removed, 2 changed, 1 renamed (what differs in several ways counts under each)\nbesides: 2 that hang on what was added or removed, ",
     ] {
         assert!(text.contains(told), "{told}: {text}");
     }
+    let sheet = stage.run(&["diff", "a.tar.zst", "b.tar.zst", "--csv"]);
+    code(&sheet, 4);
+    let sheet = String::from_utf8(sheet.stdout).unwrap();
+    assert_eq!(sheet.lines().count(), 1 + 4, "a row for each that differs: {sheet}");
+    assert!(sheet.contains("notebook,removed,/Shared/ML/anomalies,/Shared/ML/anomalies,,,"), "{sheet}");
+    let back = stage.run(&["diff", "b.tar.zst", "a.tar.zst", "--csv"]);
+    code(&back, 4);
     let page = std::fs::read_to_string(stage.path("d.html")).unwrap();
+    assert!(page.contains("4 objects differ") && page.contains("counts under each"));
     assert!(page.contains("Content-Security-Policy") && page.contains("&lt;script&gt;alert(1)") && !page.contains("<script"));
     let modes = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(stage.path("d.html")).unwrap().permissions());
     assert_eq!(modes & 0o777, 0o600);

@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("audit", &["bundle", "event", "kinds", "notebook", "object", "packed", "spool"]),
     ("backup", &["retention", "yaml"]),
     ("berth", &["api", "journal", "kinds", "object", "spool"]),
+    ("brief", &["kinds"]),
     ("bundle", &["crypt", "event", "origin", "spool", "store"]),
     ("catalogue", &["bundle", "event", "retention", "store"]),
     ("compare", &["kinds", "object", "pointer"]),
@@ -19,8 +20,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "diff",
         &[
-            "api", "audit", "berth", "bundle", "compare", "event", "journal", "kinds", "notebook", "object", "packed", "page",
-            "pointer", "spool", "survey", "tokens",
+            "api", "audit", "berth", "brief", "bundle", "compare", "event", "journal", "kinds", "notebook", "object", "packed",
+            "page", "pointer", "spool", "survey", "tokens",
         ],
     ),
     (

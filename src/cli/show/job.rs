@@ -1,7 +1,8 @@
 //! A job: when it runs, as whom, and its tasks as a small graph, each below the last of those that it waits for.
 
-use super::{Subject, inline};
+use super::Subject;
 use crate::ui::Ui;
+use lifeboat::brief::job::{STARTERS, runs_as, task, timing};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -12,79 +13,28 @@ pub(super) fn tell(ui: &mut Ui, subject: &Subject<'_>, document: &Value) -> std:
             ui.line(format!("{label:<10} {text}"))?;
         }
     }
-    for (label, what) in [("schedule", "schedule"), ("trigger", "trigger"), ("continuous", "continuous"), ("tags", "tags")] {
+    for what in STARTERS.into_iter().chain(["tags"]) {
         if let Some(value) = settings.get(what) {
-            ui.line(format!("{label:<10} {}", timing(value)))?;
+            ui.line(format!("{what:<10} {}", timing(value)))?;
         }
     }
+    let name_of = |kind: &str, id: &str| subject.name_of(kind, id);
     let tasks = settings.get("tasks").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     ui.line("")?;
     if tasks.is_empty() {
         // The API before tasks had one, at the top.
-        return ui.line(format!("one task: {}", task(subject, settings))).map(|()| true);
+        return ui.line(format!("one task: {}", task(&name_of, settings))).map(|()| true);
     }
     ui.line("tasks:")?;
     for line in graph(tasks) {
         let also = if line.also.is_empty() { String::new() } else { format!("  (also after {})", line.also.join(", ")) };
-        ui.line(format!("{}{}  {}{also}", line.lead, line.key, task(subject, line.task)))?;
+        ui.line(format!("{}{}  {}{also}", line.lead, line.key, task(&name_of, line.task)))?;
     }
     Ok(true)
 }
 
 fn text(value: &Value, name: &str) -> Option<String> {
     value.get(name).and_then(Value::as_str).map(str::to_owned)
-}
-
-fn runs_as(document: &Value, settings: &Value) -> Option<String> {
-    let named =
-        settings.get("run_as").and_then(|run_as| text(run_as, "user_name").or_else(|| text(run_as, "service_principal_name")));
-    named.or_else(|| text(document, "run_as_user_name"))
-}
-
-/// A schedule in its own words, with whether it is on.
-fn timing(value: &Value) -> String {
-    let Some(members) = value.as_object() else { return inline(value) };
-    let known = ["quartz_cron_expression", "timezone_id", "pause_status"];
-    let parts = members.iter().map(
-        |(name, one)| {
-            if known.contains(&name.as_str()) { inline(one) } else { format!("{name}={}", inline(one)) }
-        },
-    );
-    parts.collect::<Vec<_>>().join(" ")
-}
-
-/// What a task does, and on what.
-fn task(subject: &Subject<'_>, task: &Value) -> String {
-    let sort = task.as_object().into_iter().flatten().find(|(name, one)| name.ends_with("_task") && one.is_object());
-    let what = sort
-        .map_or_else(|| "?".to_owned(), |(name, one)| format!("{} {}", name.trim_end_matches("_task"), does(subject, name, one)));
-    match on(subject, task) {
-        Some(on) => format!("{what} on {on}"),
-        None => what,
-    }
-}
-
-fn does(subject: &Subject<'_>, name: &str, one: &Value) -> String {
-    let by_id = |at: &str, kind: &str| one.pointer(at).map(|id| subject.name_of(kind, &inline(id)));
-    let said = ["notebook_path", "python_file", "main_class_name", "jar_uri", "entry_point", "project_directory", "file/path"];
-    let said = said.iter().find_map(|at| one.pointer(&format!("/{at}")).map(inline));
-    match name {
-        "run_job_task" => by_id("/job_id", "job"),
-        "pipeline_task" => by_id("/pipeline_id", "pipeline"),
-        "sql_task" => by_id("/query/query_id", "query").or_else(|| by_id("/alert/alert_id", "alert")).or(said),
-        "for_each_task" => one.get("inputs").map(|inputs| format!("over {}", inline(inputs))),
-        _ => said,
-    }
-    .unwrap_or_default()
-}
-
-fn on(subject: &Subject<'_>, task: &Value) -> Option<String> {
-    let existing = text(task, "existing_cluster_id").map(|id| format!("cluster {}", subject.name_of("cluster", &id)));
-    let warehouse =
-        || task.pointer("/sql_task/warehouse_id").map(|id| format!("warehouse {}", subject.name_of("warehouse", &inline(id))));
-    let shared = || text(task, "job_cluster_key").map(|key| format!("job cluster {key}"));
-    let own = || task.get("new_cluster").map(|_| "a cluster of its own".to_owned());
-    existing.or_else(shared).or_else(own).or_else(warehouse)
 }
 
 /// One line of the graph.
