@@ -12,6 +12,7 @@ use super::{Advised, Outcome};
 use crate::ui::{Ui, words};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use clap::Args;
+use lifeboat::brief::inline;
 use lifeboat::bundle::{MemberLine, Reader};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,12 +21,15 @@ use serde_json::{Map, Value};
 /// So many objects of a like name are told.
 const NEAR: usize = 5;
 
+/// Kinds whose objects have another name for people than for programs.
+const PEOPLE: [&str; 2] = ["service_principal", "user"];
+
 /// One object of a bundle.
 #[derive(Debug, Args)]
 pub struct Show {
     #[command(flatten)]
     bundle: Bundle,
-    /// A path or a name, or `kind:path`, `kind:id`, `kind:name`
+    /// A path or a name, or `kind:path`, `kind:id`, `kind:name`; of users and service principals also what people call them
     object: String,
     /// The stored bytes as they are; of a secret its value
     #[arg(long)]
@@ -59,7 +63,10 @@ pub enum Shown<'a> {
 impl Show {
     pub fn run(self, ui: &mut Ui) -> anyhow::Result<Outcome> {
         let reader = self.bundle.open()?;
-        let found = find(&reader, &self.object);
+        let mut found = find(&reader, &self.object);
+        if found.is_empty() {
+            found = by_display_name(&reader, &self.object)?;
+        }
         let member = match found.as_slice() {
             [] => return Err(absent(&reader, &self.object)),
             [member] => member,
@@ -88,6 +95,22 @@ fn find<'a>(reader: &'a Reader, object: &str) -> Vec<&'a MemberLine> {
         Some((kind, name)) => all().filter(|member| *member.kind == *kind && named(member, name)).collect(),
         None => all().filter(|member| named(member, object)).collect(),
     }
+}
+
+/// Principals whom people call so. Their documents say it, and are read only where nothing has that path, id or name.
+fn by_display_name<'a>(reader: &'a Reader, object: &str) -> anyhow::Result<Vec<&'a MemberLine>> {
+    let narrowed = object.split_once(':').filter(|(kind, _)| PEOPLE.contains(kind));
+    let (kind, name) = narrowed.map_or((None, object), |(kind, name)| (Some(kind), name));
+    let is_one = |member: &&MemberLine| PEOPLE.contains(&&*member.kind) && kind.is_none_or(|kind| *member.kind == *kind);
+    let mut found = Vec::new();
+    for member in reader.manifest().in_place_order().filter(is_one) {
+        let document = serde_json::from_slice::<Value>(&reader.read(member)?).ok();
+        let display = document.as_ref().and_then(|one| one.get("displayName")?.as_str());
+        if display.is_some_and(|display| display.eq_ignore_ascii_case(name)) {
+            found.push(member);
+        }
+    }
+    Ok(found)
 }
 
 /// Advice names what comes near: a name is seldom remembered whole.
@@ -204,9 +227,4 @@ fn whole(ui: &mut Ui, document: Option<&Value>, bytes: &[u8]) -> std::io::Result
         (None, Ok(text)) => ui.text(text),
         (None, Err(_)) => ui.line("bytes that are no text: `--raw` writes them to a file or a pipe"),
     }
-}
-
-/// A value in a line: a text as it is, anything else as JSON.
-fn inline(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
