@@ -1,9 +1,9 @@
 //! What access was gained and lost between two sets of objects: effective access, not entries.
 
-use super::answer::{Incomplete, Subject};
-use super::people::{Closure, Who};
-use super::{Access, ObjectId, PrincipalId, subject};
-use crate::kinds::levels;
+use super::answer::{Incomplete, Principal, Subject};
+use super::people::{Closure, Who, folded};
+use super::{Access, ObjectId, PrincipalId, Source, subject};
+use crate::kinds::{Capability, levels};
 use foldhash::HashMap;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -48,9 +48,24 @@ pub struct Standing {
     pub lost: Vec<String>,
 }
 
+/// One of the two sets of objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Taken {
+    /// The workspace that it comes from.
+    pub workspace_id: Option<String>,
+    /// When it was read, RFC 3339.
+    pub taken: Option<String>,
+    /// SHA-256 of the bundle's manifest.
+    pub bundle: Option<String>,
+}
+
 /// What access was gained and lost.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Changes {
+    /// The first set.
+    pub before: Taken,
+    /// The second set.
+    pub after: Taken,
     /// Principals that are new, gone, switched off, or in other groups.
     pub principals: Vec<Standing>,
     /// Objects on which somebody can do more or less. What admins may anyway is told with the principals.
@@ -70,10 +85,75 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.principals.is_empty() && self.changes.is_empty()
     }
+
+    /// Leaves what is asked about.
+    pub fn only(&mut self, narrow: &Narrow) {
+        let is_one = |kind: &str, name: &str| narrow.principals.iter().any(|one| one.0 == kind && one.1 == folded(kind, name));
+        let is_wanted = |kind: &str, name: &str| narrow.principals.is_empty() || is_one(kind, name);
+        let about = |object: &Subject| narrow.objects.is_empty() || narrow.objects.contains(object);
+        // Who somebody is does not change on an object, and lets nobody do this or that by itself.
+        let standing = narrow.objects.is_empty() && narrow.can.is_none();
+        self.principals.retain(|one| standing && is_wanted(one.kind, &one.principal));
+        for change in &mut self.changes {
+            let kind = change.objects.first().map(|one| one.kind).unwrap_or_default();
+            let counts = |shift: &Shift| is_wanted(shift.kind, &shift.principal) && shift.crosses(kind, narrow.can);
+            change.gained.retain(counts);
+            change.lost.retain(counts);
+            change.objects.retain(about);
+        }
+        self.changes.retain(|one| !one.objects.is_empty() && (!one.gained.is_empty() || !one.lost.is_empty()));
+        self.only_after.retain(about);
+        self.only_before.retain(about);
+    }
+}
+
+/// What of the changes is asked about; what is empty asks about everything.
+#[derive(Clone, Debug, Default)]
+pub struct Narrow {
+    principals: Vec<(&'static str, String)>,
+    objects: Vec<Subject>,
+    can: Option<Capability>,
+}
+
+impl Narrow {
+    /// Only shifts by which somebody comes to be able to do this, or is not any more.
+    pub fn to(can: Option<Capability>) -> Self {
+        Self { can, ..Self::default() }
+    }
+
+    /// This principal.
+    #[must_use]
+    pub fn principal(mut self, one: &Principal) -> Self {
+        self.principals.push((one.kind, folded(one.kind, &one.name)));
+        self
+    }
+
+    /// This object.
+    #[must_use]
+    pub fn object(mut self, one: Subject) -> Self {
+        self.objects.push(one);
+        self
+    }
+}
+
+impl Shift {
+    /// Whether somebody could do it before or can after, and not both.
+    fn crosses(&self, kind: &str, what: Option<Capability>) -> bool {
+        let can = |name: Option<&str>, what: Capability| {
+            levels(kind).iter().any(|level| Some(level.name) == name && level.can.contains(&what))
+        };
+        what.is_none_or(|what| can(self.before, what) != can(self.after, what))
+    }
 }
 
 /// A principal in the first and in the second.
-type Both = (Option<Who>, Option<Who>);
+#[derive(Default)]
+struct Both {
+    /// As the second writes it, or else the first.
+    name: String,
+    then: Option<Who>,
+    now: Option<Who>,
+}
 
 /// A principal of one of the two, with what it is granted by each list of grants.
 struct Seen {
@@ -90,6 +170,12 @@ struct Alike {
     lost: Vec<Shift>,
 }
 
+impl Source {
+    fn taken(&self) -> Taken {
+        Taken { workspace_id: self.workspace_id.clone(), taken: self.taken.clone(), bundle: self.bundle.clone() }
+    }
+}
+
 impl Access {
     /// What was gained and lost from this to the other. Objects are the same by path or name; in one workspace by id, so that a
     /// new name is no loss.
@@ -97,7 +183,7 @@ impl Access {
         let same = self.source.workspace_id.is_some() && self.source.workspace_id == after.source.workspace_id;
         let (mut alike, only_before, only_after) = self.paired(after, same);
         let mut standings = Vec::new();
-        for ((kind, name), (then, now)) in self.everybody(after) {
+        for ((kind, _), Both { name, then, now }) in self.everybody(after) {
             let (then, now) = (then.map(|who| self.seen(who)), now.map(|who| after.seen(who)));
             alike.iter_mut().for_each(|alike| self.shift(after, (kind, &name), (then.as_ref(), now.as_ref()), alike));
             standings.extend(self.standing(after, (kind, &name), (then.as_ref(), now.as_ref())));
@@ -105,6 +191,8 @@ impl Access {
         let mut changes: Vec<Change> = alike.into_iter().filter_map(|alike| change(after, alike)).collect();
         changes.sort_by(|a, b| a.objects.cmp(&b.objects));
         Changes {
+            before: self.source.taken(),
+            after: after.source.taken(),
             principals: standings,
             changes,
             only_before,
@@ -144,13 +232,17 @@ impl Access {
         let mut all: BTreeMap<(&'static str, String), Both> = BTreeMap::new();
         let key = |access: &Self, who: Who| {
             let one = &access.people.all[who as usize];
-            (one.kind, if one.kind == "group" { one.name.clone() } else { one.name.to_lowercase() })
+            ((one.kind, folded(one.kind, &one.name)), one.name.clone())
         };
         for PrincipalId(who) in self.principals() {
-            all.entry(key(self, who)).or_default().0 = Some(who);
+            let (key, name) = key(self, who);
+            let both = all.entry(key).or_default();
+            (both.name, both.then) = (name, Some(who));
         }
         for PrincipalId(who) in after.principals() {
-            all.entry(key(after, who)).or_default().1 = Some(who);
+            let (key, name) = key(after, who);
+            let both = all.entry(key).or_default();
+            (both.name, both.now) = (name, Some(who));
         }
         all
     }

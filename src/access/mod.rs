@@ -16,7 +16,7 @@ mod people;
 mod sets;
 mod ways;
 
-pub use against::{Change, Changes, Shift, Standing};
+pub use against::{Change, Changes, Narrow, Shift, Standing, Taken};
 pub use answer::{
     ActsFor, Cell, Disagreement, Entitlement, Held, Holder, Incomplete, Matrix, Membership, ObjectAccess, Origin, Principal,
     PrincipalAccess, Row, Subject, Way,
@@ -29,11 +29,19 @@ use grants::{Grants, Thing, UNRECORDED, manage};
 use people::{Closure, KINDS, People, Who};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What opens doors, too, and stands in no bundle.
+const NOT_READ: &str = "personal access tokens (whose they are, how old), IP access lists and audit logs are not read, and neither is \
+    what Unity Catalog grants: of these nothing is known here";
+
 /// What is known of the set of objects as a whole.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
     /// The workspace that they come from.
     pub workspace_id: Option<String>,
+    /// When they were read, RFC 3339.
+    pub taken: Option<String>,
+    /// SHA-256 of the manifest of the bundle that holds them.
+    pub bundle: Option<String>,
     /// Who read them.
     pub caller: Option<String>,
     /// Whether that was an admin, who sees everything.
@@ -219,7 +227,7 @@ impl Access {
         let beyond = (!here.is_empty()).then(|| {
             format!("permissions of {} are in no bundle of this version: of them, admins and owners are known", here.join(", "))
         });
-        Incomplete { gaps, beyond: beyond.into_iter().collect() }
+        Incomplete { gaps, beyond: beyond.into_iter().chain([NOT_READ.to_owned()]).collect() }
     }
 
     fn left_out(&self, kind: &str) -> Option<String> {

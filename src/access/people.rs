@@ -237,7 +237,8 @@ impl People {
     }
 }
 
-fn folded(kind: &'static str, name: &str) -> String {
+/// Names of users and service principals are the same in letters of either case.
+pub(super) fn folded(kind: &str, name: &str) -> String {
     if kind == "group" { name.to_owned() } else { name.to_lowercase() }
 }
 

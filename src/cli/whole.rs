@@ -3,7 +3,7 @@
 use super::Advised;
 use lifeboat::access::{Access, Source};
 use lifeboat::audit::{self, Contents};
-use lifeboat::bundle::{MemberLine, Reader};
+use lifeboat::bundle::{MemberLine, Reader, hex};
 use lifeboat::object::{Absent, Object, Selection};
 use lifeboat::relations::{Builder, Relations, mentions};
 use serde_json::Value;
@@ -59,6 +59,8 @@ impl Whole {
         let text = |name: &str| head.get(name).and_then(Value::as_str).map(str::to_owned);
         Source {
             workspace_id: text("workspace_id"),
+            taken: Some(reader.manifest().head.created.clone()),
+            bundle: Some(hex(&reader.manifest().sha256)),
             caller: text("caller"),
             caller_is_admin: head.get("caller_is_admin").and_then(Value::as_bool),
             absent: self.absent(reader),
@@ -85,4 +87,10 @@ pub fn unknown(reader: &Reader, object: &str) -> anyhow::Error {
     let what = if held { "nothing is known of the access to" } else { "the bundle holds no object" };
     let hint = if held { "objects of this kind have no permissions of their own" } else { "`lifeboat list --long` shows all" };
     Advised { what: format!("{what} \"{object}\""), hint: hint.to_owned() }.into()
+}
+
+/// Whether the first of two times of exports, RFC 3339, comes before the second; not where either cannot be read.
+pub fn is_older(one: &str, other: &str) -> bool {
+    let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    time(one).zip(time(other)).is_some_and(|(one, other)| one < other)
 }

@@ -364,6 +364,8 @@ mod asked {
         let entry = serde_json::json!({ "access_control_list": [{ "user_name": "georg.huber@northwind.example", "permission_level": "CAN_VIEW" }] });
         assert!(call("PATCH", "/api/2.0/permissions/jobs/9007199254741993", entry).await.unwrap().status().is_success());
         let after = stage.path("after.tar.zst");
+        // Times of exports are told by the second.
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
         code(&stage.run(&stage.source, &["export", "--unlimited", "-q", "-o", text(&after)]), 3);
         code(&ask(&stage, &before, &["--against", text(&after)]), 4);
         let changes = json(&stage, &before, &["--against", text(&after)]);
@@ -381,8 +383,48 @@ mod asked {
         assert_eq!(job["gained"][0]["way"], "CAN_MANAGE via group data-engineers → nested in data-platform");
         assert!(changes["changes"].as_array().unwrap().iter().all(|one| one["lost"] == serde_json::json!([])), "{changes}");
         let back = json(&stage, &after, &["--against", text(&before)]);
-        assert!(back["changes"].as_array().unwrap().iter().all(|one| one["gained"] == serde_json::json!([])));
-        assert_eq!(back["changes"].as_array().unwrap().len(), changes["changes"].as_array().unwrap().len());
+        assert_eq!(back, changes, "whichever was exported first stands before");
+        assert!(changes["before"]["taken"].as_str().unwrap() < changes["after"]["taken"].as_str().unwrap());
+        let told = out(&ask(&stage, &before, &["--against", text(&after)]));
+        assert!(told.starts_with("before: workspace ") && told.contains("\nafter:  workspace "), "{told}");
+        let only = |more: &[&str]| json(&stage, &before, &[&["--against", text(&after)], more].concat());
+        let georg = only(&["--principal", "Georg.Huber@northwind.example", "--can", "manage"]);
+        let names = |all: &Value| -> Vec<String> {
+            let objects = all["changes"].as_array().unwrap().iter().flat_map(|one| one["objects"].as_array().unwrap());
+            objects.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+        };
+        assert!(names(&georg).contains(&"nightly settlement".to_owned()) && georg["principals"] == serde_json::json!([]));
+        assert!(names(&georg).len() < names(&changes).len(), "what he may only use is no gain of this sort");
+        assert_eq!(names(&only(&["--object", "job:nightly settlement"])), ["nightly settlement"]);
+        assert_eq!(names(&only(&["--principal", "hana.ito@northwind.example"])), Vec::<String>::new());
+        code(&ask(&stage, &before, &["--against", text(&after), "--principal", "nobody@x.com"]), 1);
+        code(&ask(&stage, &before, &["--against", text(&after), "--orphaned"]), 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_comes_with_a_folder_stands_together() {
+        let (stage, bundle) = stage().await;
+        let asked = ["--principal", "dilara.kaya@northwind.example", "--can", "edit"];
+        let short = out(&ask(&stage, &bundle, &asked));
+        for part in [
+            "CAN_MANAGE via group users → inherited from /Shared\n    ",
+            ", in /Shared (`--long` names them)\n",
+            "IS_OWNER, as its owner\n    job on new readings [9007199254752123]\n",
+            "can act as 5b0f5e02-7c1d-4e8a-9a36-1f2f0c7a4d11 (sp-nightly-loader) by changing job nightly settlement",
+        ] {
+            assert!(short.contains(part), "{part}\n{short}");
+        }
+        let long = out(&ask(&stage, &bundle, &[&asked[..], &["--long"]].concat()));
+        let held = json(&stage, &bundle, &asked);
+        let all = held["objects"].as_array().unwrap().len();
+        assert_eq!(long.lines().filter(|line| line.starts_with("               ")).count(), all, "{long}");
+        assert!(short.lines().count() * 3 < long.lines().count(), "{short}");
+        // Whatever is counted or named adds up to all.
+        let counted: usize =
+            regex::Regex::new(r": ([0-9]+)[, ]").unwrap().captures_iter(&short).map(|one| one[1].parse::<usize>().unwrap()).sum();
+        let named = short.lines().filter(|line| line.starts_with("    ") && !line.contains("`--long`")).count();
+        assert_eq!(counted + named, all, "{short}");
+        assert!(short.contains("note: personal access tokens"), "{short}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,21 +1,21 @@
 //! `lifeboat access`
 
+mod against;
+mod held;
+
+use super::Outcome;
 use super::bundle::Bundle;
 use super::whole::{Whole, unknown};
-use super::{Advised, Outcome};
 use crate::ui::{Form, Ui, words};
 use clap::{ArgGroup, Args, ValueEnum};
-use lifeboat::access::{
-    Access, Cell, Change, Changes, Disagreement, Incomplete, Matrix, ObjectAccess, Principal, PrincipalAccess, Row, Shift,
-    Subject,
-};
+use lifeboat::access::{Access, Cell, Disagreement, Incomplete, Matrix, ObjectAccess, Principal, PrincipalAccess, Row, Subject};
 use lifeboat::bundle::Reader;
 use lifeboat::kinds::Capability;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// So many objects or examples of one line are told; JSON has all.
+/// So many objects or examples of one line are told; `--long` and JSON have all.
 const SHOWN: usize = 5;
 
 /// What somebody is able to do.
@@ -40,15 +40,15 @@ impl From<Able> for Capability {
 
 /// Who could do what: effective access, through groups, folders, ownership and admins.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("asked").args(["object", "principal"])))]
+#[command(group(ArgGroup::new("asked").args(["object", "principal", "against"]).multiple(true)))]
 pub struct WhoCan {
     #[command(flatten)]
     bundle: Bundle,
     /// Who can do what with this object: a path or a name, or `kind:path`, `kind:id`, `kind:name`
-    #[arg(long, value_name = "OBJECT", conflicts_with_all = ["principal", "orphaned", "against"])]
+    #[arg(long, value_name = "OBJECT", conflicts_with_all = ["principal", "orphaned"])]
     object: Option<String>,
     /// What this user, service principal or group can do: a name or an id, or `kind:name`
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["orphaned", "against"])]
+    #[arg(long, value_name = "NAME", conflicts_with = "orphaned")]
     principal: Option<String>,
     /// Only those who can do this; each kind's levels say what they let people do
     #[arg(long, value_enum, value_name = "read|run|edit|manage", hide_possible_values = true, requires = "asked")]
@@ -56,9 +56,13 @@ pub struct WhoCan {
     /// What belongs to nobody who could answer for it: owners who are switched off or gone, jobs that run as people who left
     #[arg(long, conflicts_with = "against")]
     orphaned: bool,
-    /// What access was gained and lost between the bundle and this later one
-    #[arg(long, value_name = "LATER")]
+    /// What access was gained and lost between the bundle and this other one, in the order in which they were exported; of one
+    /// principal or object, where one is named
+    #[arg(long, value_name = "OTHER")]
     against: Option<PathBuf>,
+    /// Every object by itself: by default, what comes from one folder or one right stands together, and long lists are cut
+    #[arg(long, short)]
+    long: bool,
 }
 
 /// Who can do what with an object; where several objects have that name, these (exit code 4).
@@ -92,22 +96,27 @@ impl WhoCan {
         let reader = self.bundle.open()?;
         let access = Whole::read(&reader)?.access(&reader);
         let able = self.can.map(Capability::from);
+        if let Some(other) = &self.against {
+            let other = self.bundle.another(other.clone()).open()?;
+            return against::run(ui, &self, Night { reader: &reader, access: &access }, &other);
+        }
         if let Some(object) = &self.object {
             return of_object(ui, &reader, &access, object, able);
         }
         if let Some(principal) = &self.principal {
-            return of_principal(ui, &access, principal, able);
+            return held::of_principal(ui, &access, principal, able, self.long);
         }
         if self.orphaned {
             return orphaned(ui, &access);
         }
-        if let Some(later) = &self.against {
-            let later = self.bundle.another(later.clone());
-            let reader = later.open()?;
-            return against(ui, &access.against(&Whole::read(&reader)?.access(&reader)));
-        }
-        matrix(ui, &access.matrix())
+        matrix(ui, &access.matrix(), self.long)
     }
+}
+
+/// A bundle, and who can do what in it.
+struct Night<'a> {
+    reader: &'a Reader,
+    access: &'a Access,
 }
 
 fn of_object(ui: &mut Ui, reader: &Reader, access: &Access, name: &str, able: Option<Capability>) -> anyhow::Result<Outcome> {
@@ -154,60 +163,6 @@ fn told_object(ui: &mut Ui, access: &ObjectAccess) -> anyhow::Result<Outcome> {
     settled(ui, &access.incomplete, access.recorded)
 }
 
-fn of_principal(ui: &mut Ui, access: &Access, name: &str, able: Option<Capability>) -> anyhow::Result<Outcome> {
-    match access.principals_named(name).as_slice() {
-        [] => {
-            let hint = "`lifeboat access BUNDLE` shows everybody".to_owned();
-            Err(Advised { what: format!("the bundle names no user, service principal or group \"{name}\""), hint }.into())
-        }
-        [one] => told_principal(ui, &access.of_principal(*one, able)),
-        several => {
-            let one_of: Vec<Principal> = several.iter().map(|one| access.principal(*one)).collect();
-            choose(ui, name, one_of.iter().map(|one| (one.kind, &*one.name)))?;
-            ui.value(&AboutPrincipal::OneOf { one_of })?;
-            Ok(Outcome::Findings)
-        }
-    }
-}
-
-fn told_principal(ui: &mut Ui, access: &PrincipalAccess) -> anyhow::Result<Outcome> {
-    ui.value(&AboutPrincipal::Access(access))?;
-    ui.row(["kind", "id", "name", "level", "way"])?;
-    for held in &access.objects {
-        ui.row([held.object.kind, &held.object.id, &held.object.name, held.level, &held.way.text])?;
-    }
-    ui.line(format!("{} {}", access.principal.kind, shown(&access.principal)))?;
-    for group in &access.groups {
-        ui.wrapped("    ", &format!("  in group {}{}", group.group, through(&group.through)))?;
-    }
-    for one in &access.entitlements {
-        ui.wrapped("    ", &format!("  entitled to {}{}", one.name, through(&one.through)))?;
-    }
-    for runs in &access.runs {
-        ui.line(format!("  {} {} runs as them", runs.kind, named(runs)))?;
-    }
-    for one in &access.acts_for {
-        let text = format!(
-            "  can act as {} by changing {} {} ({})",
-            shown(&one.runs_as),
-            one.object.kind,
-            named(&one.object),
-            one.level
-        );
-        ui.wrapped("    ", &text)?;
-    }
-    for held in &access.objects {
-        ui.line(format!("{:<14} {} {}", held.level, held.object.kind, named(&held.object)))?;
-        ui.wrapped("                 ", &format!("               {}", held.way.text))?;
-    }
-    ui.line(format!("{} that they can do something with", words::count(access.objects.len() as u64, "object")))?;
-    settled(ui, &access.incomplete, true)
-}
-
-fn through(groups: &[String]) -> String {
-    if groups.is_empty() { String::new() } else { format!(", through {}", groups.join(" → ")) }
-}
-
 fn orphaned(ui: &mut Ui, access: &Access) -> anyhow::Result<Outcome> {
     let orphans = access.orphans();
     ui.value(&orphans)?;
@@ -224,7 +179,7 @@ fn orphaned(ui: &mut Ui, access: &Access) -> anyhow::Result<Outcome> {
     Ok(if orphans.found.is_empty() { settled } else { Outcome::Findings })
 }
 
-fn matrix(ui: &mut Ui, matrix: &Matrix) -> anyhow::Result<Outcome> {
+fn matrix(ui: &mut Ui, matrix: &Matrix, long: bool) -> anyhow::Result<Outcome> {
     ui.value(matrix)?;
     if ui.form() == Form::Csv {
         return sheet(ui, matrix);
@@ -234,9 +189,8 @@ fn matrix(ui: &mut Ui, matrix: &Matrix) -> anyhow::Result<Outcome> {
     let header: Vec<String> = std::iter::once("principal".to_owned()).chain(columns.iter().map(title)).collect();
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     ui.table(&header, matrix.principals.iter().map(|row| line(row, &columns)))?;
-    ui.line("how many objects each can manage (m), edit (e), run or use (x), only read (r), each counted by the strongest;")?;
-    ui.line("`--principal NAME` and `--object OBJECT` tell which, and how; JSON has all")?;
-    disagreements(ui, &matrix.disagreements, matrix.more_disagreements)?;
+    ui.wrapped("", LEGEND)?;
+    disagreements(ui, &matrix.disagreements, matrix.more_disagreements, long)?;
     settled(ui, &matrix.incomplete, true)
 }
 
@@ -254,6 +208,9 @@ fn sheet(ui: &mut Ui, matrix: &Matrix) -> anyhow::Result<Outcome> {
     }
     settled(ui, &matrix.incomplete, true)
 }
+
+const LEGEND: &str = "how many objects each can manage (m), edit (e), run or use (x), only read (r), each counted by the strongest; \
+    `--principal NAME` and `--object OBJECT` tell which, and how; JSON has all";
 
 /// The columns of the matrix, and the kinds that each counts.
 const COLUMNS: &[(&str, &[&str])] = &[
@@ -292,8 +249,10 @@ fn cell(cell: &Cell) -> String {
     parts.iter().filter(|(many, _)| *many > 0).map(|(many, sign)| format!("{many}{sign}")).collect::<Vec<_>>().join(" ")
 }
 
-fn disagreements(ui: &mut Ui, all: &[Disagreement], more: u64) -> anyhow::Result<()> {
-    for one in all.iter().take(SHOWN) {
+/// So many are told of, and so many more there are.
+fn disagreements(ui: &mut Ui, all: &[Disagreement], more: u64, long: bool) -> anyhow::Result<()> {
+    let shown = if long { all.len() } else { SHOWN.min(all.len()) };
+    for one in all.iter().take(shown) {
         let (object, level, who, folder) = (named(&one.object), one.level, &one.principal, &one.folder);
         let text = match one.only_in_folder {
             true => format!("{folder} grants {level} to {who}, and {object} in it does not list it; both are believed"),
@@ -303,9 +262,10 @@ fn disagreements(ui: &mut Ui, all: &[Disagreement], more: u64) -> anyhow::Result
         };
         ui.wrapped("  ", &format!("disagreement: {text}"))?;
     }
-    let more = all.len().saturating_sub(SHOWN) as u64 + more;
-    if more > 0 {
-        ui.line(format!("and {more} more disagreements between folders and what lies in them"))?;
+    let hidden = (all.len() - shown) as u64 + more;
+    if hidden > 0 {
+        let hint = if long { "" } else { ": `--long` shows more" };
+        ui.wrapped("  ", &format!("and {hidden} more disagreements between folders and what lies in them{hint}"))?;
     }
     Ok(())
 }
@@ -319,60 +279,6 @@ fn settled(ui: &mut Ui, incomplete: &Incomplete, recorded: bool) -> anyhow::Resu
         ui.wrapped("  ", &format!("note: {beyond}"))?;
     }
     Ok(if incomplete.gaps.is_empty() && recorded { Outcome::Done } else { Outcome::Incomplete })
-}
-
-fn against(ui: &mut Ui, changes: &Changes) -> anyhow::Result<Outcome> {
-    ui.value(changes)?;
-    for one in &changes.principals {
-        ui.line(format!("{} {}", one.kind, one.principal))?;
-        for (sign, marks) in [("+", &one.gained), ("-", &one.lost)] {
-            if !marks.is_empty() {
-                ui.wrapped("      ", &format!("    {sign} {}", marks.join(", ")))?;
-            }
-        }
-    }
-    ui.row(["kind", "id", "name", "principal", "before", "after", "way"])?;
-    changes.changes.iter().try_for_each(|change| told_change(ui, change))?;
-    let counts = [("only in the earlier bundle", &changes.only_before), ("only in the later one", &changes.only_after)];
-    for (place, all) in counts.iter().filter(|(_, all)| !all.is_empty()) {
-        ui.line(format!("{} {place}: not counted as gained or lost", words::count(all.len() as u64, "object")))?;
-    }
-    for (which, incomplete) in [("the earlier", &changes.incomplete_before), ("the later", &changes.incomplete_after)] {
-        for gap in &incomplete.gaps {
-            ui.wrapped("  ", &format!("incomplete: {which} bundle: {gap}"))?;
-        }
-    }
-    let whole = changes.incomplete_before.gaps.is_empty() && changes.incomplete_after.gaps.is_empty();
-    if changes.is_empty() {
-        ui.line("nobody gained or lost access")?;
-        return Ok(if whole { Outcome::Done } else { Outcome::Incomplete });
-    }
-    Ok(Outcome::Findings)
-}
-
-fn told_change(ui: &mut Ui, change: &Change) -> anyhow::Result<()> {
-    let names: Vec<String> = change.objects.iter().take(SHOWN).map(named).collect();
-    let more = change.objects.len() - names.len();
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let kind = change.objects.first().map(|one| one.kind).unwrap_or_default();
-    ui.wrapped("  ", &format!("{kind} {}{more}", names.join(", ")))?;
-    for (sign, shifts) in [("+", &change.gained), ("-", &change.lost)] {
-        for shift in shifts {
-            told_shift(ui, sign, shift)?;
-            let (before, after) = (shift.before.unwrap_or_default(), shift.after.unwrap_or_default());
-            let row = |object: &Subject| {
-                [object.kind, &object.id, &object.name, &shift.principal, before, after, &shift.way].map(str::to_owned)
-            };
-            change.objects.iter().try_for_each(|object| ui.row(row(object).iter().map(String::as_str)))?;
-        }
-    }
-    Ok(())
-}
-
-fn told_shift(ui: &mut Ui, sign: &str, shift: &Shift) -> anyhow::Result<()> {
-    let level = |level: Option<&'static str>| level.unwrap_or("nothing");
-    let text = format!("    {sign} {}: {} → {} ({})", shift.principal, level(shift.before), level(shift.after), shift.way);
-    Ok(ui.wrapped("        ", &text)?)
 }
 
 fn named(object: &Subject) -> String {
