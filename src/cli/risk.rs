@@ -4,8 +4,9 @@ use super::bundle::Bundle;
 use super::select::Select;
 use super::whole::Whole;
 use super::{Outcome, rules};
-use crate::ui::{Ui, words};
+use crate::ui::{Form, Ui, words};
 use anyhow::Context;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -15,10 +16,11 @@ use lifeboat::bundle::{MemberLine, ReadError, Reader};
 use lifeboat::object::{Object, SourceId};
 use lifeboat::preflight;
 use lifeboat::restore::Options;
-use lifeboat::risk::{self, Blanked, Facts, Finding, HOURS, Report, Schedule, Severity, Starter, Texts, Visit};
+use lifeboat::risk::{self, Blanked, Facts, Finding, HOURS, Place, Report, Schedule, Severity, Starter, Texts, Visit};
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
-/// So many objects of one finding are named; JSON has all.
+/// So many places of one finding are named; `--long`, CSV and JSON have all.
 const NAMED: usize = 5;
 
 /// What the exit codes mean here.
@@ -47,7 +49,19 @@ pub struct Risk {
     /// Leave out what the offline half of `check` says
     #[arg(long)]
     without_check: bool,
+    /// Only what this check finds: a word of the list of checks, as `clear_secret`; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(CHECKS.iter().copied()), hide_possible_values = true)]
+    check: Vec<String>,
+    /// Every place of every finding: by default long lists are cut
+    #[arg(long, short)]
+    long: bool,
 }
+
+/// The words of all checks: those of `risk`, and those of `check`.
+static CHECKS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let own = risk::Check::ALL.iter().map(|check| check.name());
+    own.chain(preflight::Check::ALL.iter().map(|check| check.name())).collect()
+});
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Fail {
@@ -69,8 +83,14 @@ impl Risk {
         if !selection.is_everything() {
             report.only(&|kind, name| selection.wants(kind, name));
         }
+        if !self.check.is_empty() {
+            report.only_of(&self.check);
+        }
         ui.value(&report)?;
-        tell(ui, &report)?;
+        match ui.form() {
+            Form::Csv => sheet(ui, &report)?,
+            _ => self.tell(ui, &report)?,
+        }
         self.select.settle(self.outcome(&report), reader.manifest())
     }
 
@@ -159,8 +179,20 @@ impl Texts for InBundle<'_> {
     }
 }
 
-fn tell(ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
-    report.findings.iter().try_for_each(|finding| one(ui, finding))?;
+impl Risk {
+    fn tell(&self, ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
+        report.findings.iter().try_for_each(|finding| one(ui, finding, self.long))?;
+        if self.check.is_empty() || self.check.iter().any(|check| check == risk::Check::Schedule.name()) {
+            starting(ui, report)?;
+        }
+        let count = |severity: Severity| format!("{} {}", report.count(severity), severity.name());
+        ui.line(format!("findings: {}", Severity::ALL.map(count).join(", ")))?;
+        Ok(())
+    }
+}
+
+/// What an outage of the next hours would miss.
+fn starting(ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
     let starting: Vec<&Schedule> = report.schedules.iter().filter(|one| !one.paused).collect();
     ui.line(format!("in the {HOURS} hours from {}:", report.at))?;
     let mut rows: Vec<Vec<String>> = starting.iter().map(|one| row(one)).collect();
@@ -173,8 +205,24 @@ fn tell(ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
     if paused > 0 {
         ui.line(format!("{} paused", words::count(paused as u64, "schedule")))?;
     }
-    let count = |severity: Severity| format!("{} {}", report.count(severity), severity.name());
-    ui.line(format!("findings: {}", Severity::ALL.map(count).join(", ")))?;
+    Ok(())
+}
+
+/// The findings for spreadsheets, a line for each place.
+fn sheet(ui: &mut Ui, report: &Report) -> anyhow::Result<()> {
+    ui.row(["weight", "check", "finding", "object", "id", "pointer", "cell", "line", "advice"])?;
+    for finding in &report.findings {
+        let spots: Vec<(&str, Option<&Place>)> = finding.spots().collect();
+        let none = [("", None)];
+        for (object, place) in if spots.is_empty() { &none[..] } else { &spots } {
+            let number = |of: fn(&Place) -> Option<u64>| place.and_then(of).map(|number| number.to_string()).unwrap_or_default();
+            let id = place.map(|place| place.id.as_str()).unwrap_or_default();
+            let pointer = place.and_then(|place| place.pointer.as_deref()).unwrap_or_default();
+            let (cell, line) = (number(|place| place.cell), number(|place| place.line));
+            let head = [finding.severity.name(), finding.check, &finding.text];
+            ui.row(head.into_iter().chain([*object, id, pointer, &cell, &line, &finding.hint]))?;
+        }
+    }
     Ok(())
 }
 
@@ -197,13 +245,15 @@ fn row(one: &Schedule) -> Vec<String> {
     ]
 }
 
-fn one(ui: &mut Ui, finding: &Finding) -> anyhow::Result<()> {
-    let Finding { severity, check, text, hint, objects, places } = finding;
+fn one(ui: &mut Ui, finding: &Finding, long: bool) -> anyhow::Result<()> {
+    let Finding { severity, check, text, hint, .. } = finding;
     ui.wrapped("    ", &format!("{} {check}: {text}", severity.name().to_uppercase()))?;
-    let named: Vec<String> = if places.is_empty() { objects.clone() } else { places.iter().map(ToString::to_string).collect() };
-    named.iter().take(NAMED).try_for_each(|name| ui.wrapped("      ", &format!("    {name}")))?;
-    if named.len() > NAMED {
-        ui.line(format!("    and {} more (`--json` has all)", named.len() - NAMED))?;
+    let spots: Vec<String> =
+        finding.spots().map(|(object, place)| place.map_or_else(|| object.to_owned(), ToString::to_string)).collect();
+    let shown = if long { spots.len() } else { NAMED };
+    spots.iter().take(shown).try_for_each(|name| ui.wrapped("      ", &format!("    {name}")))?;
+    if spots.len() > shown {
+        ui.line(format!("    and {} more: `--long` shows all", spots.len() - shown))?;
     }
     if !hint.is_empty() {
         ui.wrapped("      ", &format!("    → {hint}"))?;

@@ -3,7 +3,7 @@
 //! Nothing of what is found leaves this file but its place and its sort.
 
 use super::code::Piece;
-use super::{Blanked, Check, Findings, Place, Severity, label};
+use super::{Blanked, Check, Findings, Place, Severity, own};
 use crate::object::{Object, REDACTED};
 use crate::{pointer, redact, tokens};
 use base64::Engine;
@@ -45,7 +45,7 @@ pub(super) fn blanked(all: &[Blanked], names: &BTreeMap<(&str, &str), String>, f
         let text = format!("{what} stands in clear in the workspace; in the bundle it is blanked");
         let place =
             Place { object: name.clone(), id: one.object.id.clone(), pointer: Some(one.pointer.clone()), ..Place::default() };
-        findings.add(Severity::High, Check::ClearSecret, text, HINT, name, Some(place));
+        findings.add(Severity::High, Check::ClearSecret, text, HINT, (name, one.object.id.clone()), Some(place));
     }
 }
 
@@ -90,7 +90,7 @@ pub(super) fn code(object: &Object, code: &[Piece<'_>], findings: &mut Findings)
         let mut spot = piece.spots(object);
         for (what, severity, at) in in_text(&piece.text) {
             let hint = if severity == Severity::High { HINT } else { RANDOM_HINT };
-            findings.add(severity, Check::ClearSecret, stands(what), hint, label(object), Some(spot(at)));
+            findings.add(severity, Check::ClearSecret, stands(what), hint, own(object), Some(spot(at)));
         }
     }
 }

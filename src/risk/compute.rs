@@ -1,7 +1,7 @@
 //! Runtimes whose support has ended, and what never ends by itself.
 
 use super::runtimes::{AS_OF, Support, support};
-use super::{Check, Findings, Severity, label};
+use super::{Check, Findings, Severity, own};
 use crate::object::Object;
 use crate::pointer;
 use jiff::Timestamp;
@@ -64,6 +64,6 @@ fn always_on(object: &Object, document: &Value, findings: &mut Findings) {
     if minutes == Some(0) {
         let text = format!("the {what} by itself when nobody uses it");
         let hint = format!("set `{field}`; a restore brings it back as it was");
-        findings.add(Severity::Medium, Check::AlwaysOn, text, &hint, label(object), None);
+        findings.add(Severity::Medium, Check::AlwaysOn, text, &hint, own(object), None);
     }
 }

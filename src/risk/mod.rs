@@ -23,7 +23,7 @@ use crate::preflight::{self, checks};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
@@ -76,17 +76,27 @@ pub struct Finding {
     pub text: String,
     /// What to do; empty where there is nothing to do.
     pub hint: String,
-    /// The objects that it concerns, `kind:name`, sorted.
+    /// The objects that it concerns, `kind:name`, sorted; where several of the kind have that name, `kind:name [id]`.
     pub objects: Vec<String>,
     /// Where in them, sorted; empty where the whole object is meant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<Place>,
 }
 
+impl Finding {
+    /// Everything that it concerns: each place, and each object of which the whole is meant.
+    pub fn spots(&self) -> impl Iterator<Item = (&str, Option<&Place>)> {
+        let placed: HashSet<&str> = self.places.iter().map(|place| place.object.as_str()).collect();
+        let whole = self.objects.iter().filter(move |object| !placed.contains(object.as_str()));
+        let places = self.places.iter().map(|place| (place.object.as_str(), Some(place)));
+        places.chain(whole.map(|object| (object.as_str(), None)))
+    }
+}
+
 /// A place in an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Place {
-    /// The object, `kind:name`.
+    /// The object, `kind:name`, as among the objects of the finding.
     pub object: String,
     /// What the workspace calls it: an id, or a path.
     pub id: String,
@@ -173,6 +183,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Whatever starts by itself, and when it does in the 24 hours, sorted by name.
     pub schedules: Vec<Schedule>,
+    /// What objects are called without the id that tells them from others of the name.
+    #[serde(skip)]
+    names: BTreeMap<String, String>,
 }
 
 impl Report {
@@ -201,13 +214,22 @@ impl Report {
 
     /// Leaves only what concerns objects that are asked for, by kind and name.
     pub fn only(&mut self, wants: &dyn Fn(&str, &str) -> bool) {
-        let wanted = |object: &String| object.split_once(':').is_some_and(|(kind, name)| wants(kind, name));
+        let names = std::mem::take(&mut self.names);
+        let name = |object: &String| names.get(object).unwrap_or(object).clone();
+        let wanted = |object: &String| name(object).split_once(':').is_some_and(|(kind, name)| wants(kind, name));
         for finding in &mut self.findings {
             finding.objects.retain(wanted);
             finding.places.retain(|place| wanted(&place.object));
         }
         self.findings.retain(|finding| !finding.objects.is_empty());
         self.schedules.retain(|schedule| wanted(&schedule.object));
+        self.names = names;
+        self.settle();
+    }
+
+    /// Leaves only the findings of these checks.
+    pub fn only_of(&mut self, checks: &[String]) {
+        self.findings.retain(|finding| checks.iter().any(|check| check == finding.check));
         self.settle();
     }
 
@@ -228,12 +250,40 @@ pub fn look(facts: &Facts<'_>) -> io::Result<Report> {
     let mut findings = documents(&all, facts.at);
     clear::blanked(facts.blanked, &names(&all), &mut findings);
     owners::look(facts.access, &mut findings);
-    let schedules = schedules::look(&all, facts.at, &mut findings);
+    let mut schedules = schedules::look(&all, facts.at, &mut findings);
     findings.merge(texts(facts, &all)?);
-    let mut report =
-        Report { at: facts.at, runtimes_as_of: AS_OF, counts: BTreeMap::new(), findings: findings.finish(), schedules };
+    let mut names = Names::of(&all);
+    let findings = findings.finish(&mut names);
+    schedules.iter_mut().for_each(|one| one.object = names.one(&one.object, &one.id));
+    let (counts, names) = (BTreeMap::new(), names.plain);
+    let mut report = Report { at: facts.at, runtimes_as_of: AS_OF, counts, findings, schedules, names };
     report.settle();
     Ok(report)
+}
+
+/// Names that several objects of one kind have: they say nothing without the id.
+struct Names {
+    shared: HashSet<String>,
+    /// Names with ids, and what they are without.
+    plain: BTreeMap<String, String>,
+}
+
+impl Names {
+    fn of(objects: &[&Object]) -> Self {
+        let mut met = HashSet::new();
+        let shared = objects.iter().map(|object| label(object)).filter(|label| !met.insert(label.clone()));
+        Self { shared: shared.collect(), plain: BTreeMap::new() }
+    }
+
+    /// What tells an object from all others.
+    fn one(&mut self, label: &str, id: &str) -> String {
+        if !self.shared.contains(label) {
+            return label.to_owned();
+        }
+        let whole = format!("{label} [{id}]");
+        self.plain.insert(whole.clone(), label.to_owned());
+        whole
+    }
 }
 
 /// Names of what something was blanked in.
@@ -294,7 +344,7 @@ fn texts(facts: &Facts<'_>, all: &[&Object]) -> io::Result<Findings> {
     let hint = "look into it by hand: `lifeboat extract`";
     for object in long {
         let text = format!("it is longer than {} MiB, and was not looked into", LONGEST >> 20);
-        findings.add(Severity::Low, Check::Unread, text, hint, label(object), None);
+        findings.add(Severity::Low, Check::Unread, text, hint, own(object), None);
     }
     for (object, why) in unread {
         findings.add(
@@ -302,7 +352,7 @@ fn texts(facts: &Facts<'_>, all: &[&Object]) -> io::Result<Findings> {
             Check::Unread,
             format!("it could not be looked into: {why}"),
             hint,
-            object.to_string(),
+            (object.to_string(), object.id),
             None,
         );
     }
@@ -316,7 +366,8 @@ struct Findings(BTreeMap<(Severity, Check, String), Gathered>);
 #[derive(Debug, Default)]
 struct Gathered {
     hint: String,
-    objects: BTreeSet<String>,
+    /// Labels and ids.
+    objects: BTreeSet<(String, String)>,
     places: BTreeSet<Place>,
 }
 
@@ -327,7 +378,7 @@ impl Findings {
         check: Check,
         text: impl Into<String>,
         hint: &str,
-        object: String,
+        object: (String, String),
         place: Option<Place>,
     ) {
         let gathered = self.0.entry((severity, check, text.into())).or_default();
@@ -340,7 +391,7 @@ impl Findings {
     /// The same at a field of a document.
     fn at(&mut self, severity: Severity, check: Check, text: impl Into<String>, hint: &str, object: &Object, pointer: &str) {
         let place = Place { pointer: Some(pointer.to_owned()), ..place(object) };
-        self.add(severity, check, text, hint, label(object), Some(place));
+        self.add(severity, check, text, hint, own(object), Some(place));
     }
 
     fn merge(&mut self, other: Self) {
@@ -352,14 +403,13 @@ impl Findings {
         }
     }
 
-    fn finish(self) -> Vec<Finding> {
-        let one = |((severity, check, text), found): ((Severity, Check, String), Gathered)| Finding {
-            severity,
-            check: check.name(),
-            text,
-            hint: found.hint,
-            objects: found.objects.into_iter().collect(),
-            places: told_once(&found.places),
+    fn finish(self, names: &mut Names) -> Vec<Finding> {
+        let one = |((severity, check, text), found): ((Severity, Check, String), Gathered)| {
+            let mut objects: Vec<String> = found.objects.iter().map(|(label, id)| names.one(label, id)).collect();
+            objects.dedup();
+            let mut places = told_once(&found.places);
+            places.iter_mut().for_each(|place| place.object = names.one(&place.object, &place.id));
+            Finding { severity, check: check.name(), text, hint: found.hint, objects, places }
         };
         self.0.into_iter().map(one).collect()
     }
@@ -375,6 +425,11 @@ fn told_once(places: &BTreeSet<Place>) -> Vec<Place> {
         shown.is_some_and(|at| places.contains(&Place { pointer: Some(at.to_owned()), ..(*place).clone() }))
     };
     places.iter().filter(|place| !repeats(place)).cloned().collect()
+}
+
+/// What an object is called, and its id.
+fn own(object: &Object) -> (String, String) {
+    (label(object), object.id.clone())
 }
 
 fn place(object: &Object) -> Place {

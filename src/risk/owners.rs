@@ -31,6 +31,6 @@ pub(super) fn look(access: &Access, findings: &mut Findings) {
                 (Check::Owner, (Severity::Low, format!("it grants something to {who}, who is gone")), GRANT)
             }
         };
-        findings.add(severity, check, text, hint, name, None);
+        findings.add(severity, check, text, hint, (name, object.id), None);
     }
 }

@@ -45,7 +45,7 @@ impl Starter {
 /// One thing that starts by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Schedule {
-    /// What starts, `kind:name`.
+    /// What starts, `kind:name`; where several of the kind have that name, `kind:name [id]`.
     pub object: String,
     /// What the workspace calls it.
     pub id: String,

@@ -2,7 +2,7 @@
 //! brings back.
 
 use super::code::Piece;
-use super::{Check, Findings, Severity, label};
+use super::{Check, Findings, Severity, own};
 use crate::object::Object;
 use crate::pointer;
 use memchr::memmem;
@@ -35,10 +35,10 @@ pub(super) fn code(object: &Object, code: &[Piece<'_>], findings: &mut Findings)
         let mut spot = piece.spots(object);
         for at in memmem::find_iter(piece.text.as_bytes(), b"fs.mount(") {
             let text = "storage is mounted by code";
-            findings.add(Severity::Medium, Check::Mount, text, MOUNT_HINT, label(object), Some(spot(at)));
+            findings.add(Severity::Medium, Check::Mount, text, MOUNT_HINT, own(object), Some(spot(at)));
         }
         mounts(&piece.text, &mut |name, at| {
-            findings.add(Severity::Medium, Check::Mount, used(name), MOUNT_HINT, label(object), Some(spot(at)));
+            findings.add(Severity::Medium, Check::Mount, used(name), MOUNT_HINT, own(object), Some(spot(at)));
         });
     }
 }

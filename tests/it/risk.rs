@@ -73,6 +73,38 @@ async fn the_exit_code_is_for_what_was_asked() {
     assert_eq!(code(&["--at", "yesterday"]), Some(2));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn one_check_is_told_whole_and_two_of_a_name_apart() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let ask = |arguments: &[&str]| lifeboat(&[&["risk", text(&bundled.path)], arguments].concat());
+    let said = |output: Output| String::from_utf8(output.stdout).unwrap();
+    let secrets = ask(&["--check", "clear_secret", "--long"]);
+    assert_eq!(secrets.status.code(), Some(4));
+    let secrets = said(secrets);
+    let report: Value = serde_json::from_str(&said(ask(&["--check", "clear_secret", "--json"]))).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    assert!(!findings.is_empty() && findings.iter().all(|one| one["check"] == "clear_secret"), "{findings:?}");
+    let places = findings.iter().flat_map(|one| one["places"].as_array().unwrap());
+    for place in places.clone() {
+        let spot = format!("{} at {}", place["object"].as_str().unwrap(), place["pointer"].as_str().unwrap());
+        assert!(secrets.contains(&spot), "{spot}\n{secrets}");
+    }
+    assert!(!secrets.contains(" more") && !secrets.contains("in the 24 hours"), "{secrets}");
+    let sheet = said(ask(&["--check", "clear_secret", "--csv"]));
+    assert_eq!(sheet.lines().count(), 1 + places.count(), "{sheet}");
+    assert!(sheet.starts_with("weight,check,finding,object,id,pointer,cell,line,advice\r\nhigh,clear_secret,"), "{sheet}");
+    let starts = said(ask(&["--check", "schedule"]));
+    for job in ["job:settle [9007199254743006]", "job:settle [9007199254744019]"] {
+        let whole = said(ask(&["--json"]));
+        assert!(whole.contains(job), "two jobs are called so: {job}");
+    }
+    assert!(starts.starts_with("in the 24 hours") && starts.ends_with("findings: 0 high, 0 medium, 0 low\n"), "{starts}");
+    assert_eq!(ask(&["--include", "job:settle", "--without-check", "--fail", "never", "--json"]).status.code(), Some(0));
+    let settle: Value = serde_json::from_str(&said(ask(&["--include", "job:settle", "--json"]))).unwrap();
+    assert_eq!(settle["schedules"].as_array().unwrap().len(), 2, "found by the name alone");
+    assert_eq!(ask(&["--check", "nonsense"]).status.code(), Some(2));
+}
+
 #[test]
 fn secrets_in_notebooks_are_found_frame_by_frame() {
     let folder = tempfile::tempdir().unwrap();
