@@ -6,7 +6,7 @@ use super::whole::{Whole, unknown};
 use super::{Advised, Outcome};
 use crate::ui::{Form, Ui, words};
 use clap::Args;
-use lifeboat::graph::{self, Graph, GraphNode, Presence};
+use lifeboat::graph::{self, Graph, Presence};
 use lifeboat::relations::{NodeId, Place, Relation, Relations};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -41,6 +41,9 @@ pub struct Dependencies {
     /// References that lead nowhere
     #[arg(long, conflicts_with_all = ["object", "dot", "svg"])]
     broken: bool,
+    /// Every secret, and what reads it; with `--json`, one graph for each scope
+    #[arg(long, conflicts_with_all = ["object", "orphans", "broken", "dot", "svg", "no_code"])]
+    secrets: bool,
     /// The graph as DOT, for Graphviz
     #[arg(long, conflicts_with = "svg")]
     dot: bool,
@@ -76,6 +79,9 @@ impl Dependencies {
         if self.broken {
             return broken(ui, &relations);
         }
+        if self.secrets {
+            return secrets(ui, &relations);
+        }
         let graph = match &self.object {
             None if !(self.dot || self.svg.is_some() || ui.form() != Form::Text) => return summary(ui, &relations),
             None => graph::everything(&relations),
@@ -102,6 +108,7 @@ impl Dependencies {
             ui.text(&graph::dot(graph))?;
         }
         ui.value(&Walked::Graph(graph))?;
+        ui.row(EDGES)?;
         edges(ui, graph)?;
         if self.dot {
             return Ok(outcome);
@@ -115,8 +122,9 @@ impl Dependencies {
 }
 
 /// The graph for spreadsheets, an edge a line.
+const EDGES: [&str; 7] = ["from kind", "from", "relation", "to kind", "to", "presence", "at"];
+
 fn edges(ui: &mut Ui, graph: &Graph) -> anyhow::Result<()> {
-    ui.row(["from kind", "from", "relation", "to kind", "to", "presence", "at"])?;
     for edge in &graph.edges {
         let (from, to) = (&graph.nodes[edge.from], &graph.nodes[edge.to]);
         let presence = match to.presence {
@@ -138,15 +146,50 @@ fn notes(ui: &mut Ui, graph: &Graph) -> anyhow::Result<()> {
     if graph.cut {
         ui.line("more lies beyond this depth")?;
     }
-    let name = |node: &GraphNode| format!("{} {}", node.kind, node.name);
-    for call in graph.computed.iter().take(SHOWN) {
-        let what = if call.relation == Relation::Includes { "runs a notebook" } else { "reads a secret" };
-        ui.wrapped("  ", &format!("{}, line {}: {what} whose name is computed", name(&graph.nodes[call.node]), call.line))?;
-    }
-    if graph.computed.len() > SHOWN {
-        ui.line(format!("and {} more such calls", graph.computed.len() - SHOWN))?;
-    }
+    let calls = graph.computed.iter().map(|call| {
+        let node = &graph.nodes[call.node];
+        unfollowed(node.kind, &node.name, call.line, call.relation)
+    });
+    computed(ui, &calls.collect::<Vec<_>>())?;
     gaps(ui, &graph.gaps)
+}
+
+/// A call that cannot be followed.
+fn unfollowed(kind: &str, name: &str, line: u32, relation: Relation) -> String {
+    let what = if relation == Relation::Includes { "runs a notebook" } else { "reads a secret" };
+    format!("{kind} {name}, line {line}: {what} whose name is computed")
+}
+
+fn computed(ui: &mut Ui, calls: &[String]) -> anyhow::Result<()> {
+    calls.iter().take(SHOWN).try_for_each(|call| ui.wrapped("  ", call))?;
+    if calls.len() > SHOWN {
+        ui.line(format!("and {} more such calls", calls.len() - SHOWN))?;
+    }
+    Ok(())
+}
+
+/// All scopes, one after the other, and what reads their secrets. Who reads one whose name is computed is not known: that is told of
+/// the whole bundle.
+fn secrets(ui: &mut Ui, relations: &Relations) -> anyhow::Result<Outcome> {
+    let scopes = (0..).zip(relations.nodes()).filter(|(_, node)| node.kind == "secret_scope");
+    let scopes: Vec<NodeId> = scopes.map(|(id, _)| id).collect();
+    ui.row(EDGES)?;
+    for scope in &scopes {
+        let graph = graph::dependents(relations, *scope, None);
+        ui.value(&Walked::Graph(&graph))?;
+        edges(ui, &graph)?;
+        graph::tree(&graph, Ui::columns(COLUMNS)).into_iter().try_for_each(|line| ui.line(line))?;
+    }
+    ui.line(format!("{}: below each secret, what reads it", words::count(scopes.len() as u64, "secret scope")))?;
+    let read = relations.computed().iter().filter(|call| call.relation == Relation::ReadsSecret);
+    let read = read.map(|call| {
+        let node = relations.node(call.node);
+        unfollowed(node.kind, &node.key, call.line, call.relation)
+    });
+    computed(ui, &read.collect::<Vec<_>>())?;
+    let unread = graph::everything(relations).gaps;
+    gaps(ui, &unread)?;
+    Ok(if unread.is_empty() { Outcome::Done } else { Outcome::Incomplete })
 }
 
 fn gaps(ui: &mut Ui, gaps: &[String]) -> anyhow::Result<()> {

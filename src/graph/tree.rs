@@ -1,6 +1,6 @@
 //! A graph as text: each line a thing, what it leads to below it.
 
-use super::{Direction, Graph, GraphNode, Presence, words};
+use super::{Direction, Graph, GraphNode, words};
 use crate::relations::Relation;
 
 /// The lines of a tree, none wider than `columns`. What stood above with what it leads to is not told again.
@@ -86,17 +86,58 @@ impl Drawing<'_> {
     fn line(&mut self, indent: &str, word: &str, node: &GraphNode, more: Option<&str>) {
         let head = format!("{indent}{word}{} ", words(node.kind));
         let tail = match (&node.why, more) {
-            (Some(why), _) => format!("  MISSING: {why}"),
+            (Some(why), _) => format!("  {}", absence(why)),
             (None, Some(more)) => format!("  ({more})"),
             (None, None) if node.id != node.name => format!("  [{}]", node.id),
             (None, None) => String::new(),
         };
         let room = self.columns.saturating_sub(width(&head)).max(LEAST);
+        if node.why.is_some() && width(&node.name) + width(&tail) > room {
+            self.lines.push(format!("{head}{}", shortened(&node.name, room)));
+            return self.reason(indent, tail.trim_start());
+        }
         // A name is worth more than what is said behind it.
         let name = shortened(&node.name, room.saturating_sub(width(&tail).min(room / 2)).max(LEAST));
-        let tail = cut(&tail, room.saturating_sub(width(&name)), node.presence == Presence::Missing);
+        // An id that is cut tells nothing.
+        let tail = if width(&tail) <= room.saturating_sub(width(&name)) { tail } else { String::new() };
         self.lines.push(format!("{head}{name}{tail}").trim_end().to_owned());
     }
+
+    /// Why something is not there is told whole, below its name.
+    fn reason(&mut self, indent: &str, why: &str) {
+        let lead = format!("{}   ", indent.replace("├─ ", "│  ").replace("└─ ", "   "));
+        let room = self.columns.saturating_sub(width(&lead)).max(LEAST);
+        let mut line = String::new();
+        for word in plain(why).split(' ').flat_map(|word| pieces(word, room)) {
+            if !line.is_empty() && width(&line) + 1 + width(&word) > room {
+                self.lines.push(format!("{lead}{}", std::mem::take(&mut line)));
+            }
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(&word);
+        }
+        self.lines.push(format!("{lead}{line}"));
+    }
+}
+
+/// What became of what is not there, in one word that catches the eye: `UNAVAILABLE: …`, or `MISSING: …` where nothing says more.
+fn absence(why: &str) -> String {
+    match why.split_once(": ") {
+        Some((state @ ("missing" | "excluded" | "unavailable"), reason)) => format!("{}: {reason}", state.to_uppercase()),
+        _ => format!("MISSING: {why}"),
+    }
+}
+
+/// A word in pieces of at most so many columns.
+fn pieces(word: &str, columns: usize) -> Vec<String> {
+    let (mut pieces, mut left) = (Vec::new(), word);
+    while width(left) > columns {
+        let piece: String = taken(left.chars(), columns).into_iter().collect();
+        let (_, rest) = left.split_at(piece.len());
+        pieces.push(piece);
+        left = rest;
+    }
+    pieces.push(left.to_owned());
+    pieces
 }
 
 /// Columns that a line needs behind its indent. Where there are no more, what goes on is not drawn: whoever wants it asks for what
@@ -116,10 +157,14 @@ fn is_wide(c: char) -> bool {
     matches!(u32::from(c), 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0x1f300..=0x1faff | 0x20000..=0x3fffd)
 }
 
+/// Names may hold anything, also what would begin a line of its own.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 /// A name in so many columns: beginnings and ends tell most.
 pub(super) fn shortened(name: &str, columns: usize) -> String {
-    // Names may hold anything, also what would begin a line of its own.
-    let plain: String = name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let plain = plain(name);
     if width(&plain) <= columns {
         return plain;
     }
@@ -140,18 +185,9 @@ fn taken(letters: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
     letters.take_while(fits).collect()
 }
 
-/// What stands behind a name, as far as there is room; an id that is cut tells nothing.
-fn cut(tail: &str, room: usize, keep: bool) -> String {
-    match width(tail) <= room {
-        true => tail.to_owned(),
-        false if keep && room > LEAST => taken(tail.chars(), room - 1).into_iter().chain(['…']).collect(),
-        false if keep => "  MISSING".to_owned(),
-        false => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Presence;
     use super::*;
 
     #[test]
@@ -174,6 +210,33 @@ mod tests {
         assert_eq!(lines.len(), 13);
         assert!(lines.last().is_some_and(|line| line.ends_with("(goes on)")), "{lines:?}");
         assert!(lines.iter().all(|line| width(line) <= 80), "{lines:?}");
+    }
+
+    #[test]
+    fn a_reason_is_told_whole_and_names_one_state() {
+        let node = |id: &str, presence, why: Option<&str>| GraphNode {
+            kind: "volume_file",
+            id: id.to_owned(),
+            name: id.to_owned(),
+            presence,
+            why: why.map(str::to_owned),
+            depth: 0,
+        };
+        let long = format!("unavailable: not there at the source; referred to by {}", "x".repeat(90));
+        let nodes = vec![
+            node("/root", Presence::There, None),
+            node("/Volumes/energy/ops/libs/gone.jar", Presence::Missing, Some(&long)),
+            node("/b", Presence::Missing, Some("not there")),
+        ];
+        let edge = |to| super::super::GraphEdge { from: 0, to, relation: Relation::Installs, at: Vec::new() };
+        let (computed, gaps) = (Vec::new(), Vec::new());
+        let graph = Graph { direction: Direction::Needs, nodes, edges: vec![edge(1), edge(2)], computed, cut: false, gaps };
+        let lines = tree(&graph, 60);
+        assert_eq!(lines[1], "├─ installs volume file /Volumes/energy/ops/libs/gone.jar");
+        assert!(lines[2].starts_with("│     UNAVAILABLE: not there at the source; referred to by"), "{lines:#?}");
+        assert_eq!(lines.iter().map(|line| line.matches('x').count()).sum::<usize>(), 90, "{lines:#?}");
+        assert_eq!(lines.last().map(String::as_str), Some("└─ installs volume file /b  MISSING: not there"));
+        assert!(lines.iter().all(|line| width(line) <= 60), "{lines:#?}");
     }
 
     #[test]

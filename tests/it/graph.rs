@@ -41,6 +41,7 @@ async fn a_job_needs_what_its_cluster_and_its_notebooks_need() {
         assert!(tree.contains(line), "{tree}");
     }
     assert!(tree.lines().all(|line| line.chars().count() <= 80), "{tree}");
+    assert!(tree.contains("UNAVAILABLE: not there at the source; referred to by") && !tree.contains("MISSING"), "{tree}");
     let near = json(&ask(&stage, &bundle, &["job:nightly settlement", "--depth", "1", "--json"]));
     assert!(near["cut"] == true && !nodes(&near).contains("notebook:/Shared/Reporting/finance/accruals"), "{near}");
     let without = nodes(&json(&ask(&stage, &bundle, &["job:nightly settlement", "--no-code", "--json"])));
@@ -69,6 +70,27 @@ async fn whoever_depends_on_a_thing_is_found_through_what_lies_between() {
     assert!(folder.contains("job:nightly settlement") && !folder.contains("directory:/Shared/Ingest/empty landing"));
     let person = reverse("user:emil.novak@northwind.example");
     assert!(person.contains("job:on a cluster that is gone"), "{person:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_secret_is_told_with_what_reads_it() {
+    let stage = Stage::set().await;
+    let bundle = stage.bundle();
+    let asked = ask(&stage, &bundle, &["--secrets"]);
+    code(&asked, 0);
+    let asked = out(&asked);
+    let scopes = stage.run(&stage.source, &["list", text(&bundle), "--kind", "secret_scope", "--json"]);
+    let scopes: Vec<Value> = out(&scopes).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(scopes.len() > 2);
+    for scope in &scopes {
+        let name = scope["key"].as_str().unwrap();
+        assert!(asked.lines().any(|line| line.starts_with(&format!("secret scope {name}"))), "{name}\n{asked}");
+        let alone = out(&ask(&stage, &bundle, &[&format!("secret_scope:{name}"), "--reverse"]));
+        assert!(alone.lines().filter(|line| line.contains('─')).all(|line| asked.contains(line)), "{alone}\n{asked}");
+    }
+    let graphs = out(&ask(&stage, &bundle, &["--secrets", "--json"]));
+    assert_eq!(graphs.lines().count(), scopes.len());
+    code(&ask(&stage, &bundle, &["job:settle", "--secrets"]), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
