@@ -12,6 +12,17 @@ use std::path::Path;
 pub struct Private {
     file: File,
     path: std::path::PathBuf,
+    /// Whether nothing stood there before, and nothing whole stands there yet.
+    fresh: bool,
+}
+
+/// Where the work failed, no empty file is left in the place of what it would tell.
+impl Drop for Private {
+    fn drop(&mut self) {
+        if self.fresh {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl Private {
@@ -36,12 +47,14 @@ impl Private {
         options.create(true).write(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        // A pipe or a device is there, and stays.
+        let fresh = path.symlink_metadata().is_err();
         let file = options.open(path)?;
         #[cfg(unix)]
         if file.metadata()?.is_file() {
             file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
         }
-        Ok(Self { file, path: path.to_owned() })
+        Ok(Self { file, path: path.to_owned(), fresh })
     }
 
     /// Writes all that it will hold.
@@ -59,10 +72,11 @@ impl Private {
         self.fill(|file| put(file))
     }
 
-    fn fill(self, put: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> anyhow::Result<()> {
+    fn fill(mut self, put: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> anyhow::Result<()> {
         let emptied = if self.file.metadata().is_ok_and(|it| it.is_file()) { self.file.set_len(0) } else { Ok(()) };
-        let mut file = BufWriter::new(self.file);
+        let mut file = BufWriter::new(&self.file);
         let written = emptied.and_then(|()| put(&mut file)).and_then(|()| file.write_all(b"\n")).and_then(|()| file.flush());
+        self.fresh &= written.is_err();
         written.with_context(|| format!("cannot write {}", self.path.display()))
     }
 }

@@ -3,8 +3,9 @@
 use super::bundle::{Bundle, DAMAGED, LIMITED};
 use super::private::Private;
 use super::trust::{claims, unsigned};
+use super::whole::is_older;
 use super::{Outcome, Refusal, risk};
-use crate::ui::{Progress, Ui, words};
+use crate::ui::{self, Progress, Ui, words};
 use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
@@ -72,6 +73,13 @@ impl Report {
     fn changes(&self, reader: &Reader) -> anyhow::Result<Option<Diff>> {
         let Some(older) = &self.against else { return Ok(None) };
         let older = self.bundle.another(older.clone()).open()?;
+        let time = |reader: &Reader| reader.manifest().head.created.clone();
+        if is_older(&time(reader), &time(&older)) {
+            let (this, that) = (time(reader), time(&older));
+            ui::note(format!(
+                "warning: the bundle of `--against` is the younger one, of {that}: the page tells what changed from it back to {this}"
+            ));
+        }
         Ok(Some(diff::bundles(&older, reader, &diff::Options::default()).context("cannot compare the bundles")?))
     }
 

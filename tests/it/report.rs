@@ -124,3 +124,20 @@ fn of_a_damaged_bundle_there_is_no_report() {
     assert_eq!(done.status.code(), Some(5), "{done:?}");
     assert_eq!(std::fs::read_to_string(&page).unwrap_or_default(), "", "nothing was written");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_no_report_no_file_is_left() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (bad, page) = (folder.path().join("bad.tar.zst"), folder.path().join("page.html"));
+    let mut bytes = std::fs::read(&bundled.path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    std::fs::write(&bad, bytes).unwrap();
+    assert_eq!(report(&bad, &page, &[]).status.code(), Some(5));
+    assert!(!page.exists(), "nothing was there");
+    assert_eq!(report(&bundled.path, &page, &[]).status.code(), Some(0));
+    let good = std::fs::read(&page).unwrap();
+    assert_eq!(report(&bad, &page, &[]).status.code(), Some(5));
+    assert_eq!(std::fs::read(&page).unwrap(), good, "an older page stays");
+}
