@@ -17,6 +17,9 @@ use std::mem::ManuallyDrop;
 /// So many gaps of one kind are told one by one; JSON has all.
 const SHOWN: usize = 20;
 
+/// What goes on below a line of an object stands under its name.
+const BELOW: &str = "                                   ";
+
 /// The reason of what a selection leaves out.
 const NOT_ASKED_FOR: &str = "not asked for";
 
@@ -61,7 +64,8 @@ fn objects(ui: &mut Ui, members: &[&MemberLine]) -> anyhow::Result<()> {
         if ui.is_text() {
             let key = member.key.as_deref().unwrap_or(&member.path);
             let less = if member.degraded.is_some() { "  (degraded)" } else { "" };
-            ui.line(format!("{:<22} {:>10}  {key}{}{less}", member.kind, words::size(member.size), id_of(member, key)))?;
+            let text = format!("{:<22} {:>10}  {key}{}{less}", member.kind, words::size(member.size), id_of(member, key));
+            ui.wrapped(BELOW, &text)?;
         } else {
             Line::of(member).tell(ui)?;
         }
@@ -73,7 +77,8 @@ fn objects(ui: &mut Ui, members: &[&MemberLine]) -> anyhow::Result<()> {
 fn absent(ui: &mut Ui, gaps: &[&Gap]) -> anyhow::Result<()> {
     for gap in gaps {
         if ui.is_text() {
-            ui.line(format!("{:<22} {:>10}  {}  ({}: {})", gap.kind, "-", gap.path, gap.state.as_str(), gap.reason))?;
+            let text = format!("{:<22} {:>10}  {}  ({}: {})", gap.kind, "-", gap.path, gap.state.as_str(), gap.reason);
+            ui.wrapped(BELOW, &text)?;
         } else {
             Line::absent(gap).tell(ui)?;
         }
@@ -91,7 +96,7 @@ fn redactions(ui: &mut Ui, manifest: &Manifest, filter: &Filter) -> anyhow::Resu
     for one in manifest.redacted.iter().filter(|one| filter.wants_by_name(manifest, &one.kind, &one.path)) {
         ui.value(one)?;
         ui.row([one.kind.as_str(), &one.path, &one.pointer, &one.reason])?;
-        ui.line(format!("{:<22} {}  {}  ({})", one.kind, one.path, one.pointer, one.reason))?;
+        ui.wrapped("    ", &format!("{:<22} {}  {}  ({})", one.kind, one.path, one.pointer, one.reason))?;
     }
     Ok(Outcome::Done)
 }
@@ -101,28 +106,29 @@ fn kinds(ui: &mut Ui, reader: &Reader, encrypted: bool) -> anyhow::Result<()> {
     let head = &manifest.head;
     let text = |name: &str| head.source.get(name).and_then(Value::as_str).unwrap_or("unknown");
     ui.value(&Summary::of(reader, encrypted))?;
-    ui.line(format!("workspace {} at {}", text("workspace_id"), text("host")))?;
+    ui.wrapped("    ", &format!("workspace {} at {}", text("workspace_id"), text("host")))?;
     let admin = if head.source.get("caller_is_admin") == Some(&Value::Bool(true)) {
         "admin"
     } else {
         "NOT an admin: listings may be cut short"
     };
-    ui.line(format!("exported {} by {} ({admin}) with {}", head.created, text("caller"), head.tool))?;
+    ui.wrapped("    ", &format!("exported {} by {} ({admin}) with {}", head.created, text("caller"), head.tool))?;
     if encrypted {
         ui.line("encrypted")?;
     }
     for key in claims(reader) {
-        ui.line(format!("carries a signature that names key {key} (`lifeboat verify --signed-by` checks it)"))?;
+        ui.wrapped("    ", &format!("carries a signature that names key {key} (`lifeboat verify --signed-by` checks it)"))?;
     }
     if let Some(selection) = &head.selection {
-        ui.line(format!("asked for: {}", asked_for(selection)))?;
+        ui.wrapped("    ", &format!("asked for: {}", asked_for(selection)))?;
     }
     accounts(ui, &manifest.kinds)?;
     gaps(ui, &manifest.gaps)?;
     let hurt = manifest.members.iter().filter_map(|member| Some((&*member.kind, &*member.path, member.degraded.as_deref()?)));
     degraded(ui, hurt)?;
     let (bytes, stored) = (words::size(head.counts.bytes), words::size(reader.size()));
-    ui.line(format!("{} objects, {bytes}, {stored} stored; identity {}", head.counts.members, hex(&manifest.sha256)))?;
+    let identity = hex(&manifest.sha256);
+    ui.wrapped("    ", &format!("{} objects, {bytes}, {stored} stored; identity {identity}", head.counts.members))?;
     Ok(())
 }
 
@@ -172,10 +178,10 @@ fn left_out(ui: &mut Ui, gaps: &[&Gap]) -> anyhow::Result<()> {
     whole.sort_unstable();
     if !by_kind.is_empty() {
         let counts: Vec<String> = by_kind.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
-        ui.line(format!("{NOT_ASKED_FOR}: {} (`--json` has all)", counts.join(", ")))?;
+        ui.wrapped("    ", &format!("{NOT_ASKED_FOR}: {} (`--json` has all)", counts.join(", ")))?;
     }
     if !whole.is_empty() {
-        ui.line(format!("{NOT_ASKED_FOR}, and counted as one: all of {}", whole.join(", ")))?;
+        ui.wrapped("    ", &format!("{NOT_ASKED_FOR}, and counted as one: all of {}", whole.join(", ")))?;
     }
     Ok(())
 }
@@ -200,7 +206,7 @@ fn some<'a>(
     number: usize,
 ) -> anyhow::Result<()> {
     for (path, reason) in all.take(SHOWN) {
-        ui.line(format!("{word} {kind} {path}: {reason}"))?;
+        ui.wrapped("    ", &format!("{word} {kind} {path}: {reason}"))?;
     }
     if number > SHOWN {
         ui.line(format!("{word} {kind}: and {} more (`--json` has all)", number - SHOWN))?;

@@ -90,14 +90,14 @@ fn unreadable(ui: &mut Ui, code: &'static str, error: &dyn std::error::Error) ->
 fn report(ui: &mut Ui, verdict: &Verdict, origin: &Origin, encrypted: bool) -> anyhow::Result<Outcome> {
     ui.value(&Seen::of(verdict, origin, encrypted))?;
     for finding in &verdict.findings {
-        ui.line(format!("DAMAGED: {}", finding.detail))?;
+        ui.wrapped("    ", &format!("DAMAGED: {}", finding.detail))?;
         for object in &finding.objects {
-            ui.line(format!("  hurt: {object}"))?;
+            ui.wrapped("    ", &format!("  hurt: {object}"))?;
         }
     }
     if let Some(head) = &verdict.head {
         let identity = verdict.manifest_sha256.map(|digest| format!("; identity {}", hex(&digest))).unwrap_or_default();
-        ui.line(format!("exported {} with {}{identity}", head.created, head.tool))?;
+        ui.wrapped("    ", &format!("exported {} with {}{identity}", head.created, head.tool))?;
         ui.line(format!(
             "{} objects, {}{}",
             head.counts.members,
@@ -110,8 +110,8 @@ fn report(ui: &mut Ui, verdict: &Verdict, origin: &Origin, encrypted: bool) -> a
         ui.line(format!("NOT WHOLE: {number}"))?;
         return Ok(Outcome::Findings);
     }
-    ui.line(signed(verdict, origin))?;
-    ui.line(depth(verdict.depth))?;
+    ui.wrapped("    ", &signed(verdict, origin))?;
+    ui.wrapped("    ", depth(verdict.depth))?;
     if let Origin::Foreign(_) = origin {
         return Ok(Outcome::Findings);
     }
@@ -125,7 +125,7 @@ fn report(ui: &mut Ui, verdict: &Verdict, origin: &Origin, encrypted: bool) -> a
     } else {
         "INCOMPLETE at export: `lifeboat list` says what is missing"
     };
-    ui.line(format!("{what} and why"))?;
+    ui.wrapped("    ", &format!("{what} and why"))?;
     Ok(Outcome::Incomplete)
 }
 

@@ -211,20 +211,24 @@ fn width() -> u16 {
     if io::stdout().is_terminal() { comfy_table::Table::new().width().unwrap_or(80).max(40) } else { 100 }
 }
 
-/// A line in pieces of at most so many columns, broken between words; a word that is longer stands as it is.
+/// A line in pieces of at most so many columns, broken between words; a word that is longer stands as it is. Where the indent would
+/// leave no room for a word, it is shorter.
 fn wrap(text: &str, columns: usize, indent: &str) -> Vec<String> {
-    let first: String = text.chars().take_while(|c| *c == ' ').collect();
-    let (mut lines, mut line, mut empty) = (Vec::new(), first, true);
-    for word in text.split_whitespace() {
-        if !empty && line.chars().count() + 1 + word.chars().count() > columns {
-            lines.push(std::mem::replace(&mut line, indent.to_owned()));
+    let wide = |text: &str| text.chars().count();
+    let (mut lines, mut line, mut empty) = (Vec::new(), String::new(), true);
+    for word in text.split_inclusive(' ') {
+        if !empty && wide(&line) + wide(word.trim_end()) > columns {
+            lines.push(line.trim_end().to_owned());
+            line = if wide(indent) + wide(word.trim_end()) > columns { "    ".to_owned() } else { indent.to_owned() };
             empty = true;
         }
-        line.push_str(if empty { "" } else { " " });
+        if empty && !lines.is_empty() && word.trim_end().is_empty() {
+            continue;
+        }
         line.push_str(word);
-        empty = false;
+        empty &= word.trim_end().is_empty();
     }
-    lines.push(line);
+    lines.push(line.trim_end().to_owned());
     lines
 }
 
@@ -284,6 +288,8 @@ mod tests {
         assert!(lines[0].starts_with("    → map") && lines[1].starts_with("      "));
         assert_eq!(lines.join(" ").split_whitespace().collect::<Vec<_>>(), text.split_whitespace().collect::<Vec<_>>());
         assert_eq!(wrap("abcdefghij k", 4, "  "), ["abcdefghij", "  k"], "a long word stands as it is");
+        assert_eq!(wrap("a    b  c d", 9, "      "), ["a    b  c", "      d"], "columns stay");
+        assert_eq!(wrap("a bcdefghi", 9, "      "), ["a", "    bcdefghi"], "an indent leaves room");
     }
 
     #[test]
