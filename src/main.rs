@@ -5,11 +5,10 @@
 mod cli;
 mod ui;
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::read();
     let json = cli.is_json();
     match cli.run() {
         Ok(outcome) => outcome.into(),

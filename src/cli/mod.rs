@@ -46,7 +46,7 @@ mod verify;
 mod whole;
 
 use crate::ui::{self, Form, LogFormat, Ui};
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use lifeboat::bundle::{OpenError, ReadError, WriteError};
 use lifeboat::export::ExportError;
 use lifeboat::object::PatternError;
@@ -100,6 +100,9 @@ pub struct Cli {
     command: Command,
     #[command(flatten)]
     global: Global,
+    /// Whether the answer is one table.
+    #[arg(skip)]
+    has_table: bool,
 }
 
 #[derive(Debug, Args)]
@@ -204,25 +207,28 @@ enum Command {
     Schema(schema::Schema),
 }
 
-impl Command {
-    /// Whether the answer is one table, which spreadsheets can read.
-    fn has_table(&self) -> bool {
-        matches!(
-            self,
-            Self::List(_)
-                | Self::Bundles(_)
-                | Self::Prune(_)
-                | Self::Kinds(_)
-                | Self::Schema(_)
-                | Self::Graph(_)
-                | Self::Access(_)
-                | Self::Find(_)
-                | Self::Extract(_)
-        )
-    }
-}
+/// Commands whose answer is one table, which spreadsheets can read.
+const TABLES: [&str; 11] = ["access", "bundles", "diff", "extract", "find", "graph", "kinds", "list", "prune", "risk", "schema"];
 
 impl Cli {
+    /// The command line. Where an answer has no table, the help does not offer one.
+    pub fn read() -> Self {
+        let matches = Self::offered().get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        cli.has_table = matches.subcommand_name().is_some_and(|name| TABLES.contains(&name));
+        cli
+    }
+
+    fn offered() -> clap::Command {
+        let command = Self::command();
+        let names: Vec<String> = command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
+        names.iter().filter(|name| !TABLES.contains(&name.as_str())).fold(command, |command, name| {
+            // One of its own takes the place of the one that all have.
+            let hidden = Arg::new("csv").long("csv").action(ArgAction::SetTrue).conflicts_with("json").global(true).hide(true);
+            command.mut_subcommand(name, |one| one.arg(hidden))
+        })
+    }
+
     /// Whether a program reads.
     pub fn is_json(&self) -> bool {
         self.global.json
@@ -232,7 +238,7 @@ impl Cli {
     fn form(&self) -> anyhow::Result<Form> {
         match (self.global.json, self.global.csv) {
             (true, _) => Ok(Form::Json),
-            (_, true) if self.command.has_table() => Ok(Form::Csv),
+            (_, true) if self.has_table => Ok(Form::Csv),
             (_, true) => {
                 let why = "this command answers no table: `--csv` is for those that do, `--json` for all";
                 Err(Misuse(why.to_owned()).into())
@@ -401,5 +407,18 @@ fn plain_hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str>
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Some("name a place where you may read and write"),
         ErrorKind::NotFound => Some("check the path: a folder that a file goes into must be there already"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_those_of_commands_that_there_are() {
+        let command = Cli::offered();
+        command.clone().debug_assert();
+        let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        assert!(TABLES.iter().all(|name| names.contains(name)), "{names:?}");
     }
 }

@@ -100,6 +100,27 @@ fn every_command_tells_its_exit_codes() {
     }
 }
 
+#[test]
+fn a_table_is_offered_where_there_is_one() {
+    let home = tempfile::tempdir().unwrap();
+    let help = |command: &str| {
+        let output = program(home.path(), &[command, "--help"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for command in ["list", "risk", "diff", "access"] {
+        assert!(help(command).contains("--csv"), "{command}");
+    }
+    for command in ["verify", "show", "report", "export"] {
+        assert!(!help(command).contains("--csv"), "{command}");
+    }
+    for arguments in [["verify", "x", "--csv"], ["--csv", "verify", "x"]] {
+        let refused = program(home.path(), &arguments).output().unwrap();
+        code(&refused, 2);
+        assert!(err(&refused).contains("answers no table"), "{}", err(&refused));
+    }
+    code(&program(home.path(), &["list", "x", "--csv", "--json"]).output().unwrap(), 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_leaves_nothing() {
     let options = Options { token: Some("right".into()), ..Options::default() };
@@ -272,6 +293,9 @@ async fn one_object_is_shown_or_what_comes_near_it() {
     let inherits = |line: &&str| line.starts_with("admins ") && line.ends_with(" /");
     assert_eq!(notebook.lines().filter(inherits).count(), 1, "{notebook}");
     assert!(notebook.contains("CAN_READ   /Shared/Ingest\n"), "{notebook}");
+    for name in ["sp-nightly-loader", "service_principal:SP-nightly-loader"] {
+        assert!(shown(name).starts_with("service_principal 5b0f5e02-7c1d-4e8a-9a36-1f2f0c7a4d11\n"), "by what people call it");
+    }
     let near = show("job:Nightly", &[]);
     code(&near, 1);
     assert!(err(&near).contains("hint: there are \"job:nightly settlement\""), "{}", err(&near));
