@@ -72,8 +72,30 @@ pub(super) fn private_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Workspace ids are digits; whatever else an answer holds must not become a path.
+/// So long a part of a file's name may be: two of them and an ending are less than any file system allows.
+const LONGEST: usize = 64;
+
+/// Workspace ids are digits; whatever else an answer or a bundle holds must not become a path, nor a name that no file can have.
 pub(crate) fn plain(text: &str) -> String {
     let name: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    if name.is_empty() { "unknown".to_owned() } else { name }
+    match name.len() {
+        0 => "unknown".to_owned(),
+        1..=LONGEST => name,
+        _ => format!("{}_{:016x}", &name[..LONGEST - 17], xxhash_rust::xxh64::xxh64(text.as_bytes(), 0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn whatever_a_workspace_is_called_its_files_have_names() {
+        assert_eq!(
+            (plain("1000000000000001"), plain(""), plain("../a\0é")),
+            ("1000000000000001".into(), "unknown".into(), "___a__".into())
+        );
+        let long = "x".repeat(5000);
+        assert!(plain(&long).len() == 64 && plain(&long) != plain(&format!("{long}y")));
+    }
 }
