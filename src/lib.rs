@@ -36,6 +36,7 @@
 //! | [`plan`] | bundle and inventory to a plan: pure |
 //! | [`import`] | carries out a plan, and reads back what it wrote |
 //! | [`leaks`] | what of the source still stands in what is written |
+//! | [`calm`] | texts of others, written so that they steer nothing |
 //! | [`page`] | pages for people: one file each, nothing from elsewhere, every name is text |
 //! | [`mod@receipt`] | the sealed record of an import, and its page for people |
 //! | [`report`] | a bundle as one page for people |
@@ -70,6 +71,7 @@ pub mod backup;
 pub mod berth;
 pub mod brief;
 pub mod bundle;
+pub mod calm;
 pub mod catalogue;
 pub mod compare;
 pub mod crypt;

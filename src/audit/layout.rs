@@ -4,6 +4,7 @@
 //! long, nothing that steers a terminal), and no two are one file where case or composition does not count.
 
 use crate::bundle::{MemberLine, Taken, check_name, encode_component, hex};
+use crate::calm;
 use crate::kinds::{self, Shape, Tree};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -160,17 +161,7 @@ fn extension(name: &str) -> &str {
 
 /// A name that every system takes, and that steers no terminal that lists it.
 fn safe(name: &str) -> String {
-    let mut encoded = String::with_capacity(name.len());
-    for c in encode_component(name).chars() {
-        if c == '/' || c.is_control() || is_unseen(c) {
-            let mut bytes = [0; 4];
-            c.encode_utf8(&mut bytes).bytes().for_each(|byte| {
-                let _ = write!(encoded, "%{byte:02X}");
-            });
-        } else {
-            encoded.push(c);
-        }
-    }
+    let encoded = calm::with(&encode_component(name), percent).replace('/', "%2F");
     if encoded.len() <= LONGEST {
         return encoded;
     }
@@ -181,10 +172,10 @@ fn safe(name: &str) -> String {
     format!("{}~{}{extension}", shortened(&encoded, 120), &digest[..16])
 }
 
-/// Characters that turn the direction of text, end lines, or cannot be seen.
-fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-        || ('\u{e0000}'..='\u{e007f}').contains(&c)
+fn percent(out: &mut String, c: char) {
+    c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| {
+        let _ = write!(out, "%{byte:02X}");
+    });
 }
 
 /// At most so many bytes of a name, without half an escape at its end.

@@ -258,7 +258,7 @@ fn one(ui: &mut Ui, change: &Change, long: bool) -> anyhow::Result<()> {
         match change.brief.as_ref() == Some(line) {
             // What something new is, is worth more than one line.
             true => ui.wrapped("        ", &format!("      {line}"))?,
-            false => ui.line(cut(format!("      {line}"), long))?,
+            false => ui.code("", &cut(format!("      {line}"), long))?,
         }
     }
     more(ui, "      ", told.lines.len(), shown)

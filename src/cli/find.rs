@@ -194,7 +194,7 @@ fn tell(ui: &mut Ui, hit: &Hit, is_first: bool) -> std::io::Result<()> {
             ui.line("--")?;
         }
         for text in &hit.before {
-            ui.line(format!("{place}- {text}"))?;
+            ui.code(&format!("{place}- "), text)?;
         }
     }
     if hit.binary {
@@ -210,7 +210,7 @@ fn tell(ui: &mut Ui, hit: &Hit, is_first: bool) -> std::io::Result<()> {
         parts.push((Paint::Plain, &hit.text[from..]));
         ui.painted(&parts)?;
     }
-    hit.after.iter().try_for_each(|text| ui.line(format!("{place}- {text}")))
+    hit.after.iter().try_for_each(|text| ui.code(&format!("{place}- "), text))
 }
 
 fn place(hit: &Hit) -> String {

@@ -2,6 +2,7 @@
 
 use super::tree::shortened;
 use super::{Graph, GraphNode, Presence, words};
+use crate::calm;
 
 /// The graph as DOT text, for `dot -Tsvg` and whatever else reads it.
 pub fn dot(graph: &Graph) -> String {
@@ -38,9 +39,9 @@ fn quoted(text: &str) -> String {
 
 /// In quotes, DOT knows a backslash for its own escapes, and the ampersand of HTML entities.
 fn escaped(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let text = calm::line(text);
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars().map(plain) {
+    for c in text.chars() {
         match c {
             '"' | '\\' => escaped.extend(['\\', c]),
             '&' => escaped.push_str("&amp;"),
@@ -56,6 +57,6 @@ mod tests {
 
     #[test]
     fn nothing_in_a_name_ends_it() {
-        assert_eq!(quoted("a\"; b [x=\"y\\N\n&lt;"), "\"a\\\"; b [x=\\\"y\\\\N\u{fffd}&amp;lt;\"");
+        assert_eq!(quoted("a\"; b [x=\"y\\N\n&lt;"), "\"a\\\"; b [x=\\\"y\\\\N\\\\n&amp;lt;\"");
     }
 }

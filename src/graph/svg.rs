@@ -3,6 +3,7 @@
 use super::layers::{Layout, layout};
 use super::tree::shortened;
 use super::{Graph, GraphEdge, GraphNode, Presence, words};
+use crate::page::escaped;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -119,7 +120,7 @@ fn edges(graph: &Graph, layout: &Layout, out: &mut String) {
         let _ = writeln!(
             out,
             "<path class=\"edge\" d=\"{path}\" marker-end=\"url(#tip)\"><title>{}</title></path>",
-            escaped(&tooltip(&how, &together))
+            tooltip(&how, &together)
         );
         // The word stands at the box that is led to, once for all that come by the same.
         if layout.nodes[from].0 < layout.nodes[to].0 && said[to].as_ref() != Some(&how) {
@@ -141,9 +142,10 @@ fn how(edges: &[&GraphEdge]) -> String {
     words.join(", ")
 }
 
+/// As XML.
 fn tooltip(how: &str, edges: &[&GraphEdge]) -> String {
     let places = edges.iter().flat_map(|edge| &edge.at).map(ToString::to_string);
-    std::iter::once(how.to_owned()).chain(places.take(5)).collect::<Vec<_>>().join("\n")
+    std::iter::once(how.to_owned()).chain(places.take(5)).map(|line| escaped(&line)).collect::<Vec<_>>().join("\n")
 }
 
 /// From the right side of one box to the left side of the other, in curves through the places between; back from left to right.
@@ -165,28 +167,6 @@ fn path(layout: &Layout, from: usize, to: usize, bends: &[(usize, f64)]) -> Stri
         let _ = write!(path, "C{middle:.1} {y1:.1} {middle:.1} {y2:.1} {x2:.1} {y2:.1}");
     }
     path
-}
-
-/// Text in XML: no name can begin an element or end an attribute, and what XML cannot hold is replaced.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\n' => escaped.push('\n'),
-            c if c.is_control()
-                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}') =>
-            {
-                escaped.push('\u{fffd}');
-            }
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A graph as text: each line a thing, what it leads to below it.
 
 use super::{Direction, Graph, GraphNode, words};
+use crate::calm;
 use crate::relations::Relation;
 
 /// The lines of a tree, none wider than `columns`. What stood above with what it leads to is not told again.
@@ -108,7 +109,7 @@ impl Drawing<'_> {
         let lead = format!("{}   ", indent.replace("├─ ", "│  ").replace("└─ ", "   "));
         let room = self.columns.saturating_sub(width(&lead)).max(LEAST);
         let mut line = String::new();
-        for word in plain(why).split(' ').flat_map(|word| pieces(word, room)) {
+        for word in calm::line(why).split(' ').flat_map(|word| pieces(word, room)) {
             if !line.is_empty() && width(&line) + 1 + width(&word) > room {
                 self.lines.push(format!("{lead}{}", std::mem::take(&mut line)));
             }
@@ -157,16 +158,11 @@ fn is_wide(c: char) -> bool {
     matches!(u32::from(c), 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0x1f300..=0x1faff | 0x20000..=0x3fffd)
 }
 
-/// Names may hold anything, also what would begin a line of its own.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 /// A name in so many columns: beginnings and ends tell most.
 pub(super) fn shortened(name: &str, columns: usize) -> String {
-    let plain = plain(name);
+    let plain = calm::line(name);
     if width(&plain) <= columns {
-        return plain;
+        return plain.into_owned();
     }
     let (front, back) = (columns.saturating_sub(1) / 2, columns.saturating_sub(1).div_ceil(2));
     let end = taken(plain.chars().rev(), back).into_iter().rev().collect::<String>();
@@ -243,7 +239,7 @@ mod tests {
     fn names_keep_both_ends() {
         assert_eq!(shortened("/Shared/very/long/path/etl", 13), "/Share…th/etl");
         assert_eq!(shortened("需要予測需要予測", 9), "需要…予測");
-        assert_eq!(shortened("a\nb", 9), "a\u{fffd}b");
+        assert_eq!(shortened("a\nb", 9), "a\\nb");
         assert!((1..40).all(|columns| width(&shortened("/日本/需要予測/🌞 and a long end", columns)) <= columns.max(1)));
     }
 }

@@ -1,9 +1,9 @@
 //! Pages for people: one file each, with nothing from elsewhere; whatever a name holds, it is text.
 
+use crate::calm;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 /// How every page looks, light and dark, on screens and on paper.
 pub const STYLE: &str = include_str!("style.css");
@@ -23,8 +23,9 @@ pub fn head(title: &str, style: &str, script: &str) -> String {
     )
 }
 
-/// Text as HTML; what would turn the reading direction, or ring a bell, is shown by its number.
+/// Text as HTML or XML, in elements and in attributes: nothing in it is markup, and nothing in it steers ([`calm::line`]).
 pub fn escaped(text: &str) -> String {
+    let text = calm::line(text);
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -33,13 +34,7 @@ pub fn escaped(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(' '),
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
+            '`' => out.push_str("&#96;"),
             c => out.push(c),
         }
     }

@@ -2,6 +2,7 @@
 
 pub(super) use crate::page::size;
 
+use crate::calm;
 use crate::page::escaped;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -186,7 +187,7 @@ struct Words(Vec<Known>);
 impl Words {
     fn learn(&mut self, columns: &[Column], row: &[Value]) {
         for (at, value) in row.iter().enumerate().filter(|(at, _)| columns[*at].sort == Sort::Word) {
-            let Some(word) = value.as_str().map(calm) else { continue };
+            let Some(word) = value.as_str().map(shown) else { continue };
             let known = &mut self.0[at];
             if !known.numbers.contains_key(&word) {
                 known.numbers.insert(word.clone(), known.words.len());
@@ -217,8 +218,8 @@ impl Words {
 
     fn row(&self, columns: &[Column], row: Vec<Value>) -> Vec<Value> {
         let value = |(at, value): (usize, Value)| match (columns[at].sort, value) {
-            (Sort::Word, Value::String(word)) => self.0[at].numbers.get(&calm(&word)).copied().into(),
-            (_, Value::String(text)) => Value::from(calm(&text)),
+            (Sort::Word, Value::String(word)) => self.0[at].numbers.get(&shown(&word)).copied().into(),
+            (_, Value::String(text)) => Value::from(shown(&text)),
             (_, value) => value,
         };
         row.into_iter().enumerate().map(value).collect()
@@ -259,16 +260,9 @@ fn class(name: &str) -> &'static str {
     }
 }
 
-/// Text as it is, but for what would turn the reading direction, which is shown by its number.
-fn calm(text: &str) -> String {
-    let turns = |c: char| {
-        c.is_control() && c != '\n' && c != '\t'
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(turns) {
-        return text.to_owned();
-    }
-    text.chars().map(|c| if turns(c) { format!("\\u{{{:x}}}", u32::from(c)) } else { c.to_string() }).collect()
+/// A text as the script shows it.
+fn shown(text: &str) -> String {
+    calm::line(text).into_owned()
 }
 
 /// Texts as the items of a list.
@@ -333,7 +327,10 @@ mod tests {
         let data = text.split("x-data\">").nth(1).and_then(|rest| rest.strip_suffix("</script>\n")).expect("data");
         assert!(!data.contains('\u{2028}'), "{data}");
         let data: Value = serde_json::from_str(data).expect("JSON");
-        assert_eq!(data["rows"][0], serde_json::json!([0, nasty.replace('\u{202e}', "\\u{202e}"), 2048]));
+        assert_eq!(
+            data["rows"][0],
+            serde_json::json!([0, nasty.replace('\u{202e}', "\\u{202e}").replace('\u{2028}', "\\u{2028}"), 2048])
+        );
         assert_eq!(data["columns"][0]["words"][0], "<b>");
     }
 

@@ -1,7 +1,7 @@
 //! What is said beside the result, on stderr: lines for people, or JSON lines for whoever collects logs.
 
-use super::calm;
 use clap::ValueEnum;
+use lifeboat::calm;
 use lifeboat::event::Event;
 use serde_json::{Value, json};
 use std::fmt::Display;
@@ -38,7 +38,7 @@ pub fn note(text: impl Display) {
         return write(level, "note", json!({ "message": message }));
     }
     // Nobody is left to tell when stderr is gone.
-    let _ = writeln!(io::stderr(), "{}", calm(&text));
+    let _ = writeln!(io::stderr(), "{}", calm::line(&text));
 }
 
 /// What ended the program, and what helps; `json` where the answer on stdout would have been JSON.
@@ -47,7 +47,7 @@ pub fn complain(text: &str, hint: Option<&str>, exit_code: u8, json: bool) {
         return write("error", "failed", json!({ "message": text, "hint": hint, "exit_code": exit_code }));
     }
     if json {
-        return note(json!({ "error": text, "hint": hint, "exit_code": exit_code }));
+        return line(&json!({ "error": text, "hint": hint, "exit_code": exit_code }));
     }
     note(format!("error: {text}"));
     if let Some(hint) = hint {
@@ -87,5 +87,10 @@ fn write(level: &str, event: &str, rest: Value) {
     if let (Value::Object(line), Value::Object(rest)) = (&mut line, rest) {
         line.extend(rest);
     }
-    let _ = writeln!(io::stderr(), "{line}");
+    self::line(&line);
+}
+
+fn line(value: &Value) {
+    // A value is always JSON, and nobody is left to tell when stderr is gone.
+    let _ = calm::json(value).map(|text| writeln!(io::stderr(), "{text}"));
 }

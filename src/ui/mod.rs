@@ -11,7 +11,9 @@ pub use log::{LogFormat, complain, log_as, note};
 pub use progress::Progress;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use lifeboat::calm;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
@@ -46,6 +48,11 @@ impl Paint {
             Self::Place => Some("35"),
             Self::Found => Some("1;31"),
         }
+    }
+
+    /// The text of a part: places are names, all else may be code.
+    fn calm(self, text: &str) -> Cow<'_, str> {
+        if self == Self::Place { calm::line(text) } else { calm::code(text) }
     }
 }
 
@@ -104,7 +111,7 @@ impl Ui {
 
     /// One line for people, whatever the names in it hold; nothing when a program reads.
     pub fn line(&mut self, text: impl Display) -> io::Result<()> {
-        if self.form == Form::Text { writeln!(self.out, "{}", one_line(&text.to_string())) } else { Ok(()) }
+        if self.form == Form::Text { writeln!(self.out, "{}", calm::line(&text.to_string())) } else { Ok(()) }
     }
 
     /// One line for people in parts, of which some stand out on a terminal that shows colours; no part holds a colour of its own.
@@ -114,8 +121,8 @@ impl Ui {
         }
         for (paint, text) in parts {
             match paint.code().filter(|_| self.colour) {
-                Some(code) => write!(self.out, "\u{1b}[{code}m{}\u{1b}[0m", one_line(text))?,
-                None => write!(self.out, "{}", one_line(text))?,
+                Some(code) => write!(self.out, "\u{1b}[{code}m{}\u{1b}[0m", paint.calm(text))?,
+                None => write!(self.out, "{}", paint.calm(text))?,
             }
         }
         writeln!(self.out)
@@ -126,12 +133,17 @@ impl Ui {
         if !io::stdout().is_terminal() {
             return self.line(text);
         }
-        wrap(&one_line(text), usize::from(width()), indent).iter().try_for_each(|line| self.line(line))
+        wrap(&calm::line(text), usize::from(width()), indent).iter().try_for_each(|line| self.line(line))
     }
 
-    /// A text of many lines for people; nothing when a program reads.
+    /// One line for people behind a lead of ours, in which a line of code or of a document keeps its tabs.
+    pub fn code(&mut self, lead: &str, text: &str) -> io::Result<()> {
+        if self.form == Form::Text { writeln!(self.out, "{}{}", calm::line(lead), calm::code(text)) } else { Ok(()) }
+    }
+
+    /// A text of many lines for people, each of them ours or the text all that is said; nothing when a program reads.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
-        if self.form == Form::Text { writeln!(self.out, "{}", calm(text)) } else { Ok(()) }
+        if self.form == Form::Text { writeln!(self.out, "{}", calm::lines(text)) } else { Ok(()) }
     }
 
     /// The result for programs; nothing when a person reads.
@@ -141,7 +153,7 @@ impl Ui {
 
     /// JSON whoever reads; written as it is made, since it may be long.
     pub fn always(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, value)?;
+        calm::write_json(&mut self.out, value)?;
         writeln!(self.out)
     }
 
@@ -172,7 +184,7 @@ impl Ui {
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header.to_vec());
         table.set_width(width());
         for row in rows {
-            table.add_row(row.iter().map(|cell| one_line(if cell == "0" { "·" } else { cell })).collect::<Vec<_>>());
+            table.add_row(row.iter().map(|cell| calm::line(if cell == "0" { "·" } else { cell })).collect::<Vec<_>>());
         }
         for column in table.column_iter_mut() {
             column.set_padding((0, 1));
@@ -232,37 +244,13 @@ fn wrap(text: &str, columns: usize, indent: &str) -> Vec<String> {
     lines
 }
 
-/// Whether a character does something to a terminal instead of standing there: controls, those that turn the direction of
-/// text (all that Unicode calls `Bidi_Control`), other line ends, and what is never seen.
-fn steers(c: char) -> bool {
-    c.is_control() && c != '\n' && c != '\t'
-        || matches!(c,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
-            | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
-/// Text from a workspace without what would steer a terminal: names may hold anything.
-pub fn calm(text: &str) -> String {
-    if text.contains(steers) {
-        text.chars().map(|c| if steers(c) { format!("\\u{{{:x}}}", u32::from(c)) } else { c.to_string() }).collect()
-    } else {
-        text.to_owned()
-    }
-}
-
-/// The same where a name must not begin a line of its own: it could say what the program did not.
-pub fn one_line(text: &str) -> String {
-    let text = calm(text);
-    if text.contains('\n') { text.replace('\n', "\\n") } else { text }
-}
-
 /// A question on the terminal. `None` where nobody can answer.
 pub fn ask(question: &str) -> Option<bool> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return None;
     }
     let mut err = io::stderr();
-    write!(err, "{question} [y/N] ").and_then(|()| err.flush()).ok()?;
+    write!(err, "{} [y/N] ", calm::line(question)).and_then(|()| err.flush()).ok()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).ok()?;
     Some(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -273,12 +261,12 @@ pub fn secret(question: &str) -> Option<secrecy::SecretString> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return None;
     }
-    rpassword::prompt_password(question).ok().map(Into::into)
+    rpassword::prompt_password(calm::line(question)).ok().map(Into::into)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{calm, one_line, wrap};
+    use super::wrap;
 
     #[test]
     fn long_lines_are_broken_between_words() {
@@ -290,12 +278,5 @@ mod tests {
         assert_eq!(wrap("abcdefghij k", 4, "  "), ["abcdefghij", "  k"], "a long word stands as it is");
         assert_eq!(wrap("a    b  c d", 9, "      "), ["a    b  c", "      d"], "columns stay");
         assert_eq!(wrap("a bcdefghi", 9, "      "), ["a", "    bcdefghi"], "an indent leaves room");
-    }
-
-    #[test]
-    fn names_cannot_steer_a_terminal() {
-        assert_eq!(calm("a\u{1b}[31mb\u{202e}"), "a\\u{1b}[31mb\\u{202e}");
-        assert_eq!(calm("plain äöü"), "plain äöü");
-        assert_eq!(one_line("a\nwhole and unaltered\r\n"), "a\\nwhole and unaltered\\u{d}\\n");
     }
 }

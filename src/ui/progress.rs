@@ -1,7 +1,8 @@
 //! What a long command is doing: a line that moves on a terminal, now and then a plain line in a log.
 
-use super::{calm, log};
+use super::log;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lifeboat::calm;
 use lifeboat::event::{Event, Observer};
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -57,7 +58,7 @@ impl Progress {
     }
 
     fn say(&self, text: &str) {
-        let text = calm(text);
+        let text = calm::line(text).into_owned();
         if self.live {
             self.bar.println(text);
         } else {
@@ -72,7 +73,7 @@ impl Progress {
         now.troubled += u64::from(matches!(state, "missing" | "degraded" | "failed"));
         let text = format!("{}: {} objects, {} with trouble", now.stage, now.settled, now.troubled);
         if self.live {
-            self.bar.set_message(format!("{text} · {}", calm(object)));
+            self.bar.set_message(format!("{text} · {}", calm::line(object)));
         } else if !self.quiet && now.said.elapsed() > QUIET {
             now.said = Instant::now();
             drop(now);

@@ -9,11 +9,12 @@ use std::path::Path;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("access", &["kinds", "object"]),
     ("api", &["event", "spool", "tokens"]),
-    ("audit", &["bundle", "event", "kinds", "notebook", "object", "packed", "spool"]),
+    ("audit", &["bundle", "calm", "event", "kinds", "notebook", "object", "packed", "spool"]),
     ("backup", &["retention", "yaml"]),
     ("berth", &["api", "journal", "kinds", "object", "spool"]),
     ("brief", &["kinds"]),
     ("bundle", &["crypt", "event", "origin", "spool", "store"]),
+    ("calm", &[]),
     ("catalogue", &["bundle", "event", "retention", "store"]),
     ("compare", &["kinds", "object", "pointer"]),
     ("crypt", &["store"]),
@@ -49,7 +50,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("event", &[]),
     ("export", &["api", "bundle", "event", "kinds", "object", "pointer", "spool", "store", "survey"]),
-    ("graph", &["kinds", "object", "relations"]),
+    ("graph", &["calm", "kinds", "object", "page", "relations"]),
     (
         "import",
         &[
@@ -65,13 +66,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("object", &["kinds", "packed", "spool"]),
     ("origin", &[]),
     ("packed", &[]),
-    ("page", &[]),
+    ("page", &["calm"]),
     ("plan", &["kinds", "memory", "object", "packed", "pointer", "redact", "rules", "spool"]),
     ("pointer", &[]),
     ("preflight", &["api", "audit", "bundle", "event", "kinds", "object", "plan", "pointer", "restore", "rules"]),
     ("receipt", &["event", "import", "journal", "page", "plan", "rules", "spool"]),
     ("redact", &["kinds", "object", "pointer", "tokens"]),
-    ("report", &["access", "audit", "bundle", "kinds", "diff", "graph", "page", "preflight", "relations", "risk"]),
+    ("report", &["access", "audit", "bundle", "calm", "diff", "graph", "kinds", "page", "preflight", "relations", "risk"]),
     ("relations", &["kinds", "notebook", "object", "pointer"]),
     (
         "restore",

@@ -224,7 +224,8 @@ fn body(ui: &mut Ui, subject: &Subject<'_>, bytes: &[u8]) -> anyhow::Result<()> 
 fn whole(ui: &mut Ui, document: Option<&Value>, bytes: &[u8]) -> std::io::Result<()> {
     match (document, std::str::from_utf8(bytes)) {
         (Some(document), _) => ui.text(&format!("{document:#}")),
-        (None, Ok(text)) => ui.text(text),
+        // Behind a bar, so that no line of a document looks like one of ours.
+        (None, Ok(text)) => text.lines().try_for_each(|line| ui.code("│ ", line)),
         (None, Err(_)) => ui.line("bytes that are no text: `--raw` writes them to a file or a pipe"),
     }
 }

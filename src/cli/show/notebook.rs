@@ -13,7 +13,7 @@ pub(super) fn tell(ui: &mut Ui, member: &MemberLine, bytes: &[u8]) -> std::io::R
         let line = cell.line.map(|line| format!(" · line {line}")).unwrap_or_default();
         ui.line(format!("── cell {} · {}{title}{line}", cell.number, cell.language(&language)))?;
         // Behind a bar, so that no line of code looks like one of ours.
-        cell.text().lines().try_for_each(|line| ui.line(format!("│ {line}")))?;
+        cell.text().lines().try_for_each(|line| ui.code("│ ", line))?;
         ui.line("")?;
     }
     Ok(true)
