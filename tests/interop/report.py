@@ -18,8 +18,10 @@ import harness
 from harness import Failure, say
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Without slashes: those would make folders.
-NAMES = ["<script>alert(1)", "<!--", '"><img src=x onerror=alert(1)>', "a\u202eb", "l\u2028s", "'+alert(1)+'", "&lt;b&gt;"]
+TEXTS = json.loads((harness.ROOT / "fixtures/hostile/texts.json").read_text())["texts"]
+# Without slashes: those would make folders; and none that no workspace takes.
+NAMES = [text["text"] for text in TEXTS if text["text"].strip() and not set("/\0") & set(text["text"]) and len(text["text"]) < 200]
+MARKUP = "<script x"
 
 
 def put(path):
@@ -46,7 +48,7 @@ def main():
         put(f"/Shared/{name}")
     lifeboat.run("export", "--unlimited", "-o", bundle, url=os.environ["DATABRICKS_HOST"], token=os.environ["DATABRICKS_TOKEN"], expect=(3,))
     lifeboat.run("report", bundle, "-o", page)
-    told = opened(page, "--search", "settle", "--row", NAMES[0])
+    told = opened(page, "--search", "settle", "--row", MARKUP)
     canaries = (harness.ROOT / "fixtures/sample/canaries.txt").read_text().split()
     if shown := [secret for secret in canaries if secret in page.read_text()]:
         raise Failure(f"the report shows {shown}")
