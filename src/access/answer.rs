@@ -23,6 +23,16 @@ pub struct Principal {
     pub admin: bool,
 }
 
+impl Principal {
+    /// What people can know it by: an application id tells nobody anything, so what a service principal is called stands before it.
+    pub fn label(&self) -> String {
+        match self.display.as_ref().filter(|_| self.kind == "service_principal") {
+            Some(display) => format!("{display} ({})", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
 /// An object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Subject {

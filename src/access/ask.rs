@@ -64,7 +64,7 @@ impl Access {
         }
     }
 
-    fn memberships(&self, closure: &Closure) -> Vec<Membership> {
+    pub(super) fn memberships(&self, closure: &Closure) -> Vec<Membership> {
         let mut groups: Vec<Membership> = closure.groups().map(|group| self.membership(closure, group)).collect();
         groups.retain(|one| one.group != "account users" || self.people.all.iter().any(|p| p.there && p.name == one.group));
         groups.sort();

@@ -13,6 +13,7 @@ mod ask;
 mod grants;
 mod orphans;
 mod people;
+mod rights;
 mod sets;
 mod ways;
 
@@ -22,6 +23,7 @@ pub use answer::{
     PrincipalAccess, Row, Subject, Way,
 };
 pub use orphans::{Orphan, OrphanSort, Orphans};
+pub use rights::{About, Right, Rights};
 
 use crate::kinds::{self, Capability, Role, levels};
 use crate::object::{Absent, Object};

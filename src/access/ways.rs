@@ -90,7 +90,7 @@ impl Access {
         }
     }
 
-    fn origin(&self, thing: &Thing, grant: &Grant) -> Origin {
+    pub(super) fn origin(&self, thing: &Thing, grant: &Grant) -> Origin {
         match grant.from {
             From::Own if levels(thing.kind)[grant.level as usize].name == "IS_OWNER" => Origin::Owner,
             From::Own => Origin::Direct,
