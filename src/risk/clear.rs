@@ -95,6 +95,11 @@ pub(super) fn code(object: &Object, code: &[Piece<'_>], findings: &mut Findings)
     }
 }
 
+/// Whether a text holds what looks like a secret in clear text.
+pub fn holds_secret(text: &str) -> bool {
+    !in_text(text).is_empty()
+}
+
 fn stands(what: &str) -> String {
     format!("{what} stands in clear text")
 }

@@ -13,6 +13,7 @@ mod runtimes;
 mod schedules;
 mod storage;
 
+pub use clear::holds_secret;
 pub use runtimes::{AS_OF, Support, support};
 pub use schedules::{HOURS, Run, Schedule, Starter};
 
