@@ -3,12 +3,13 @@
 use super::bundle::{Bundle, DAMAGED, LIMITED};
 use super::private::Private;
 use super::trust::{claims, unsigned};
-use super::whole::is_older;
+use super::whole::{Whole, is_older};
 use super::{Outcome, Refusal, risk};
 use crate::ui::{self, Progress, Ui, words};
 use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
+use lifeboat::access::{Access, Changes};
 use lifeboat::audit::{Depth, Verdict};
 use lifeboat::bundle::{Fault, Reader};
 use lifeboat::diff::{self, Diff};
@@ -50,7 +51,7 @@ impl Report {
         let access = whole.access(&reader);
         let relations = whole.relations(&reader, true)?;
         let risks = risk::look(&reader, &whole, &access, risk::time(self.at, &reader)?)?;
-        let changes = self.changes(&reader)?;
+        let changes = self.changes(&reader, &access)?;
         let facts = Facts {
             reader: &reader,
             name: &self.bundle.shown(),
@@ -60,7 +61,7 @@ impl Report {
             restore: &restore,
             access: &access,
             relations: &relations,
-            changes: changes.as_ref(),
+            changes: changes.as_ref().map(|(diff, access)| (diff, access)),
             risk: &with(risks, &restore),
             now: Timestamp::now(),
             tool: concat!("lifeboat/", env!("CARGO_PKG_VERSION")),
@@ -69,8 +70,8 @@ impl Report {
         self.tell(ui, &facts)
     }
 
-    /// What changed since the older bundle, which is taken from whomever the other is.
-    fn changes(&self, reader: &Reader) -> anyhow::Result<Option<Diff>> {
+    /// What changed since the older bundle, which is taken from whomever the other is, and who can do more or less since.
+    fn changes(&self, reader: &Reader, access: &Access) -> anyhow::Result<Option<(Diff, Changes)>> {
         let Some(older) = &self.against else { return Ok(None) };
         let older = self.bundle.another(older.clone()).open()?;
         let time = |reader: &Reader| reader.manifest().head.created.clone();
@@ -80,7 +81,9 @@ impl Report {
                 "warning: the bundle of `--against` is the younger one, of {that}: the page tells what changed from it back to {this}"
             ));
         }
-        Ok(Some(diff::bundles(&older, reader, &diff::Options::default()).context("cannot compare the bundles")?))
+        let diff = diff::bundles(&older, reader, &diff::Options::default()).context("cannot compare the bundles")?;
+        let before = Whole::read(&older)?.access(&older);
+        Ok(Some((diff, before.against(access))))
     }
 
     /// Who made the bundle. A bundle of somebody who is not trusted is refused, where that was asked for.

@@ -1,6 +1,8 @@
 //! What is not in the bundle, or less than it should be, and why.
 
 use super::html::{Html, thousands};
+use super::names::Names;
+use super::summary::Clear;
 use super::{Facts, some, title_of};
 use crate::bundle::hex;
 use std::collections::BTreeMap;
@@ -17,7 +19,7 @@ pub(super) fn count(facts: &Facts<'_>) -> usize {
 
 type Lines = BTreeMap<(&'static str, String, String), Vec<String>>;
 
-pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
+pub(super) fn write(facts: &Facts<'_>, _: &Names<'_>, html: &mut Html<'_>) -> io::Result<()> {
     let manifest = facts.reader.manifest();
     let mut lines = Lines::new();
     for gap in &manifest.gaps {
@@ -28,8 +30,11 @@ pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
         let name = member.key.as_deref().unwrap_or(&member.path).to_owned();
         lines.entry(("degraded", member.kind.to_string(), reason)).or_default().push(name);
     }
+    let states = manifest.head.states;
+    let (captured, total) = (thousands(states.captured), thousands(states.total()));
+    html.paragraph(&format!("Every object that the workspace listed is in one state: {captured} of {total} are captured, which is whole in the bundle; degraded is in it, but less than it should be; missing could not be read; excluded was left out on purpose; unavailable was not there to be read at the source."))?;
     if lines.is_empty() {
-        html.paragraph("Every object that the workspace listed is in the bundle, whole.")?;
+        html.paragraph("Nothing is missing or less than it should be.")?;
     } else {
         absent(&lines, html)?;
     }
@@ -38,9 +43,7 @@ pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
         html.paragraph(&format!("The export was asked for a part of the workspace: {selection}"))?;
     }
     redacted(facts, html)?;
-    html.paragraph(
-        "Not in any backup of a workspace: the values of secrets, passwords and tokens; data in tables, volumes and external storage, but for files that jobs and clusters refer to; history of runs and queries; things of the account, such as metastores and networks.",
-    )
+    html.paragraph(&never(facts))
 }
 
 fn absent(lines: &Lines, html: &mut Html<'_>) -> io::Result<()> {
@@ -79,10 +82,29 @@ fn redacted(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
     let rows = lines
         .iter()
         .map(|((kind, reason), count)| vec![title_of(kind).to_owned(), thousands(*count as u64), (*reason).to_owned()]);
-    html.table(
-        "Values that were blanked before they were written; each stands under Risks by its place",
-        &["kind", "#values", "why"],
-        rows,
+    html.table("Values that were blanked before they were written", &["kind", "#values", "why"], rows)?;
+    let (values, places) = (facts.reader.manifest().redacted.len(), Clear::of(facts).blanked);
+    let again = match values.saturating_sub(places) {
+        0 => String::new(),
+        more => format!(" The other {more} repeat them: a cluster shows under /spec again what was asked for."),
+    };
+    html.paragraph(&format!("These are {values} values in {places} places; Risks has every place under clear_secret.{again}"))
+}
+
+/// What a bundle does not hold, whatever was asked for. What people wrote into code in clear text, it does.
+fn never(facts: &Facts<'_>) -> String {
+    let clear = match Clear::of(facts).here {
+        0 => "a secret that somebody wrote into a notebook or file in clear text would be, and none was found".to_owned(),
+        here => format!(
+            "what somebody wrote into a notebook, file or setting in clear text is, and {} found: see Risks",
+            match here {
+                1 => "1 such secret was".to_owned(),
+                here => format!("{} such secrets were", thousands(here as u64)),
+            }
+        ),
+    };
+    format!(
+        "Not in any backup of a workspace: the values of secret scopes ({clear}); personal access tokens, who has one and how old it is, IP access lists and audit logs, of which not even a list is read; data in tables, volumes and external storage, but for files that jobs and clusters refer to; history of runs and queries; things of the account, such as metastores and networks."
     )
 }
 

@@ -2,6 +2,7 @@
 
 use super::complete::identity;
 use super::html::{Html, size, thousands};
+use super::names::Names;
 use super::{Facts, Origin, day_and_time};
 use crate::bundle::hex;
 use crate::page::escaped;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::io;
 
-pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
+pub(super) fn write(facts: &Facts<'_>, _: &Names<'_>, html: &mut Html<'_>) -> io::Result<()> {
     let manifest = facts.reader.manifest();
     let head = &manifest.head;
     let source = |name: &str| match head.source.get(name) {
@@ -48,7 +49,8 @@ pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
         ],
     )?;
     html.raw("<h3>Checked by hand</h3>\n")?;
-    html.paragraph("Nothing of ours is needed. The last line must print the identity above.")?;
+    let besides = if facts.origin == Origin::Unsigned { "" } else { " and the signatures" };
+    html.paragraph(&format!("Nothing of ours is needed. Every line of `sha256sum -c` must end in OK. `grep` names the files that no manifest lists: nothing but tagmanifest-sha256.txt{besides}. The last line must print the identity above."))?;
     html.raw(&format!("<pre tabindex=\"0\" aria-label=\"commands\">{}</pre>\n", escaped_lines(&by_hand(facts))))
 }
 
@@ -64,7 +66,9 @@ fn by_hand(facts: &Facts<'_>) -> String {
     if facts.origin != Origin::Unsigned {
         let _ = writeln!(lines, "minisign -Vm manifest.jsonl -p KEY.pub");
     }
-    lines.push_str("sha256sum -c manifest-sha256.txt\nsha256sum -c tagmanifest-sha256.txt\nsha256sum manifest.jsonl");
+    lines.push_str("sha256sum -c manifest-sha256.txt\nsha256sum -c tagmanifest-sha256.txt\n");
+    lines.push_str("cat ./*manifest-sha256.txt | cut -c67- > ../listed\nfind . -type f | cut -c3- | grep -vxFf ../listed\n");
+    lines.push_str("sha256sum manifest.jsonl");
     lines
 }
 

@@ -41,14 +41,28 @@ pub(super) enum Sort {
     Text,
     /// One of few words.
     Word,
+    /// A level of access, sorted by its strength.
+    Level,
     /// A number of bytes.
     Size,
     /// A number.
     Number,
     /// Milliseconds since 1970.
     Time,
-    /// A text that is only shown of the row that was chosen.
+    /// A text that is only shown of the row that was chosen, and on paper.
     Detail,
+    /// Several of them.
+    List,
+}
+
+impl Sort {
+    fn is_detail(self) -> bool {
+        matches!(self, Self::Detail | Self::List)
+    }
+
+    fn is_word(self) -> bool {
+        matches!(self, Self::Word | Self::Level)
+    }
 }
 
 /// A table of any length.
@@ -80,22 +94,36 @@ impl Html<'_> {
         self.raw(&format!("<p>{}</p>\n", marked(words)))
     }
 
-    /// A short table. A heading with `#` is of numbers, with `=` of words that are not broken, with `-` of what a narrow screen
-    /// leaves out; the first cell of a row names it.
+    /// A short table. A heading with `#` is of numbers, with `=` of words that are not broken; the first cell of a row names it. A
+    /// narrow screen shows each row as a block, in which every cell has its heading in front.
     pub(super) fn table(&mut self, caption: &str, header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> io::Result<()> {
+        self.shaped("wide", caption, header, rows)
+    }
+
+    /// A short table of many columns, whose headings stand upright.
+    pub(super) fn matrix(&mut self, caption: &str, header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> io::Result<()> {
+        self.shaped("wide matrix", caption, header, rows)
+    }
+
+    fn shaped(&mut self, shape: &str, caption: &str, header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> io::Result<()> {
         self.raw(&format!(
-            "<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"{0}\"><table><caption>{0}</caption>\n<thead><tr>",
+            "<div class=\"{shape}\" tabindex=\"0\" role=\"group\" aria-label=\"{0}\"><table><caption>{0}</caption>\n<thead><tr>",
             escaped(caption)
         ))?;
-        for name in header {
-            self.raw(&format!("<th scope=\"col\"{}>{}</th>", class(name), escaped(name.trim_start_matches(['#', '=', '-']))))?;
+        let titles: Vec<String> = header.iter().map(|name| escaped(name.trim_start_matches(['#', '=']))).collect();
+        for (name, title) in header.iter().zip(&titles) {
+            self.raw(&format!("<th scope=\"col\"{}><span>{title}</span></th>", class(name)))?;
         }
         self.raw("</tr></thead><tbody>\n")?;
         for row in rows {
             let mut line = String::from("<tr>");
             for (index, (name, cell)) in header.iter().zip(row).enumerate() {
-                let (open, close) = if index == 0 { ("th scope=\"row\"", "th") } else { ("td", "td") };
-                let _ = write!(line, "<{open}{}>{}</{close}>", class(name), escaped(&cell));
+                let _ = match (index, cell.as_str()) {
+                    (0, _) => write!(line, "<th scope=\"row\"{}>{}</th>", class(name), escaped(&cell)),
+                    (_, "·" | "") if name.starts_with('#') => write!(line, "<td class=\"n zero\">{}</td>", escaped(&cell)),
+                    (_, "·" | "") => write!(line, "<td class=\"zero\">{}</td>", escaped(&cell)),
+                    _ => write!(line, "<td{} data-of=\"{}\">{}</td>", class(name), titles[index], escaped(&cell)),
+                };
             }
             line.push_str("</tr>\n");
             self.raw(&line)?;
@@ -125,7 +153,7 @@ impl Html<'_> {
             escaped(name),
             escaped(caption)
         ))?;
-        let seen: Vec<usize> = (0..columns.len()).filter(|at| columns[*at].sort != Sort::Detail).collect();
+        let seen: Vec<usize> = (0..columns.len()).filter(|at| !columns[*at].sort.is_detail()).collect();
         for at in &seen {
             self.raw(&format!("<col class=\"{}\">", columns[*at].width))?;
         }
@@ -146,7 +174,8 @@ impl Html<'_> {
         self.raw("</tbody></table>\n")?;
         if *count > PLAIN {
             self.raw(&format!(
-                "<p class=\"cut soft\">These are the first {PLAIN} of {count}. On a screen, with scripts allowed, all of them can be searched and sorted.</p>\n"
+                "<p class=\"cut soft\">These are the first {PLAIN} of {}. On a screen, with scripts allowed, all of them can be searched and sorted.</p>\n",
+                thousands(*count as u64)
             ))?;
         }
         self.raw(&format!("</div>\n<script type=\"application/json\" id=\"{id}-data\">{{\"columns\":"))?;
@@ -186,7 +215,7 @@ struct Words(Vec<Known>);
 
 impl Words {
     fn learn(&mut self, columns: &[Column], row: &[Value]) {
-        for (at, value) in row.iter().enumerate().filter(|(at, _)| columns[*at].sort == Sort::Word) {
+        for (at, value) in row.iter().enumerate().filter(|(at, _)| columns[*at].sort.is_word()) {
             let Some(word) = value.as_str().map(shown) else { continue };
             let known = &mut self.0[at];
             if !known.numbers.contains_key(&word) {
@@ -199,16 +228,17 @@ impl Words {
     fn columns(&self, columns: &[Column]) -> Value {
         let column = |(at, column): (usize, &Column)| {
             let mut told = serde_json::json!({ "title": column.title });
-            if column.width.ends_with("less") {
-                told["less"] = true.into();
-            }
             match column.sort {
                 Sort::Head => told["head"] = true.into(),
                 Sort::Word => told["words"] = self.0[at].words.clone().into(),
+                Sort::Level => {
+                    told["words"] = self.0[at].words.clone().into();
+                    told["ranks"] = self.0[at].words.iter().map(|word| super::access::rank(word)).collect();
+                }
                 Sort::Size => told["sort"] = "size".into(),
                 Sort::Number => told["sort"] = "number".into(),
                 Sort::Time => told["sort"] = "time".into(),
-                Sort::Detail => told["detail"] = true.into(),
+                Sort::Detail | Sort::List => told["detail"] = true.into(),
                 Sort::Text => {}
             }
             told
@@ -218,44 +248,60 @@ impl Words {
 
     fn row(&self, columns: &[Column], row: Vec<Value>) -> Vec<Value> {
         let value = |(at, value): (usize, Value)| match (columns[at].sort, value) {
-            (Sort::Word, Value::String(word)) => self.0[at].numbers.get(&shown(&word)).copied().into(),
+            (sort, Value::String(word)) if sort.is_word() => self.0[at].numbers.get(&shown(&word)).copied().into(),
             (_, Value::String(text)) => Value::from(shown(&text)),
+            (_, Value::Array(list)) => list.iter().filter_map(Value::as_str).map(shown).collect(),
             (_, value) => value,
         };
         row.into_iter().enumerate().map(value).collect()
     }
 }
 
+/// A row as HTML, and what is told of it besides: a screen without scripts and paper have nowhere else to show it.
 fn plain_row(columns: &[Column], seen: &[usize], row: &[Value]) -> String {
     let mut line = String::from("<tr>");
     for at in seen {
-        let text = match (&row[*at], columns[*at].sort) {
-            (Value::Null, _) => String::new(),
-            (Value::String(text), _) => text.clone(),
-            (value, Sort::Size) => size(value.as_u64().unwrap_or_default()),
-            (value, Sort::Time) => time(value.as_i64().unwrap_or_default()),
-            (value, _) => value.to_string(),
-        };
         let (open, close) = if columns[*at].sort == Sort::Head { ("th scope=\"row\"", "th") } else { ("td", "td") };
-        let _ = write!(line, "<{open}{}>{}</{close}>", shape(&columns[*at]), escaped(&text));
+        let Column { title, sort, .. } = columns[*at];
+        let text = escaped(&plain(&row[*at], sort));
+        let _ = write!(line, "<{open}{} data-of=\"{title}\">{text}</{close}>", shape(&columns[*at]));
     }
-    line + "</tr>\n"
+    line += "</tr>\n";
+    let told = columns.iter().zip(row).filter(|(column, value)| column.sort.is_detail() && !value.is_null());
+    let told = told.filter(|(_, value)| value.as_array().is_none_or(|list| !list.is_empty()));
+    let told: Vec<String> = told.map(|(column, value)| format!("<dt>{}</dt><dd>{}</dd>", column.title, detail(value))).collect();
+    if !told.is_empty() {
+        let _ = writeln!(line, "<tr class=\"more\"><td colspan=\"{}\"><dl>{}</dl></td></tr>", seen.len(), told.concat());
+    }
+    line
+}
+
+fn plain(value: &Value, sort: Sort) -> String {
+    match (value, sort) {
+        (Value::Null, _) => String::new(),
+        (Value::String(text), _) => text.clone(),
+        (value, Sort::Size) => size(value.as_u64().unwrap_or_default()),
+        (value, Sort::Time) => time(value.as_i64().unwrap_or_default()),
+        (value, _) => value.as_u64().map_or_else(|| value.to_string(), thousands),
+    }
+}
+
+fn detail(value: &Value) -> String {
+    let text = |value: &Value| escaped(value.as_str().unwrap_or_default());
+    match value.as_array() {
+        Some(list) => format!("<ul>{}</ul>", list.iter().map(|one| format!("<li>{}</li>", text(one))).collect::<String>()),
+        None => text(value),
+    }
 }
 
 fn shape(column: &Column) -> &'static str {
-    match (matches!(column.sort, Sort::Size | Sort::Number | Sort::Time), column.width.ends_with("less")) {
-        (true, true) => " class=\"n less\"",
-        (true, false) => " class=\"n\"",
-        (false, true) => " class=\"less\"",
-        (false, false) => "",
-    }
+    if matches!(column.sort, Sort::Size | Sort::Number | Sort::Time) { " class=\"n\"" } else { "" }
 }
 
 fn class(name: &str) -> &'static str {
     match name.chars().next() {
         Some('=') => " class=\"w\"",
         Some('#') => " class=\"n\"",
-        Some('-') => " class=\"less\"",
         _ => "",
     }
 }

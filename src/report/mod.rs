@@ -11,13 +11,14 @@ mod contents;
 mod depends;
 mod evidence;
 mod html;
+mod names;
 mod risks;
 mod schedule;
 mod secrets;
 mod summary;
 mod treemap;
 
-use crate::access::Access;
+use crate::access::{Access, Changes};
 use crate::audit::Contents;
 use crate::bundle::Reader;
 use crate::diff::Diff;
@@ -26,6 +27,7 @@ use crate::relations::Relations;
 use crate::{preflight, risk};
 use html::Html;
 use jiff::Timestamp;
+use names::Names;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -70,8 +72,8 @@ pub struct Facts<'a> {
     pub access: &'a Access,
     /// What refers to what.
     pub relations: &'a Relations,
-    /// What changed since an older bundle, if there is one to compare with.
-    pub changes: Option<&'a Diff>,
+    /// What changed since an older bundle, and what access was gained and lost, if there is one to compare with.
+    pub changes: Option<(&'a Diff, &'a Changes)>,
     /// What else is risky, and what starts when.
     pub risk: &'a risk::Report,
     /// When the page is made.
@@ -101,7 +103,7 @@ struct Section {
     title: &'static str,
     /// How much is in it.
     count: fn(&Facts<'_>) -> Option<usize>,
-    write: fn(&Facts<'_>, &mut Html<'_>) -> io::Result<()>,
+    write: fn(&Facts<'_>, &Names<'_>, &mut Html<'_>) -> io::Result<()>,
 }
 
 const SECTIONS: &[Section] = &[
@@ -120,7 +122,7 @@ const SECTIONS: &[Section] = &[
 /// Writes the page. Errors: it cannot be written.
 pub fn write(facts: &Facts<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut html = Html(out);
-    let title = summary::title(facts);
+    let (title, names) = (summary::title(facts), Names::new(facts));
     html.raw(&head(&title, STYLE, SCRIPT))?;
     html.raw("<a class=\"skip\" href=\"#main\">Skip to the report</a>\n<div class=\"frame\">\n")?;
     navigation(facts, &mut html)?;
@@ -128,7 +130,7 @@ pub fn write(facts: &Facts<'_>, out: &mut dyn Write) -> io::Result<()> {
     summary::write(facts, &mut html)?;
     for section in SECTIONS {
         html.section(section.id, section.title)?;
-        (section.write)(facts, &mut html)?;
+        (section.write)(facts, &names, &mut html)?;
     }
     html.raw("</section>\n")?;
     html.raw(&format!(

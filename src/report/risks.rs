@@ -2,6 +2,7 @@
 
 use super::Facts;
 use super::html::{Html, items, marked};
+use super::names::Names;
 use crate::risk::{Finding, Severity};
 use std::io;
 
@@ -9,7 +10,7 @@ use std::io;
 const SHOWN: usize = 8;
 const FOLDED: usize = 500;
 
-pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
+pub(super) fn write(facts: &Facts<'_>, names: &Names<'_>, html: &mut Html<'_>) -> io::Result<()> {
     if facts.risk.findings.is_empty() {
         return html.paragraph("Nothing was found.");
     }
@@ -27,17 +28,19 @@ pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
             Severity::Low => ("Low", "idle"),
         };
         html.raw(&format!("<h3>{title}: {}</h3>\n", findings.len()))?;
-        findings.into_iter().try_for_each(|finding| one(finding, class, html))?;
+        findings.into_iter().try_for_each(|finding| one(names, finding, class, html))?;
     }
     Ok(())
 }
 
-fn one(finding: &Finding, class: &str, html: &mut Html<'_>) -> io::Result<()> {
+fn one(names: &Names<'_>, finding: &Finding, class: &str, html: &mut Html<'_>) -> io::Result<()> {
     let tag = Html::tag(class, finding.check);
-    html.raw(&format!("<div class=\"finding\"><h4>{tag} {}</h4>\n", marked(&finding.text)))?;
+    html.raw(&format!("<div class=\"finding\"><h4>{tag} {}</h4>\n", marked(&names.sentence(&finding.text))))?;
     let places: Vec<String> = match finding.places.is_empty() {
-        true => finding.objects.clone(),
-        false => finding.places.iter().map(ToString::to_string).collect(),
+        true => finding.objects.iter().map(|object| names.told(object, None)).collect(),
+        false => {
+            finding.places.iter().map(|one| format!("{} at {}", names.told(&one.object, Some(&one.id)), one.spot())).collect()
+        }
     };
     list(&places[..places.len().min(SHOWN)], html)?;
     if places.len() > SHOWN {

@@ -1,11 +1,14 @@
 //! What runs in the next 24 hours: as a picture, and as a table.
 
 use super::html::{Column, Html, Live, Sort, count};
+use super::names::Names;
 use super::{Facts, day_and_time};
+use crate::access::{Orphan, OrphanSort};
 use crate::page::escaped;
 use crate::risk::{HOURS, Schedule, Starter};
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 
@@ -20,17 +23,17 @@ const TOP: i64 = 34;
 
 const COLUMNS: &[Column] = &[
     Column { title: "what", sort: Sort::Head, width: "" },
-    Column { title: "state", sort: Sort::Word, width: "w0 less" },
-    Column { title: "first start (local)", sort: Sort::Text, width: "w2" },
+    Column { title: "state", sort: Sort::Word, width: "w0" },
+    Column { title: "first start (UTC)", sort: Sort::Time, width: "w2" },
     Column { title: "starts", sort: Sort::Number, width: "w0" },
-    Column { title: "when", sort: Sort::Text, width: "w4 less" },
+    Column { title: "when", sort: Sort::Text, width: "w5" },
+    Column { title: "runs as", sort: Sort::Text, width: "w5" },
     Column { title: "time zone", sort: Sort::Detail, width: "" },
-    Column { title: "first start", sort: Sort::Detail, width: "" },
-    Column { title: "runs as", sort: Sort::Detail, width: "" },
+    Column { title: "first start (local)", sort: Sort::Detail, width: "" },
     Column { title: "all starts (UTC)", sort: Sort::Detail, width: "" },
 ];
 
-pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
+pub(super) fn write(facts: &Facts<'_>, names: &Names<'_>, html: &mut Html<'_>) -> io::Result<()> {
     let schedules = &facts.risk.schedules;
     if schedules.is_empty() {
         return html.paragraph("Nothing in the bundle starts by itself.");
@@ -42,9 +45,18 @@ pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
     ))?;
     let mut on: Vec<&Schedule> =
         schedules.iter().filter(|one| !one.paused && (one.count > Some(0) || one.starter == Starter::Continuous)).collect();
-    on.sort_by_key(|one| (one.runs.first().map(|run| run.at), &one.object));
+    let first = |one: &Schedule| one.runs.first().map(|run| run.at);
+    on.sort_by_key(|one| (first(one), &one.object));
+    let runners = Runners::new(facts, names);
     if !on.is_empty() {
-        picture(&on, from, html)?;
+        picture(&on, from, (names, &runners), html)?;
+    }
+    let failing = on.iter().filter(|one| runners.fails(one)).count();
+    if failing > 0 {
+        html.paragraph(&format!(
+            "As things stand, {} of these cannot run: whoever it would run as is disabled or gone. It is marked with ✕, and Risks has it under run_as.",
+            count(failing, "schedule")
+        ))?;
     }
     html.raw("<h3>Everything that starts by itself</h3>\n")?;
     let live = Live {
@@ -54,13 +66,52 @@ pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
         columns: COLUMNS,
         count: schedules.len(),
     };
-    html.live(&live, &|each| schedules.iter().try_for_each(|one| each(row(one))))
+    let mut sorted: Vec<&Schedule> = schedules.iter().collect();
+    sorted.sort_by_key(|one| (one.paused, first(one).is_none(), first(one), &one.object));
+    html.live(&live, &|each| sorted.iter().try_for_each(|one| each(row(one, names, &runners))))
 }
 
-fn row(one: &Schedule) -> Vec<Value> {
-    let state = if one.paused { "paused" } else { "on" };
-    let first = one.runs.first().map(|run| run.local.replace('T', " "));
-    let minute = first.as_deref().and_then(|first| first.get(..16));
+/// Who runs what, and whether they can.
+struct Runners<'a> {
+    names: &'a Names<'a>,
+    /// Names under which the workspace knows those who are disabled or gone, with which of both.
+    unfit: HashMap<String, &'static str>,
+}
+
+impl<'a> Runners<'a> {
+    fn new(facts: &Facts<'_>, names: &'a Names<'a>) -> Self {
+        let word = |one: &Orphan| match one.sort {
+            OrphanSort::RunsAsDisabled => Some("disabled"),
+            OrphanSort::RunsAsMissing => Some("gone"),
+            _ => None,
+        };
+        let unfit =
+            facts.access.orphans().found.into_iter().filter_map(|one| Some((one.principal.clone()?.to_lowercase(), word(&one)?)));
+        Self { names, unfit: unfit.collect() }
+    }
+
+    fn why(&self, one: &Schedule) -> Option<&'static str> {
+        self.unfit.get(&one.run_as.as_ref()?.to_lowercase()).copied()
+    }
+
+    fn fails(&self, one: &Schedule) -> bool {
+        self.why(one).is_some()
+    }
+
+    fn told(&self, one: &Schedule) -> String {
+        let name = one.run_as.as_deref().map(|name| self.names.person(name)).unwrap_or_default();
+        self.why(one).map_or_else(|| name.clone(), |why| format!("✕ {why}: {name}"))
+    }
+}
+
+fn row(one: &Schedule, names: &Names<'_>, runners: &Runners<'_>) -> Vec<Value> {
+    let state = match (one.paused, runners.fails(one)) {
+        (true, _) => "paused",
+        (_, true) => "on, fails",
+        _ => "on",
+    };
+    let first = one.runs.first();
+    let local = first.map(|run| run.local.replace('T', " "));
     let all: Vec<String> = one.runs.iter().map(|run| run.at.strftime("%d %b %H:%M").to_string()).collect();
     let text = |text: Option<&str>| text.map_or(Value::Null, Value::from);
     let zone = one.time_zone.as_deref();
@@ -70,20 +121,25 @@ fn row(one: &Schedule) -> Vec<Value> {
         Starter::Periodic | Starter::Event => one.when.clone(),
     };
     vec![
-        one.object.as_str().into(),
+        names.told(&one.object, Some(&one.id)).into(),
         state.into(),
-        text(minute),
+        first.map_or(Value::Null, |run| run.at.as_millisecond().into()),
         one.count.map_or(Value::Null, Value::from),
         when.into(),
+        runners.told(one).into(),
         text(zone),
-        text(first.as_deref()),
-        text(one.run_as.as_deref()),
+        text(local.as_deref()),
         if all.is_empty() { Value::Null } else { all.join(", ").into() },
     ]
 }
 
 /// Lines of hours, with a mark for each start. The table under it says the same in words.
-fn picture(on: &[&Schedule], from: Timestamp, html: &mut Html<'_>) -> io::Result<()> {
+fn picture(
+    on: &[&Schedule],
+    from: Timestamp,
+    (names, runners): (&Names<'_>, &Runners<'_>),
+    html: &mut Html<'_>,
+) -> io::Result<()> {
     let shown = &on[..on.len().min(LINES)];
     let lines = i64::try_from(shown.len()).unwrap_or_default();
     let (width, height) = (NAMES + HOURS * HOUR + 20, TOP + lines * LINE + 10);
@@ -100,8 +156,17 @@ fn picture(on: &[&Schedule], from: Timestamp, html: &mut Html<'_>) -> io::Result
     hours(from, height, &mut svg);
     for (schedule, line) in shown.iter().zip(0..) {
         let y = TOP + line * LINE;
-        let name = schedule.object.split_once(':').map_or(schedule.object.as_str(), |(_, name)| name);
-        let _ = writeln!(svg, "<text x=\"10\" y=\"{}\"><title>{}</title>{}</text>", y + 16, escaped(name), escaped(&short(name)));
+        let name = names.told(&schedule.object, Some(&schedule.id));
+        let name = name.split_once(':').map_or(name.as_str(), |(_, name)| name);
+        let fails = runners.fails(schedule);
+        let (mark, class) = if fails { ("✕ ", " fails") } else { ("", "") };
+        let _ = writeln!(
+            svg,
+            "<text x=\"10\" y=\"{}\" class=\"what{class}\"><title>{}</title>{mark}{}</text>",
+            y + 16,
+            escaped(name),
+            escaped(&short(name))
+        );
         if schedule.starter == Starter::Continuous {
             let _ = writeln!(
                 svg,
@@ -114,7 +179,7 @@ fn picture(on: &[&Schedule], from: Timestamp, html: &mut Html<'_>) -> io::Result
             let minutes = run.at.duration_since(from).as_mins();
             let _ = writeln!(
                 svg,
-                "<circle class=\"run\" cx=\"{}\" cy=\"{}\" r=\"4\"><title>{}</title></circle>",
+                "<circle class=\"run{class}\" cx=\"{}\" cy=\"{}\" r=\"4\"><title>{}</title></circle>",
                 NAMES + minutes * HOUR / 60,
                 y + 12,
                 escaped(&run.local)
@@ -124,7 +189,7 @@ fn picture(on: &[&Schedule], from: Timestamp, html: &mut Html<'_>) -> io::Result
     html.raw(&svg)?;
     html.raw("</svg></div>")?;
     let more = if on.len() > LINES { format!(" The first {LINES} of {} are drawn.", on.len()) } else { String::new() };
-    html.raw(&format!("<figcaption>Hours in UTC.{more}</figcaption></figure>\n"))
+    html.raw(&format!("<figcaption>Hours in UTC. ✕: runs as somebody who is disabled or gone, so that the run fails.{more}</figcaption></figure>\n"))
 }
 
 fn hours(from: Timestamp, height: i64, svg: &mut String) {

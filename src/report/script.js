@@ -4,6 +4,7 @@
 (() => {
   const SPARE = 12;
   const LIMIT = 1000000; // rows of one table that are shown: browsers end at some height
+  const PAPER = 250; // rows of one table that are printed: a search chooses others
   const number = new Intl.NumberFormat("en");
   const make = (name, text, attributes) => {
     const element = document.createElement(name);
@@ -24,7 +25,23 @@
     if (column.sort === "size") return size(value);
     if (column.sort === "time") return time(value);
     if (column.sort === "number") return number.format(value);
-    return value;
+    return Array.isArray(value) ? value.join("\n") : value;
+  };
+  // What is told of a row besides its cells, as terms and what they are; of a list each on a line.
+  const told = (columns, row, wanted) => {
+    const list = make("dl");
+    columns.forEach((column, at) => {
+      const value = row[at];
+      if (!wanted(column) || shown(column, value) === "") return;
+      const told = make("dd", Array.isArray(value) ? undefined : shown(column, value));
+      if (Array.isArray(value)) {
+        const items = make("ul");
+        items.append(...value.map((one) => make("li", one)));
+        told.append(items);
+      }
+      list.append(make("dt", column.title), told);
+    });
+    return list;
   };
 
   function live(box) {
@@ -33,14 +50,16 @@
     const table = box.querySelector("table");
     const body = table.tBodies[0];
     const cut = box.querySelector(".cut");
-    const plain = Array.from(body.rows);
     const seen = columns.map((column, at) => at).filter((at) => !columns[at].detail);
-    const texts = columns.map((column, at) => at).filter((at) => !columns[at].sort);
+    const texts = columns.map((column, at) => at).filter((at) => !columns[at].sort && !columns[at].words);
+    // Rows share words, so words are searched once, and not in every row.
+    const worded = columns.map((column, at) => at).filter((at) => columns[at].words);
+    const words = columns.map((column) => column.words && column.words.map((word) => word.toLowerCase()));
     const hay = rows.map((row) => texts.map((at) => shown(columns[at], row[at])).join("\n").toLowerCase());
     let found = rows.map((row, at) => at);
-    const ranked = found.slice();
     let sorted = { at: -1, down: false };
     let active = 0;
+    let chosen = null; // the row of which more is told
 
     const form = make("form", undefined, { class: "search", role: "search", "aria-label": box.dataset.name });
     const input = make("input", undefined, { type: "search", id: box.id + "-search", autocomplete: "off", spellcheck: "false" });
@@ -59,8 +78,13 @@
     const scroll = make("div", undefined, { class: "scroll", role: "group", "aria-label": box.dataset.name, tabindex: "0" });
     table.before(form, scroll);
     scroll.append(table);
-    const detail = make("dl", undefined, { class: "detail", "aria-live": "polite" });
+    const detail = make("div", undefined, { class: "detail", id: box.id + "-detail", role: "region", "aria-label": "the one that was chosen of " + box.dataset.name, "aria-live": "polite" });
     scroll.after(detail);
+    const tells = "Choose a name: what is known of it stands below the list.";
+    detail.append(make("p", tells, { class: "soft" }));
+    const printed = make("p", undefined, { class: "cut soft" });
+    printed.hidden = true;
+    box.append(printed);
     if (cut) cut.hidden = true;
     box.classList.add("on");
 
@@ -78,9 +102,10 @@
         const cell = make(columns[at].head ? "th" : "td");
         if (columns[at].head) cell.scope = "row";
         if (columns[at].sort) cell.classList.add("n");
-        if (columns[at].less) cell.classList.add("less");
+        if (columns[at].words) cell.classList.add("w");
+        cell.dataset.of = columns[at].title;
         if (columns[at].head) {
-          const button = make("button", text, { type: "button", title: text, tabindex: "-1" });
+          const button = make("button", text, { type: "button", title: text, tabindex: "-1", "aria-controls": detail.id, "aria-expanded": String(row === chosen) });
           button.dataset.index = index;
           cell.append(button);
         } else {
@@ -131,16 +156,18 @@
       }
     }
 
-    // All rows are put in order, and not what was found of them: a search then only leaves out.
     function order() {
       const { at, down } = sorted;
-      const words = columns[at].words && columns[at].words.map((word) => word.toLowerCase());
-      const key = rows.map((row) => {
-        const value = row[at];
-        return value === null || value === undefined ? (columns[at].sort ? -1 : "") : words ? words[value] : columns[at].sort ? value : value.toLowerCase();
-      });
+      if (at < 0) return;
+      const { sort, ranks } = columns[at];
+      const key = new Array(rows.length);
+      for (const index of found) {
+        const value = rows[index][at];
+        if (value === null || value === undefined) key[index] = sort ? Infinity : "\uffff"; // what is not known comes last
+        else key[index] = ranks ? ranks[value] : words[at] ? words[at][value] : sort ? value : value.toLowerCase();
+      }
       const sign = down ? -1 : 1;
-      ranked.sort((one, other) => (key[one] < key[other] ? -sign : key[one] > key[other] ? sign : one - other));
+      found.sort((one, other) => (key[one] < key[other] ? -sign : key[one] > key[other] ? sign : one - other));
     }
 
     function search() {
@@ -148,11 +175,15 @@
       const wanted = input.value.toLowerCase().split(/\s+/).filter((word) => word);
       const only = select && select.value !== "" ? Number(select.value) : -1;
       found = [];
-      for (const index of ranked) {
+      const fits = wanted.map((word) => {
+        const hits = worded.map((at) => [at, words[at].map((one) => one.includes(word))]).filter(([, hit]) => hit.includes(true));
+        return (index) => hay[index].includes(word) || hits.some(([at, hit]) => hit[rows[index][at]]);
+      });
+      for (let index = 0; index < rows.length; index++) {
         if (only >= 0 && rows[index][filter] !== only) continue;
-        const text = hay[index];
-        if (wanted.every((word) => text.includes(word))) found.push(index);
+        if (fits.every((fit) => fit(index))) found.push(index);
       }
+      order();
       active = 0;
       scroll.scrollTop = 0;
       table.setAttribute("aria-rowcount", found.length + 1);
@@ -163,13 +194,10 @@
     }
 
     function tell(index) {
-      const row = rows[found[index]];
-      const parts = [];
-      columns.forEach((column, at) => {
-        const text = shown(column, row[at]);
-        if (text !== "") parts.push(make("dt", column.title), make("dd", text));
-      });
-      detail.replaceChildren(...parts);
+      chosen = rows[found[index]];
+      detail.replaceChildren(told(columns, chosen, () => true));
+      for (const [at, row] of alive) row.querySelector("button").setAttribute("aria-expanded", String(rows[found[at]] === chosen));
+      detail.scrollIntoView({ block: "nearest" });
     }
 
     function go(index) {
@@ -192,7 +220,9 @@
         cell.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
         const began = performance.now();
         order();
-        search();
+        active = 0;
+        scroll.scrollTop = 0;
+        draw(true);
         box.dataset.sorted = (performance.now() - began).toFixed(1);
       });
     });
@@ -218,10 +248,33 @@
     });
     input.addEventListener("input", search);
     if (select) select.addEventListener("change", search);
-    addEventListener("beforeprint", () => { body.replaceChildren(...plain); if (cut) cut.hidden = false; });
-    addEventListener("afterprint", () => { if (cut) cut.hidden = true; alive.clear(); body.replaceChildren(above, below); draw(true); });
+    // Paper has what was searched for, with all that is told of each row.
+    const papers = (index) => {
+      const row = line(index);
+      const more = told(columns, rows[found[index]], (column) => column.detail);
+      if (!more.children.length) return [row];
+      const tr = make("tr", undefined, { class: "more" });
+      tr.append(make("td", undefined, { colspan: seen.length }));
+      tr.firstChild.append(more);
+      return [row, tr];
+    };
+    const print = () => {
+      const count = Math.min(found.length, PAPER);
+      body.replaceChildren(...Array.from({ length: count }, (_, index) => papers(index)).flat());
+      printed.hidden = count === rows.length;
+      printed.textContent = "These are " + number.format(count) + " of " + number.format(rows.length) + (input.value ? ", searched for “" + input.value + "”." : ". On a screen all of them can be searched and sorted.");
+    };
+    addEventListener("beforeprint", print);
+    addEventListener("afterprint", () => { printed.hidden = true; alive.clear(); body.replaceChildren(above, below); draw(true); });
     search();
   }
   for (const box of document.querySelectorAll(".live")) live(box);
+  // What is folded up prints unfolded.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = Array.from(document.querySelectorAll("details:not([open])"));
+    for (const one of folded) one.open = true;
+  });
+  addEventListener("afterprint", () => { for (const one of folded) one.open = false; });
   document.documentElement.dataset.ready = "yes";
 })();

@@ -4,9 +4,10 @@ use super::html::{Html, count, marked, size, thousands};
 use super::{Facts, Origin, day_and_time};
 use crate::page::escaped;
 use crate::preflight::Severity as Weight;
-use crate::risk::Severity;
+use crate::risk::{Check, Place, Severity};
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::io;
 
 /// Hours after which a nightly backup is late, and after which it is old.
@@ -56,7 +57,7 @@ pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
     let caller = source(facts, "caller");
     let by = if caller.is_empty() { String::new() } else { format!(" by {caller}") };
     html.raw(&format!(
-        "<p>Workspace {}, exported on {}{} with {}. {}, {}.</p></header>\n<ul class=\"cards\">\n",
+        "<p>Workspace {}, exported on {}{} with {}. {} in the bundle, {}.</p></header>\n<ul class=\"cards\">\n",
         escaped(source(facts, "workspace_id")),
         escaped(&created(facts).map_or_else(|| head.created.clone(), day_and_time)),
         escaped(&by),
@@ -92,12 +93,16 @@ fn card(mark: Mark, asks: &'static str, answer: impl Into<String>, why: impl Int
 fn complete(facts: &Facts<'_>) -> Card {
     let states = facts.reader.manifest().head.states;
     let asks = "Complete?";
-    let out = [(states.excluded, "not asked for"), (states.unavailable, "not offered by the workspace")];
-    let out: Vec<String> =
-        out.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{} {what}", thousands(*count))).collect();
-    let listed = states.captured + states.degraded + states.missing;
-    let whole = format!("{} of {} listed objects are whole", thousands(states.captured), thousands(listed));
-    let why = [vec![whole], out].concat().join("; ");
+    let rest = [
+        (states.degraded, "degraded"),
+        (states.missing, "missing"),
+        (states.excluded, "excluded"),
+        (states.unavailable, "unavailable"),
+    ];
+    let rest = rest.iter().filter(|(count, _)| *count > 0).map(|(count, state)| format!(", {} {state}", thousands(*count)));
+    let rest: String = rest.collect();
+    let (whole, listed) = (thousands(states.captured), thousands(states.total()));
+    let why = format!("{whole} of {listed} listed objects are captured, which means whole{rest}");
     match (states.missing, states.degraded) {
         (0, 0) => card(Mark::Good, asks, "Yes", why),
         (0, degraded) => card(Mark::Warn, asks, format!("{} degraded", thousands(degraded)), why),
@@ -108,7 +113,7 @@ fn complete(facts: &Facts<'_>) -> Card {
 fn restorable(facts: &Facts<'_>) -> Card {
     let asks = "Restorable?";
     let (blockers, warnings) = (facts.restore.count(Weight::Blocker), facts.restore.count(Weight::Warning));
-    let live = "judged from the bundle alone; `lifeboat check` also asks a target";
+    let live = "judged from the bundle alone; `lifeboat check` also asks a target. A restore starts nothing: all comes paused and inert until `lifeboat activate`";
     match (blockers, warnings) {
         (0, 0) => card(Mark::Good, asks, "Yes", live),
         (0, warnings) => card(Mark::Warn, asks, format!("Yes, with {}", count(warnings, "warning")), live),
@@ -155,18 +160,50 @@ fn encrypted(facts: &Facts<'_>) -> Card {
     if facts.encrypted {
         return card(Mark::Good, asks, "Yes", "only whoever holds a key reads it");
     }
-    card(Mark::Idle, asks, "No", "whoever has the file can read it; values of secrets are not in it")
+    let clear = Clear::of(facts);
+    if clear.here == 0 {
+        let why = "anyone with the file can read all of it, code and names of people too; values of secret scopes are not in it, and no secret was found in clear text";
+        return card(Mark::Warn, asks, "No", why);
+    }
+    let found = count(clear.here, "secret");
+    let why = format!(
+        "anyone with the file can read it, including {found} in clear text in notebooks, files and settings: Risks says where"
+    );
+    card(Mark::Bad, asks, format!("No, and {found} in it"), why)
+}
+
+/// Secrets in clear text, by places.
+pub(super) struct Clear {
+    /// What stands in the bundle, for whoever reads it.
+    pub(super) here: usize,
+    /// What was blanked on the way into it, and stands in the workspace.
+    pub(super) blanked: usize,
+}
+
+impl Clear {
+    pub(super) fn of(facts: &Facts<'_>) -> Self {
+        let redacted = facts.reader.manifest().redacted.iter();
+        let redacted: HashSet<(&str, &str, &str)> = redacted.map(|one| (&*one.kind, &*one.path, &*one.pointer)).collect();
+        let is_blanked = |place: &&Place| {
+            let kind = place.object.split(':').next().unwrap_or_default();
+            place.pointer.as_deref().is_some_and(|at| redacted.contains(&(kind, &*place.id, at)))
+        };
+        let found = facts.risk.findings.iter().filter(|one| one.check == Check::ClearSecret.name());
+        let places: Vec<&Place> = found.flat_map(|one| &one.places).collect();
+        let blanked = places.iter().copied().filter(is_blanked).count();
+        Self { here: places.len() - blanked, blanked }
+    }
 }
 
 fn risky(facts: &Facts<'_>) -> Card {
     let asks = "Risks";
     let of = |severity| facts.risk.count(severity);
     let all = Severity::ALL.map(|severity| format!("{} {}", of(severity), severity.name())).join(", ");
-    let clear = facts.risk.findings.iter().filter(|one| one.check == "clear_secret").map(|one| one.places.len()).sum::<usize>();
-    let why = if clear > 0 {
-        format!("{} in clear text", count(clear, "secret"))
-    } else {
-        "no secret was found in clear text".to_owned()
+    let why = match Clear::of(facts) {
+        Clear { here: 0, blanked: 0 } => "no secret was found in clear text".to_owned(),
+        Clear { here, blanked } => {
+            format!("{} in clear text: {here} in the bundle, {blanked} blanked in it", count(here + blanked, "secret"))
+        }
     };
     match (of(Severity::High), of(Severity::Medium)) {
         (0, 0) => card(Mark::Good, asks, all, why),

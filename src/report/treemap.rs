@@ -1,6 +1,7 @@
 //! Where the bytes are: a squarified treemap (Bruls, Huizing, van Wijk 2000), and the same as a table.
 
 use super::html::{Html, count, size, thousands};
+use super::names::Names;
 use super::{Facts, title_of};
 use crate::page::escaped;
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ struct Rect {
     height: f64,
 }
 
-pub(super) fn write(facts: &Facts<'_>, html: &mut Html<'_>) -> io::Result<()> {
+pub(super) fn write(facts: &Facts<'_>, _: &Names<'_>, html: &mut Html<'_>) -> io::Result<()> {
     let parts = parts(facts);
     if parts.is_empty() {
         return html.paragraph("The bundle holds no bytes.");

@@ -3,10 +3,10 @@
 //   node report.mjs PAGE [--search WORD] [--row NAME] [--shots FOLDER]
 //
 // Seen: no error and no violation of the page's policy on the console, no request but for the page itself, nothing a name holds
-// is run or read as markup, search and sort by keyboard, no serious finding of axe-core in light, dark and narrow, and a page that
+// is run or read as markup, search and sort by keyboard, nothing that cannot be seen or scrolled to on a screen, a phone and paper, no serious finding of axe-core in light, dark and narrow, and a page that
 // says what matters without scripts. Prints what it measured as JSON; ends with 1 and the reasons if something is not so.
 //
-// Needs `playwright-core` and `axe-core` ($NODE_MODULES says where they lie) and Chromium ($CHROMIUM, else from PATH).
+// Needs `playwright-core` and `axe-core` ($NODE_MODULES says where they lie), Chromium ($CHROMIUM, else from PATH) and pdftotext.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { createRequire } from "node:module";
@@ -51,6 +51,46 @@ async function accessible(tab, where) {
 
 async function shot(tab, name, options = {}) {
   if (shots) await tab.screenshot({ path: path.join(shots, `${name}.png`), ...options });
+}
+
+// Nothing is lost beside its box: what is wider can be scrolled to, and the box says what it is and takes the keyboard; every cell
+// that says something is to be seen, the name of a row above all.
+async function fits(tab, where, paper) {
+  const lost = await tab.evaluate((paper) => {
+    const lost = [];
+    const width = document.documentElement.clientWidth;
+    const name = (one) => `${one.closest("[id]")?.id}: ${one.tagName} ${one.textContent.trim().slice(0, 30)}`;
+    for (const box of document.querySelectorAll(".wide, .scroll, .scrolled, pre")) {
+      const more = box.scrollWidth - box.clientWidth;
+      if (more > 1 && (paper || box.tabIndex < 0 || !box.getAttribute("aria-label"))) lost.push(`${name(box)}: ${more} pixels`);
+    }
+    for (const cell of document.querySelectorAll("tbody th, tbody td")) {
+      if (!cell.textContent.trim() || cell.closest("[hidden]") || cell.matches(".zero")) continue;
+      const { left, right, width: wide, height } = cell.getBoundingClientRect();
+      const scrolls = cell.closest(".wide, .scroll");
+      const reached = !paper && scrolls && scrolls.scrollWidth > scrolls.clientWidth;
+      if (wide < 8 || height < 8 || (!reached && (left < -1 || right > width + 1))) lost.push(name(cell));
+      if (cell.tagName === "TH" && cell.closest(".live") && wide < 120) lost.push(`${name(cell)} has ${Math.round(wide)} pixels`);
+    }
+    return lost;
+  }, Boolean(paper));
+  expect(lost.length === 0, `${where}: cannot be seen: ${lost.slice(0, 5).join(" | ")}`);
+}
+
+// On paper every table is whole, and what is folded up or told of a row besides is there.
+async function printed(tab, file) {
+  const wanted = await tab.evaluate(() => {
+    const all = (what) => Array.from(document.querySelectorAll(what), (one) => one.textContent);
+    const last = Array.from(document.querySelectorAll(".wide"), (box) => box.querySelector("tbody tr:last-child > :last-child")?.textContent || "");
+    return [...all(".matrix thead th"), ...all("details summary + *  li"), ...last];
+  });
+  await tab.pdf({ path: file, format: "A4" });
+  const squeezed = (text) => text.replace(/[\s\u00ad-]+/g, "");
+  const paper = squeezed(execFileSync("pdftotext", ["-layout", file, "-"], { encoding: "utf8", maxBuffer: 1 << 28 }));
+  const plain = squeezed(execFileSync("pdftotext", ["-raw", file, "-"], { encoding: "utf8", maxBuffer: 1 << 28 }));
+  const lacks = wanted.map(squeezed).filter((words) => !paper.includes(words) && !plain.includes(words));
+  expect(lacks.length === 0, `on paper there is no ${lacks.slice(0, 5).join(" | ")}`);
+  for (const words of ["andallbelowit(", "viagroup"]) expect(plain.includes(words), `on paper nothing is told of people: ${words}`);
 }
 
 async function keyboard(tab) {
@@ -131,13 +171,17 @@ try {
     expect(wide <= 0, `${name}: the page is ${wide} pixels too wide`);
     expect(await tab.evaluate(() => document.querySelectorAll("script:not([type]), style, link, iframe, object, img, base").length === 2), `${name}: there is another script or style`);
     await accessible(tab, name);
+    await fits(tab, name);
     await shot(tab, name);
     await shot(tab, `${name}-whole`, { fullPage: true });
     if (name === "light") {
       await keyboard(tab);
       await table(tab);
+      await printed(tab, path.join(shots || profile, "print.pdf"));
+      await tab.setViewportSize({ width: 703, height: 1000 }); // A4 less its margins
       await tab.emulateMedia({ media: "print" });
-      if (shots) await tab.pdf({ path: path.join(shots, "print.pdf"), format: "A4" });
+      await tab.evaluate(() => dispatchEvent(new Event("beforeprint")));
+      await fits(tab, "on paper", true);
     }
     await context.close();
   }
@@ -145,6 +189,7 @@ try {
   const tab = await opened(context, "without scripts");
   expect((await tab.locator(".card").count()) >= 6, "without scripts there is no summary");
   expect((await tab.locator("#objects tbody tr").count()) > 0, "without scripts there are no objects");
+  expect((await tab.locator("#principals .more").count()) > 0, "without scripts nothing is told of people");
   await shot(tab, "plain");
   await context.close();
 } finally {

@@ -141,3 +141,190 @@ async fn where_there_is_no_report_no_file_is_left() {
     assert_eq!(report(&bad, &page, &[]).status.code(), Some(5));
     assert_eq!(std::fs::read(&page).unwrap(), good, "an older page stays");
 }
+
+/// The texts of a row of a table: words stand in it by their number.
+fn texts(table: &Value, row: &Value, column: &str) -> Vec<String> {
+    let columns = table["columns"].as_array().unwrap();
+    let at = columns.iter().position(|one| one["title"] == column).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    match (&row[at], columns[at].get("words")) {
+        (Value::Number(word), Some(words)) => vec![text(&words[usize::try_from(word.as_u64().unwrap()).unwrap()])],
+        (Value::Array(list), _) => list.iter().map(text).collect(),
+        (value, _) => value.as_str().map(str::to_owned).into_iter().collect(),
+    }
+}
+
+/// A line of a principal's rights: level, kind, name, and whether it is for all below.
+fn right(line: &str) -> (&str, &str, &str, bool) {
+    const NOUNS: [(&str, &str); 15] = [
+        ("folder", "directory"),
+        ("Git folder", "repo"),
+        ("notebook", "notebook"),
+        ("file", "file"),
+        ("job", "job"),
+        ("cluster policy", "cluster_policy"),
+        ("cluster", "cluster"),
+        ("instance pool", "instance_pool"),
+        ("instance profile", "instance_profile"),
+        ("secret scope", "secret_scope"),
+        ("warehouse", "warehouse"),
+        ("query", "query"),
+        ("alert", "alert"),
+        ("dashboard", "dashboard"),
+        ("pipeline", "pipeline"),
+    ];
+    let (level, rest) = line.split_once(": ").unwrap();
+    let (noun, kind) = NOUNS.iter().find(|(noun, _)| rest.starts_with(&format!("{noun} "))).unwrap();
+    let rest = &rest[noun.len() + 1..];
+    let ends = [" and all below it (", ", via group ", ", inherited from ", ", as its owner", ", as their home", ", by a role"];
+    let end = ends.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
+    (level, kind, &rest[..end], rest[end..].starts_with(ends[0]))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_of_everybody_what_the_command_says() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let page = bundled.path.with_extension("html");
+    assert_eq!(report(&bundled.path, &page, &[]).status.code(), Some(0));
+    let people = data(&parts(&page).0, "principals");
+    let access = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        let done = command.arg("access").arg(&bundled.path).args(more).arg("--json").output().unwrap();
+        serde_json::from_slice::<Value>(&done.stdout).unwrap()
+    };
+    let everybody = access(&[]);
+    let everybody = everybody["principals"].as_array().unwrap();
+    assert_eq!(people["rows"].as_array().unwrap().len(), everybody.len());
+    let strength = |level: &str| {
+        let tree = ["CAN_READ", "CAN_RUN", "CAN_EDIT", "CAN_MANAGE"];
+        tree.iter().position(|known| *known == level)
+    };
+    let mut compared = 0;
+    for row in people["rows"].as_array().unwrap() {
+        let who = texts(&people, row, "who").remove(0);
+        let fits = |one: &&Value| {
+            let (name, display) = (one["principal"]["name"].as_str().unwrap(), one["principal"]["display"].as_str());
+            who == name || display.is_some_and(|display| who == format!("{display} ({name})"))
+        };
+        let known = &everybody.iter().find(fits).unwrap()["principal"];
+        let name = format!("{}:{}", known["kind"].as_str().unwrap(), known["name"].as_str().unwrap());
+        let answer = access(&["--principal", &name]);
+        let list = |member: &str| answer[member].as_array().unwrap();
+        assert_eq!(texts(&people, row, "is in").len(), list("groups").len(), "{who}");
+        assert_eq!(texts(&people, row, "entitled to").len(), list("entitlements").len(), "{who}");
+        assert_eq!(texts(&people, row, "runs as them").len(), list("runs").len(), "{who}");
+        let mut may = texts(&people, row, "may");
+        if known["admin"] == true {
+            assert!(may[0].starts_with("everything"), "{who}: {may:?}");
+            continue;
+        }
+        assert_eq!(texts(&people, row, "can act as").len(), list("acts_for").len(), "{who}");
+        may.sort();
+        let may: Vec<_> = may.iter().map(|line| right(line)).collect();
+        let mut needed = vec![false; may.len()];
+        for held in list("objects") {
+            let (kind, id) = (held["object"]["kind"].as_str().unwrap(), held["object"]["id"].as_str().unwrap());
+            let (name, level) = (held["object"]["name"].as_str().unwrap(), held["level"].as_str().unwrap());
+            let reaches = |(at, (given, sort, object, below)): (usize, &(&str, &str, &str, bool))| {
+                let own = *sort == kind && (*object == name || *object == format!("{name} ({id})"));
+                let under = *below && id.starts_with(&format!("{}/", object.trim_end_matches('/')));
+                (own || under).then(|| (strength(given), (*given).to_owned(), at))
+            };
+            let best = may.iter().enumerate().filter_map(reaches).max();
+            let (_, best, at) = best.unwrap_or_else(|| panic!("{who}: nothing says {level} on {kind} {name}: {may:?}"));
+            assert_eq!(best, level, "{who} on {kind} {name}: {may:?}");
+            needed[at] = true;
+            compared += 1;
+        }
+        let idle: Vec<_> = may.iter().zip(needed).filter(|(_, needed)| !needed).collect();
+        assert!(idle.is_empty(), "{who}: the command knows nothing of {idle:?}");
+    }
+    assert!(compared > 500, "{compared} rights");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_has_to_guess_which_of_two_is_meant() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let page = bundled.path.with_extension("html");
+    assert_eq!(report(&bundled.path, &page, &[]).status.code(), Some(0));
+    let page = parts(&page).0;
+    let loader = "sp-nightly-loader (5b0f5e02-7c1d-4e8a-9a36-1f2f0c7a4d11)";
+    let rights = data(&page, "rights");
+    let granted: Vec<String> =
+        rights["rows"].as_array().unwrap().iter().flat_map(|row| texts(&rights, row, "granted to")).collect();
+    assert!(granted.iter().any(|one| one == loader) && !granted.iter().any(|one| one.starts_with("5b0f5e02")), "{granted:?}");
+    let mut said = 0;
+    for (id, column) in [("schedules", "what"), ("needs", "job"), ("objects", "name")] {
+        let table = data(&page, id);
+        for name in table["rows"].as_array().unwrap().iter().flat_map(|row| texts(&table, row, column)) {
+            let name = name.trim_start_matches("job:");
+            assert!(name != "settle", "{id} says {name}, and two jobs are called so");
+            said += usize::from(name.starts_with("settle ("));
+        }
+    }
+    assert!(said >= 6, "{said}");
+    let runs = data(&page, "schedules");
+    let runs: Vec<String> = runs["rows"].as_array().unwrap().iter().flat_map(|row| texts(&runs, row, "runs as")).collect();
+    assert!(runs.iter().any(|one| one == loader) && runs.iter().any(|one| one.starts_with("✕ disabled: ")), "{runs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_states_of_objects_add_up_and_go_by_the_words_of_the_format() {
+    let bundled = bundle_of(Seed::Sample).await;
+    let page = bundled.path.with_extension("html");
+    assert_eq!(report(&bundled.path, &page, &[]).status.code(), Some(0));
+    let page = parts(&page).0;
+    let states = lifeboat::bundle::Reader::open(&bundled.path).unwrap().manifest().head.states;
+    let whole = format!("{} of {} listed objects are captured", states.captured, states.total());
+    assert!(page.contains(&whole), "{whole}");
+    let objects = data(&page, "objects");
+    let mut found: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+    let all = objects["rows"].as_array().unwrap().iter().flat_map(|row| texts(&objects, row, "state"));
+    all.for_each(|state| *found.entry(state).or_default() += 1);
+    let told = [
+        ("captured", states.captured),
+        ("degraded", states.degraded),
+        ("missing", states.missing),
+        ("excluded", states.excluded),
+        ("unavailable", states.unavailable),
+    ];
+    for (state, count) in told {
+        assert_eq!(found.remove(state).unwrap_or_default(), count, "{state}");
+    }
+    assert!(found.is_empty(), "{found:?}");
+}
+
+/// The first part of a page that is a section, or a card of the summary.
+fn section<'a>(page: &'a str, id: &str) -> &'a str {
+    let start = page.find(&format!("<section id=\"{id}\"")).unwrap();
+    page[start..].split("</section>").next().unwrap()
+}
+
+#[test]
+fn secrets_in_clear_text_are_called_what_they_are_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new, page] = ["old.tar.zst", "new.tar.zst", "new.html"].map(|name| folder.path().join(name));
+    let token = format!("dapi{}", "0123456789abcdef".repeat(2));
+    let forged = |text: String| {
+        let notebook = object("notebook", "/a", "a.notebook.py", &text);
+        Forge { frames: vec![vec![notebook]], ..Forge::default() }.build()
+    };
+    std::fs::write(&old, forged("limit = 250\nx = 1\n".to_owned())).unwrap();
+    std::fs::write(&new, forged(format!("limit = 9999\nx = 1\npassword = \"Tr0ub4dor&3\"\nt = '{token}'\n"))).unwrap();
+    let done = report(&new, &page, &["--against", old.to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let (page_text, script) = parts(&page);
+    is_inert(&page_text, &script);
+    assert!(!page_text.contains(&token) && !page_text.contains("Tr0ub4dor"), "a secret is in the page");
+    assert!(page_text.contains("No, and 2 secrets in it") && page_text.contains("2 in the bundle, 0 blanked"), "{page_text}");
+    let never = section(&page_text, "completeness");
+    assert!(never.contains("2 such secrets were found"), "{never}");
+    let changes = section(&page_text, "changes");
+    for said in ["-limit = 250</span>", "+limit = 9999</span>", "+ (not shown: it holds what looks like a secret"] {
+        assert!(changes.contains(said), "{said}: {changes}");
+    }
+    let clean = report(&old, &page, &[]);
+    assert_eq!(clean.status.code(), Some(0), "{clean:?}");
+    let page = parts(&page).0;
+    assert!(page.contains("no secret was found in clear text") && !page.contains("secrets in it"));
+}
