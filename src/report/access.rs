@@ -6,6 +6,7 @@ use super::names::Names;
 use super::{Facts, some, title_of};
 use crate::access::{About, Access, Cell, Origin, PrincipalId, Right, Rights, Row};
 use crate::kinds::{self, Capability, levels};
+use crate::object::Object;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io;
@@ -18,7 +19,7 @@ const PRINCIPALS: usize = 5_000;
 const LISTED: usize = 60;
 const NAMED: usize = 200;
 
-/// So many rows of grants the page holds, and so many orphans.
+/// So many rows of grants the page holds, and so many orphans and clusters of one principal.
 const GRANTS: usize = 200_000;
 const ORPHANS: usize = 500;
 
@@ -101,17 +102,17 @@ pub(super) fn write(facts: &Facts<'_>, names: &Names<'_>, html: &mut Html<'_>) -
     numbers(&rows, html)?;
     principals(facts, names, &rights, &rows, html)?;
     objects(facts, names, &rights, html)?;
+    dedicated(facts, names, html)?;
     orphans(facts.access, names, html)?;
     legend(html)
 }
 
 /// What this section does not know stands where it is read, and not folded up.
 fn unknown(gaps: &[String], beyond: &[String], html: &mut Html<'_>) -> io::Result<()> {
-    let never = [
-        "what Unity Catalog grants on catalogs, schemas, tables and volumes is no part of a workspace, and not in a bundle".to_owned(),
-        "personal access tokens (who has one, and how old it is), IP access lists and audit logs are not read, and neither is a list of them".to_owned(),
-    ];
-    let items = items(gaps.iter().chain(beyond).chain(&never));
+    if gaps.is_empty() && beyond.is_empty() {
+        return Ok(());
+    }
+    let items = items(gaps.iter().chain(beyond));
     html.raw(&format!("<p>What is not known here, and may give somebody more than this section says:</p>\n<ul>{items}</ul>\n"))
 }
 
@@ -318,7 +319,7 @@ fn objects(facts: &Facts<'_>, names: &Names<'_>, rights: &Rights<'_>, html: &mut
     })
 }
 
-/// Who has what is granted to a principal.
+/// Who has what is granted to a group; of anybody else, whether they can make use of it.
 fn reaches(access: &Access, rights: &Rights<'_>, id: PrincipalId) -> String {
     let marked = |id: &PrincipalId| {
         let one = access.principal(*id);
@@ -331,8 +332,10 @@ fn reaches(access: &Access, rights: &Rights<'_>, id: PrincipalId) -> String {
         };
         one.label() + mark
     };
-    if access.principal(id).kind != "group" {
-        return marked(&id);
+    let one = access.principal(id);
+    if one.kind != "group" {
+        let nobody = if one.there { "nobody: disabled" } else { "nobody: gone" };
+        return if one.there && one.active { String::new() } else { nobody.to_owned() };
     }
     let members: Vec<String> = rights.members(id).iter().map(marked).collect();
     match (rights.is_everybody(id), members.is_empty()) {
@@ -340,6 +343,35 @@ fn reaches(access: &Access, rights: &Rights<'_>, id: PrincipalId) -> String {
         (false, true) => "nobody: no member is known".to_owned(),
         (false, false) => some(&members, NAMED),
     }
+}
+
+/// Clusters of one principal: whatever others may do with them, they run no code there.
+fn dedicated(facts: &Facts<'_>, names: &Names<'_>, html: &mut Html<'_>) -> io::Result<()> {
+    let of = |object: &Object| {
+        let document = object.document()?;
+        let text = |at: &str| Some(document.get(at)?.as_str()?.to_owned()).filter(|text| !text.is_empty());
+        let who = text("single_user_name")?;
+        Some(vec![
+            names.object("cluster", &object.id, &object.key),
+            names.person(&who),
+            text("data_security_mode").unwrap_or_default(),
+        ])
+    };
+    let clusters = || facts.contents.objects.iter().filter(|object| object.kind.name == "cluster").filter_map(of);
+    let count = clusters().count();
+    if count == 0 {
+        return Ok(());
+    }
+    html.raw("<h3>Clusters of one principal</h3>\n")?;
+    html.paragraph("On these nobody else runs code, whatever level others hold: who may manage or restart one can still change it, and make it somebody else's.")?;
+    html.table("Clusters on which one principal alone runs code", &["cluster", "of", "=access mode"], clusters().take(ORPHANS))?;
+    if count > ORPHANS {
+        html.paragraph(&format!(
+            "and {} more: `lifeboat find BUNDLE --kind cluster --jsonpath '$.single_user_name'` has all",
+            count - ORPHANS
+        ))?;
+    }
+    Ok(())
 }
 
 fn orphans(access: &Access, names: &Names<'_>, html: &mut Html<'_>) -> io::Result<()> {

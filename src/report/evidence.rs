@@ -35,10 +35,9 @@ pub(super) fn write(facts: &Facts<'_>, _: &Names<'_>, html: &mut Html<'_>) -> io
             ("bundle before", previous.unwrap_or_default()),
             ("format", format!("{}.{}", head.major, head.minor)),
             ("exported", format!("{} with {}", head.created, head.tool)),
-            (
-                "workspace",
-                [source("workspace_id"), source("host"), source("cloud"), source("region")].join(" ").trim().to_owned(),
-            ),
+            ("workspace", [source("workspace_id"), source("host"), source("region")].join(" ").trim().to_owned()),
+            // Nothing says it but the name of the host, from which the export guesses it.
+            ("cloud", some_cloud(&source("cloud"))),
             ("exported by", source("caller")),
             ("as an admin", source("caller_is_admin")),
             ("signature", signature),
@@ -52,6 +51,10 @@ pub(super) fn write(facts: &Facts<'_>, _: &Names<'_>, html: &mut Html<'_>) -> io
     let besides = if facts.origin == Origin::Unsigned { "" } else { " and the signatures" };
     html.paragraph(&format!("Nothing of ours is needed. Every line of `sha256sum -c` must end in OK. `grep` names the files that no manifest lists: nothing but tagmanifest-sha256.txt{besides}. The last line must print the identity above."))?;
     html.raw(&format!("<pre tabindex=\"0\" aria-label=\"commands\">{}</pre>\n", escaped_lines(&by_hand(facts))))
+}
+
+fn some_cloud(cloud: &str) -> String {
+    if cloud.is_empty() { String::new() } else { format!("{cloud}, going by the host's name; the workspace does not say") }
 }
 
 fn by_hand(facts: &Facts<'_>) -> String {

@@ -37,7 +37,7 @@ impl<'a> Names<'a> {
     pub(super) fn object(&self, kind: &str, id: &str, name: &str) -> String {
         match name {
             "" => self.person(id),
-            name if self.shared.contains_key(&(kind, name)) => format!("{name} ({id})"),
+            name if self.shared.contains_key(&(kind, name)) => format!("{name} [{id}]"),
             name => self.person(name),
         }
     }
@@ -56,8 +56,8 @@ impl<'a> Names<'a> {
         let Some((kind, name)) = object.split_once(':') else { return object.to_owned() };
         match (self.shared.get(&(kind, name)), id) {
             (None, _) => format!("{kind}:{}", self.person(name)),
-            (Some(_), Some(id)) => format!("{kind}:{name} ({id})"),
-            (Some(ids), None) => format!("{kind}:{name} ({} have this name: {})", ids.len(), ids.join(", ")),
+            (Some(_), Some(id)) => format!("{kind}:{name} [{id}]"),
+            (Some(ids), None) => format!("{kind}:{name} [{} have this name: {}]", ids.len(), ids.join(", ")),
         }
     }
 

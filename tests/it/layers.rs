@@ -72,7 +72,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("preflight", &["api", "audit", "bundle", "event", "kinds", "object", "plan", "pointer", "restore", "rules"]),
     ("receipt", &["event", "import", "journal", "page", "plan", "rules", "spool"]),
     ("redact", &["kinds", "object", "pointer", "tokens"]),
-    ("report", &["access", "audit", "bundle", "calm", "diff", "graph", "kinds", "page", "preflight", "relations", "risk"]),
+    (
+        "report",
+        &["access", "audit", "bundle", "calm", "diff", "graph", "kinds", "object", "page", "preflight", "relations", "risk"],
+    ),
     ("relations", &["kinds", "notebook", "object", "pointer"]),
     (
         "restore",
