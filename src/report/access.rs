@@ -4,7 +4,7 @@
 use super::html::{Column, Html, Live, Sort, count, items, thousands};
 use super::names::Names;
 use super::{Facts, some, title_of};
-use crate::access::{About, Access, Cell, Origin, PrincipalId, Right, Rights, Row};
+use crate::access::{About, Access, ActsFor, Cell, Origin, PrincipalId, Right, Rights, Row, Subject};
 use crate::kinds::{self, Capability, levels};
 use crate::object::Object;
 use serde_json::Value;
@@ -211,18 +211,21 @@ fn person(names: &Names<'_>, rights: &Rights<'_>, access: &Access, id: Principal
     let through =
         |groups: &[String]| if groups.is_empty() { String::new() } else { format!(", through {}", groups.join(" → ")) };
     let in_groups: Vec<String> = groups.iter().map(|one| one.group.clone()).collect();
-    let object = |one: &crate::access::Subject| format!("{} {}", noun(one.kind), names.subject(one));
+    let object = |one: &Subject| format!("{} {}", noun(one.kind), names.subject(one));
     let mut can: Vec<Value> = may.0.iter().map(|right| Value::from(line(names, right))).chain(more(may.1)).collect();
     if row.principal.admin {
         can.insert(0, "everything, with every object, as an admin; what is granted besides:".into());
+    }
+    let act = |one: &ActsFor| format!("{}, by changing {} ({})", one.runs_as.label(), object(&one.object), one.level);
+    let mut acts: Vec<Value> = acts_for.0.iter().map(|one| Value::from(act(one))).chain(more(acts_for.1)).collect();
+    if row.principal.admin {
+        acts.insert(0, "everybody as whom something runs, as an admin".into());
     }
     let members: Vec<String> = rights.members(id).iter().map(|one| access.principal(*one).label()).collect();
     let listed = |names: Vec<String>, most: usize| -> Vec<Value> {
         let left = names.len().saturating_sub(most);
         names.into_iter().take(most).map(Value::from).chain(more(left)).collect()
     };
-    let acts =
-        |one: &crate::access::ActsFor| format!("{}, by changing {} ({})", one.runs_as.label(), object(&one.object), one.level);
     vec![
         row.principal.label().into(),
         is(row).into(),
@@ -232,7 +235,7 @@ fn person(names: &Names<'_>, rights: &Rights<'_>, access: &Access, id: Principal
         groups.iter().map(|one| Value::from(format!("{}{}", one.group, through(&one.through)))).collect(),
         entitlements.iter().map(|one| Value::from(format!("{}{}", one.name, through(&one.through)))).collect(),
         runs.0.iter().map(|one| Value::from(object(one))).chain(more(runs.1)).collect(),
-        acts_for.0.iter().map(|one| Value::from(acts(one))).chain(more(acts_for.1)).collect(),
+        acts.into(),
         can.into(),
     ]
 }
@@ -336,6 +339,11 @@ fn reaches(access: &Access, rights: &Rights<'_>, id: PrincipalId) -> String {
     if one.kind != "group" {
         let nobody = if one.there { "nobody: disabled" } else { "nobody: gone" };
         return if one.there && one.active { String::new() } else { nobody.to_owned() };
+    }
+    let act = |one: &ActsFor| format!("{}, by changing {} ({})", one.runs_as.label(), object(&one.object), one.level);
+    let mut acts: Vec<Value> = acts_for.0.iter().map(|one| Value::from(act(one))).chain(more(acts_for.1)).collect();
+    if row.principal.admin {
+        acts.insert(0, "everybody as whom something runs, as an admin".into());
     }
     let members: Vec<String> = rights.members(id).iter().map(marked).collect();
     match (rights.is_everybody(id), members.is_empty()) {

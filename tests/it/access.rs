@@ -3,7 +3,7 @@
 
 mod model;
 
-use lifeboat::access::{Access, Source};
+use lifeboat::access::{Access, Right, Source};
 use lifeboat::kinds;
 use lifeboat::object::{Body, Object};
 use model::{World, follows};
@@ -253,6 +253,62 @@ proptest! {
         prop_assert_eq!(counted, seen as u64);
         prop_assert!(access.against(&access).is_empty());
     }
+
+    #[test]
+    fn what_rights_come_from_says_the_same_as_every_object(drawn in drawn()) {
+        let objects = drawn.made().0;
+        let objects: Vec<&Object> = objects.iter().collect();
+        let access = Access::new(&objects, admin_source());
+        let rights = access.rights();
+        for principal in access.principals().filter(|one| !access.principal(*one).admin) {
+            let may = rights.about(principal, usize::MAX).rights.0;
+            let mut needed = vec![false; may.len()];
+            for id in access.objects() {
+                let object = access.object(id);
+                let is_on = |right: &Right| {
+                    let below = format!("{}/", right.object.id);
+                    right.object == object || right.object.kind == "directory" && object.id.starts_with(&below)
+                };
+                let strength = |right: &Right| scale(object.kind).iter().position(|level| *level == right.level);
+                let best = (0..).zip(&may).filter(|(_, right)| is_on(right)).map(|(at, right)| (strength(right), at)).max();
+                let level = best.map(|(_, at): (_, usize)| may[at].level);
+                prop_assert_eq!(level, access.level(principal, id), "{:?} on {}: {:?}", access.principal(principal), object.id, may);
+                best.into_iter().for_each(|(_, at)| needed[at] = true);
+            }
+            prop_assert!(!needed.contains(&false), "{:?} has more than needed: {:?}", access.principal(principal), may);
+            let (some, left) = rights.about(principal, 2).rights;
+            prop_assert_eq!((some.len() + left, &some[..]), (may.len(), &may[..some.len()]));
+        }
+    }
+}
+
+/// However many objects lie in a folder and however many people are in a group, a grant is one line.
+#[test]
+fn rights_are_as_many_as_grants() {
+    let folder = object("directory", "/Shared", json!({ "object_id": 7 }), None);
+    let grant = |from: Value| json!({ "access_control_list": [{ "group_name": "users", "all_permissions": [from] }] });
+    let own = grant(json!({ "permission_level": "CAN_MANAGE" }));
+    let listed =
+        grant(json!({ "permission_level": "CAN_MANAGE", "inherited": true, "inherited_from_object": ["/directories/7"] }));
+    let mut objects = vec![folder, object("permissions", "directories/7", own, Some(("directory", "/Shared")))];
+    for number in 0..2_000 {
+        let path = format!("/Shared/n{number}");
+        objects.push(object("permissions", &format!("notebooks/{number}"), listed.clone(), Some(("notebook", &path))));
+        objects.push(object("notebook", &path, json!({}), None));
+    }
+    objects.extend((0..300).map(|number| {
+        let user = json!({ "id": number.to_string(), "userName": format!("user-{number}@x.com"), "active": true });
+        object("user", &number.to_string(), user, None)
+    }));
+    let objects: Vec<&Object> = objects.iter().collect();
+    let access = Access::new(&objects, admin_source());
+    let rights = access.rights();
+    assert_eq!(rights.count(), 1);
+    let one = access.principals_named("user-299@x.com")[0];
+    let may = rights.about(one, 60).rights.0;
+    assert_eq!(may.len(), 1, "{may:?}");
+    assert_eq!((may[0].object.id.as_str(), may[0].level, may[0].below["notebook"]), ("/Shared", "CAN_MANAGE", 2_000));
+    assert_eq!(access.of_principal(one, None).objects.len(), 2_001);
 }
 
 mod asked {
