@@ -326,24 +326,13 @@ fn objects(facts: &Facts<'_>, names: &Names<'_>, rights: &Rights<'_>, html: &mut
 fn reaches(access: &Access, rights: &Rights<'_>, id: PrincipalId) -> String {
     let marked = |id: &PrincipalId| {
         let one = access.principal(*id);
-        let mark = if !one.there {
-            " (gone)"
-        } else if !one.active {
-            " (disabled)"
-        } else {
-            ""
-        };
+        let mark = if one.active { "" } else { " (disabled)" };
         one.label() + mark
     };
     let one = access.principal(id);
     if one.kind != "group" {
         let nobody = if one.there { "nobody: disabled" } else { "nobody: gone" };
         return if one.there && one.active { String::new() } else { nobody.to_owned() };
-    }
-    let act = |one: &ActsFor| format!("{}, by changing {} ({})", one.runs_as.label(), object(&one.object), one.level);
-    let mut acts: Vec<Value> = acts_for.0.iter().map(|one| Value::from(act(one))).chain(more(acts_for.1)).collect();
-    if row.principal.admin {
-        acts.insert(0, "everybody as whom something runs, as an admin".into());
     }
     let members: Vec<String> = rights.members(id).iter().map(marked).collect();
     match (rights.is_everybody(id), members.is_empty()) {
