@@ -20,16 +20,14 @@ const ANSWERS: [&[(&str, &[&str])]; 10] = [
         ("completeness", &["QUANTUM_CANVAS", "not an all-purpose cluster", "not there at the source"]),
     ],
     &[("changes", &["dbt platinum", "made in the outage", "etl autoscale, renamed", "Access gained and lost"])],
-    &[(
-        "access",
-        &["Admins may do everything, with every object: admins, georg.huber@", "hana.ito@northwind.example", "shared autoscale"],
-    )],
+    &[("access", &["Admins may do everything, with every object: admins, ", "hana.ito@northwind.example", "shared autoscale"])],
     &[(
         "access",
         &[
             "CAN_MANAGE: folder /Shared and all below it (",
             "via group users, inherited from /",
-            "CAN_EDIT: folder /Production/config",
+            "CAN_MANAGE: folder /Users/georg.huber@northwind.example",
+            "IS_OWNER: job quarter end, as its owner",
             "georg.huber@northwind.example",
         ],
     )],
@@ -37,7 +35,7 @@ const ANSWERS: [&[(&str, &[&str])]; 10] = [
         ("risks", &["runs as emil.novak@northwind.example, who is disabled", "nobody&#39;s job"]),
         ("access", &["What belongs to nobody", "home of a disabled principal", "/Users/emil.novak@northwind.example"]),
     ],
-    &[("secrets", &["platform/lake-client-secret", "weather-api-key", "exists", "nightly settlement"])],
+    &[("secrets", &["platform/lake-client-secret", "weather-api-key", "exists", "cluster:etl [0612-090002-abcd2222]"])],
     &[("dependencies", &["/Shared/Reporting/board_pack", "settle-2.1.jar", "shared autoscale"])],
     &[("schedule", &["0 30 2 * * ?", "Europe/Berlin", "first start (UTC)", "disabled: "])],
     &[("risks", &["clear_secret", "GEO_TOKEN", "blanked"])],
