@@ -184,7 +184,14 @@ impl Rights<'_> {
         found.sort_by_key(|given| {
             let weight = can(thing(given).kind, given.grant.level).into_iter().max();
             let way = (closure.way(given.grant.who).len(), matches!(given.grant.from, From::Listed(_)));
-            (std::cmp::Reverse(weight), thing(given).kind, given.thing, std::cmp::Reverse(given.grant.level), way)
+            (
+                std::cmp::Reverse(weight),
+                thing(given).kind,
+                given.thing,
+                std::cmp::Reverse(given.grant.level),
+                way,
+                given.grant.who,
+            )
         });
         // Of several ways to one level, the shortest.
         found.dedup_by_key(|given| given.thing);

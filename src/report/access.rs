@@ -244,7 +244,7 @@ fn person(names: &Names<'_>, rights: &Rights<'_>, access: &Access, id: Principal
 fn line(names: &Names<'_>, right: &Right) -> String {
     let mut text = format!("{}: {} {}", right.level, noun(right.object.kind), names.subject(&right.object));
     if !right.below.is_empty() {
-        text += &format!(" and all below it ({})", below(right));
+        text.extend([" and all below it (", &below(right), ")"]);
     }
     for (number, group) in right.groups.iter().enumerate() {
         text += if number == 0 { ", via group " } else { " → nested in " };

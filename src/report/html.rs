@@ -289,7 +289,10 @@ fn plain(value: &Value, sort: Sort) -> String {
 fn detail(value: &Value) -> String {
     let text = |value: &Value| escaped(value.as_str().unwrap_or_default());
     match value.as_array() {
-        Some(list) => format!("<ul>{}</ul>", list.iter().map(|one| format!("<li>{}</li>", text(one))).collect::<String>()),
+        Some(list) => format!(
+            "<ul>{}</ul>",
+            list.iter().flat_map(|one| ["<li>".to_owned(), text(one), "</li>".to_owned()]).collect::<String>()
+        ),
         None => text(value),
     }
 }
