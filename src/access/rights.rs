@@ -84,9 +84,9 @@ impl Access {
     /// Whether an object only repeats what the folder above it says.
     fn is_heard(&self, thing: &Thing, grant: &Grant) -> bool {
         let parent = thing.parent.map(|parent| self.grants.things[parent as usize].class);
-        let above = parent.map(|class| &self.grants.classes[class as usize].grants);
-        let gives = |(who, level): &(Who, u8)| *who == grant.who && *level >= grant.level;
-        matches!(grant.from, From::Listed(_)) && above.is_some_and(|above| above.iter().any(gives))
+        let above =
+            parent.and_then(|class| self.grants.sets.level(self.grants.classes[class as usize].set, &|who| who == grant.who));
+        matches!(grant.from, From::Listed(_)) && above >= Some(grant.level)
     }
 
     fn below(&self, all: &[Given]) -> HashMap<u32, BTreeMap<&'static str, u64>> {
@@ -142,23 +142,20 @@ impl Rights<'_> {
     /// What is known of a principal, of each list at most so much.
     pub fn about(&self, principal: PrincipalId, most: usize) -> About {
         let closure = self.access.people.closure(principal.0);
-        let mut levels = Levels { access: self.access, closure: &closure, known: HashMap::new() };
+        let granted = self.access.granted(&closure, &|who| Some(who) != self.access.people.admins);
+        let levels = Levels { access: self.access, closure: &closure, granted };
         let thing = |thing: u32| &self.access.grants.things[thing as usize];
         let runs = self.runners.iter().filter(|(_, who)| *who == principal.0).map(|(at, _)| subject(thing(*at)));
         About {
             groups: self.access.memberships(&closure),
             entitlements: self.access.entitlements(principal.0, &closure),
             runs: cut(runs.collect(), most),
-            acts_for: if self.access.is_admin(&closure) {
-                Default::default()
-            } else {
-                self.acts_for(principal.0, most, &mut levels)
-            },
-            rights: self.of(principal.0, most, &mut levels),
+            acts_for: if self.access.is_admin(&closure) { Default::default() } else { self.acts_for(principal.0, most, &levels) },
+            rights: self.of(principal.0, most, &levels),
         }
     }
 
-    fn acts_for(&self, who: Who, most: usize, levels: &mut Levels<'_>) -> (Vec<ActsFor>, usize) {
+    fn acts_for(&self, who: Who, most: usize, levels: &Levels<'_>) -> (Vec<ActsFor>, usize) {
         let (mut found, mut left) = (Vec::new(), 0);
         for (at, runs_as) in self.runners.iter().filter(|(_, runs_as)| *runs_as != who) {
             let thing = &self.access.grants.things[*at as usize];
@@ -175,7 +172,7 @@ impl Rights<'_> {
         (found, left)
     }
 
-    fn of(&self, who: Who, most: usize, levels: &mut Levels<'_>) -> (Vec<Right>, usize) {
+    fn of(&self, who: Who, most: usize, levels: &Levels<'_>) -> (Vec<Right>, usize) {
         let closure = levels.closure;
         let holders = std::iter::once(who).chain(closure.groups());
         let given = holders.filter_map(|who| self.by_who.get(&who)).flatten().map(|place| &self.all[*place]);
@@ -201,7 +198,7 @@ impl Rights<'_> {
     }
 
     /// Whether somebody has no stronger right to the object, and none as strong to a folder above it.
-    fn matters(&self, given: &Given, levels: &mut Levels<'_>) -> bool {
+    fn matters(&self, given: &Given, levels: &Levels<'_>) -> bool {
         let thing = &self.access.grants.things[given.thing as usize];
         let above = thing.parent.and_then(|parent| levels.on(self.access.grants.things[parent as usize].class));
         Some(given.grant.level) > above && levels.on(thing.class) == Some(given.grant.level)
@@ -225,12 +222,13 @@ impl Rights<'_> {
 struct Levels<'a> {
     access: &'a Access,
     closure: &'a Closure,
-    known: HashMap<u32, Option<u8>>,
+    /// By the list of each class.
+    granted: Vec<Option<u8>>,
 }
 
 impl Levels<'_> {
-    fn on(&mut self, class: u32) -> Option<u8> {
-        *self.known.entry(class).or_insert_with(|| self.access.granted(self.closure, class))
+    fn on(&self, class: u32) -> Option<u8> {
+        self.granted[self.access.grants.classes[class as usize].set as usize]
     }
 }
 

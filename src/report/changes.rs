@@ -70,18 +70,29 @@ fn since(diff: &Diff) -> String {
 }
 
 fn counts(diff: &Diff, html: &mut Html<'_>) -> io::Result<()> {
-    let differs =
-        |counts: &Counts| counts.added + counts.removed + counts.changed + counts.renamed + counts.moved + counts.unknown > 0;
+    let differs = |counts: &Counts| counts.differ + counts.added_along + counts.removed_along + counts.unknown > 0;
     let number = |number: u64| if number == 0 { "·".to_owned() } else { thousands(number) };
     let rows = diff.kinds.iter().filter(|(_, counts)| differs(counts)).map(|(kind, counts)| {
-        let numbers = [counts.added, counts.removed, counts.changed, counts.renamed, counts.moved, counts.equal, counts.unknown];
+        let along = counts.added_along + counts.removed_along;
+        let numbers = [
+            counts.differ,
+            counts.added,
+            counts.removed,
+            counts.changed,
+            counts.renamed,
+            counts.moved,
+            along,
+            counts.equal,
+            counts.unknown,
+        ];
         std::iter::once(title_of(kind).to_owned()).chain(numbers.map(number)).collect()
     });
     html.table(
         "Objects that differ, by kind",
-        &["kind", "#added", "#removed", "#changed", "#renamed", "#moved", "#equal", "#unknown"],
+        &["kind", "#differ", "#added", "#removed", "#changed", "#renamed", "#moved", "#with these", "#equal", "#unknown"],
         rows,
-    )
+    )?;
+    html.paragraph("With these: permissions and the like of objects that were added or removed, which are told with them and not counted again. What differs in several ways counts under each, and once under differ.")
 }
 
 fn of_kind(kind: &str, changes: &[&Change], names: &Names<'_>, html: &mut Html<'_>) -> io::Result<()> {

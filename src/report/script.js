@@ -57,6 +57,7 @@
     const words = columns.map((column) => column.words && column.words.map((word) => word.toLowerCase()));
     const hay = rows.map((row) => texts.map((at) => shown(columns[at], row[at])).join("\n").toLowerCase());
     let found = rows.map((row, at) => at);
+    const ranked = found.slice();
     let sorted = { at: -1, down: false };
     let active = 0;
     let chosen = null; // the row of which more is told
@@ -156,18 +157,17 @@
       }
     }
 
+    // All rows are put in order, and not what was found of them: a search then only leaves out.
     function order() {
       const { at, down } = sorted;
-      if (at < 0) return;
       const { sort, ranks } = columns[at];
-      const key = new Array(rows.length);
-      for (const index of found) {
-        const value = rows[index][at];
-        if (value === null || value === undefined) key[index] = sort ? Infinity : "\uffff"; // what is not known comes last
-        else key[index] = ranks ? ranks[value] : words[at] ? words[at][value] : sort ? value : value.toLowerCase();
-      }
+      const key = rows.map((row) => {
+        const value = row[at];
+        if (value === null || value === undefined) return sort ? Infinity : "\uffff"; // what is not known comes last
+        return ranks ? ranks[value] : words[at] ? words[at][value] : sort ? value : value.toLowerCase();
+      });
       const sign = down ? -1 : 1;
-      found.sort((one, other) => (key[one] < key[other] ? -sign : key[one] > key[other] ? sign : one - other));
+      ranked.sort((one, other) => (key[one] < key[other] ? -sign : key[one] > key[other] ? sign : one - other));
     }
 
     function search() {
@@ -179,11 +179,10 @@
         const hits = worded.map((at) => [at, words[at].map((one) => one.includes(word))]).filter(([, hit]) => hit.includes(true));
         return (index) => hay[index].includes(word) || hits.some(([at, hit]) => hit[rows[index][at]]);
       });
-      for (let index = 0; index < rows.length; index++) {
+      for (const index of ranked) {
         if (only >= 0 && rows[index][filter] !== only) continue;
         if (fits.every((fit) => fit(index))) found.push(index);
       }
-      order();
       active = 0;
       scroll.scrollTop = 0;
       table.setAttribute("aria-rowcount", found.length + 1);
@@ -220,9 +219,7 @@
         cell.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
         const began = performance.now();
         order();
-        active = 0;
-        scroll.scrollTop = 0;
-        draw(true);
+        search();
         box.dataset.sorted = (performance.now() - began).toFixed(1);
       });
     });
