@@ -100,9 +100,8 @@ def shown(text):
 def judge_text(words, data):
     text = data.decode("utf-8", "strict")
     faults = [f"steers: {part!r}" for part in odd(text, "\n\t" if words[0] in CODE else "\n")]
-    # Lines of code that are alike stand nine columns in, below those that a comparison begins.
-    ours = [line for line in text.split("\n") if not (words[0] == "diff" and line.startswith(" " * 9))]
-    return faults + [f"a line was forged: {line!r}" for line in ours if line.strip().startswith("FORGED")]
+    # Whatever goes on below the line that it belongs to stands under an indent of ours.
+    return faults + [f"a line was forged: {line!r}" for line in text.split("\n") if line.startswith("FORGED")]
 
 
 def judge_csv(words, data):
