@@ -26,8 +26,8 @@ const COLUMNS: &[Column] = &[
     Column { title: "state", sort: Sort::Word, width: "w0" },
     Column { title: "first start (UTC)", sort: Sort::Time, width: "w2" },
     Column { title: "starts", sort: Sort::Number, width: "w0" },
-    Column { title: "when", sort: Sort::Text, width: "w3" },
-    Column { title: "runs as", sort: Sort::Text, width: "w3" },
+    Column { title: "when", sort: Sort::Text, width: "w2" },
+    Column { title: "runs as", sort: Sort::Text, width: "w2" },
     Column { title: "time zone", sort: Sort::Detail, width: "" },
     Column { title: "first start (local)", sort: Sort::Detail, width: "" },
     Column { title: "all starts (UTC)", sort: Sort::Detail, width: "" },
@@ -51,10 +51,10 @@ pub(super) fn write(facts: &Facts<'_>, names: &Names<'_>, html: &mut Html<'_>) -
     if !on.is_empty() {
         picture(&on, from, (names, &runners), html)?;
     }
-    let failing = on.iter().filter(|one| runners.fails(one)).count();
+    let failing = schedules.iter().filter(|one| !one.paused && runners.fails(one)).count();
     if failing > 0 {
         html.paragraph(&format!(
-            "As things stand, {} of these cannot run: whoever it would run as is disabled or gone. It is marked with ✕, and Risks has it under run_as.",
+            "As things stand, {} would start and fail, since whoever is to run them is disabled or gone. ✕ marks them, and Risks has them under run_as.",
             count(failing, "schedule")
         ))?;
     }
