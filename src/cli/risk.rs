@@ -235,14 +235,8 @@ fn row(one: &Schedule) -> Vec<String> {
         (_, None) => "not known",
     };
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    vec![
-        first.unwrap_or_else(|| none.to_owned()),
-        count,
-        one.object.clone(),
-        one.when.clone(),
-        text(&one.time_zone),
-        text(&one.run_as),
-    ]
+    let runner = one.fails.map_or_else(String::new, |why| format!("✕ {why}: ")) + &text(&one.run_as);
+    vec![first.unwrap_or_else(|| none.to_owned()), count, one.object.clone(), one.when.clone(), text(&one.time_zone), runner]
 }
 
 fn one(ui: &mut Ui, finding: &Finding, long: bool) -> anyhow::Result<()> {

@@ -3,12 +3,10 @@
 use super::html::{Column, Html, Live, Sort, count};
 use super::names::Names;
 use super::{Facts, day_and_time};
-use crate::access::{Orphan, OrphanSort};
 use crate::page::escaped;
 use crate::risk::{HOURS, Schedule, Starter};
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 
@@ -47,11 +45,10 @@ pub(super) fn write(facts: &Facts<'_>, names: &Names<'_>, html: &mut Html<'_>) -
         schedules.iter().filter(|one| !one.paused && (one.count > Some(0) || one.starter == Starter::Continuous)).collect();
     let first = |one: &Schedule| one.runs.first().map(|run| run.at);
     on.sort_by_key(|one| (first(one), &one.object));
-    let runners = Runners::new(facts, names);
     if !on.is_empty() {
-        picture(&on, from, (names, &runners), html)?;
+        picture(&on, from, names, html)?;
     }
-    let failing = schedules.iter().filter(|one| !one.paused && runners.fails(one)).count();
+    let failing = schedules.iter().filter(|one| !one.paused && one.fails.is_some()).count();
     if failing > 0 {
         html.paragraph(&format!(
             "As things stand, {} would start and fail, since whoever is to run them is disabled or gone. ✕ marks them, and Risks has them under run_as.",
@@ -68,44 +65,17 @@ pub(super) fn write(facts: &Facts<'_>, names: &Names<'_>, html: &mut Html<'_>) -
     };
     let mut sorted: Vec<&Schedule> = schedules.iter().collect();
     sorted.sort_by_key(|one| (one.paused, first(one).is_none(), first(one), &one.object));
-    html.live(&live, &|each| sorted.iter().try_for_each(|one| each(row(one, names, &runners))))
+    html.live(&live, &|each| sorted.iter().try_for_each(|one| each(row(one, names))))
 }
 
-/// Who runs what, and whether they can.
-struct Runners<'a> {
-    names: &'a Names<'a>,
-    /// Names under which the workspace knows those who are disabled or gone, with which of both.
-    unfit: HashMap<String, &'static str>,
+/// As whom it runs, and whether that fails.
+fn runner(one: &Schedule, names: &Names<'_>) -> String {
+    let name = one.run_as.as_deref().map(|name| names.person(name)).unwrap_or_default();
+    one.fails.map_or_else(|| name.clone(), |why| format!("✕ {why}: {name}"))
 }
 
-impl<'a> Runners<'a> {
-    fn new(facts: &Facts<'_>, names: &'a Names<'a>) -> Self {
-        let word = |one: &Orphan| match one.sort {
-            OrphanSort::RunsAsDisabled => Some("disabled"),
-            OrphanSort::RunsAsMissing => Some("gone"),
-            _ => None,
-        };
-        let unfit =
-            facts.access.orphans().found.into_iter().filter_map(|one| Some((one.principal.clone()?.to_lowercase(), word(&one)?)));
-        Self { names, unfit: unfit.collect() }
-    }
-
-    fn why(&self, one: &Schedule) -> Option<&'static str> {
-        self.unfit.get(&one.run_as.as_ref()?.to_lowercase()).copied()
-    }
-
-    fn fails(&self, one: &Schedule) -> bool {
-        self.why(one).is_some()
-    }
-
-    fn told(&self, one: &Schedule) -> String {
-        let name = one.run_as.as_deref().map(|name| self.names.person(name)).unwrap_or_default();
-        self.why(one).map_or_else(|| name.clone(), |why| format!("✕ {why}: {name}"))
-    }
-}
-
-fn row(one: &Schedule, names: &Names<'_>, runners: &Runners<'_>) -> Vec<Value> {
-    let state = match (one.paused, runners.fails(one)) {
+fn row(one: &Schedule, names: &Names<'_>) -> Vec<Value> {
+    let state = match (one.paused, one.fails.is_some()) {
         (true, _) => "paused",
         (_, true) => "on, fails",
         _ => "on",
@@ -126,7 +96,7 @@ fn row(one: &Schedule, names: &Names<'_>, runners: &Runners<'_>) -> Vec<Value> {
         first.map_or(Value::Null, |run| run.at.as_millisecond().into()),
         one.count.map_or(Value::Null, Value::from),
         when.into(),
-        runners.told(one).into(),
+        runner(one, names).into(),
         text(zone),
         text(local.as_deref()),
         if all.is_empty() { Value::Null } else { all.join(", ").into() },
@@ -134,12 +104,7 @@ fn row(one: &Schedule, names: &Names<'_>, runners: &Runners<'_>) -> Vec<Value> {
 }
 
 /// Lines of hours, with a mark for each start. The table under it says the same in words.
-fn picture(
-    on: &[&Schedule],
-    from: Timestamp,
-    (names, runners): (&Names<'_>, &Runners<'_>),
-    html: &mut Html<'_>,
-) -> io::Result<()> {
+fn picture(on: &[&Schedule], from: Timestamp, names: &Names<'_>, html: &mut Html<'_>) -> io::Result<()> {
     let shown = &on[..on.len().min(LINES)];
     let lines = i64::try_from(shown.len()).unwrap_or_default();
     let (width, height) = (NAMES + HOURS * HOUR + 20, TOP + lines * LINE + 10);
@@ -158,7 +123,7 @@ fn picture(
         let y = TOP + line * LINE;
         let name = names.told(&schedule.object, Some(&schedule.id));
         let name = name.split_once(':').map_or(name.as_str(), |(_, name)| name);
-        let fails = runners.fails(schedule);
+        let fails = schedule.fails.is_some();
         let (mark, class) = if fails { ("✕ ", " fails") } else { ("", "") };
         let _ = writeln!(
             svg,

@@ -252,6 +252,7 @@ pub fn look(facts: &Facts<'_>) -> io::Result<Report> {
     clear::blanked(facts.blanked, &names(&all), &mut findings);
     owners::look(facts.access, &mut findings);
     let mut schedules = schedules::look(&all, facts.at, &mut findings);
+    owners::mark(facts.access, &mut schedules);
     findings.merge(texts(facts, &all)?);
     let mut names = Names::of(&all);
     let findings = findings.finish(&mut names);

@@ -1,7 +1,8 @@
 //! What belongs to, or runs as, somebody who left.
 
-use super::{Check, Findings, Severity};
+use super::{Check, Findings, Schedule, Severity};
 use crate::access::{Access, Orphan, OrphanSort};
+use std::collections::HashMap;
 
 const OWNER: &str = "give it an owner who is there: a service principal, rather than a person";
 const RUN_AS: &str = "let it run as a service principal; as things stand, its runs fail";
@@ -32,5 +33,20 @@ pub(super) fn look(access: &Access, findings: &mut Findings) {
             }
         };
         findings.add(severity, check, text, hint, (name, object.id), None);
+    }
+}
+
+/// Notes of each schedule why its runs fail.
+pub(super) fn mark(access: &Access, schedules: &mut [Schedule]) {
+    let word = |one: &Orphan| match one.sort {
+        OrphanSort::RunsAsDisabled => Some("disabled"),
+        OrphanSort::RunsAsMissing => Some("gone"),
+        _ => None,
+    };
+    let found = access.orphans().found.into_iter();
+    let unfit: HashMap<String, &str> =
+        found.filter_map(|one| Some((one.principal.as_ref()?.to_lowercase(), word(&one)?))).collect();
+    for one in schedules {
+        one.fails = one.run_as.as_ref().and_then(|name| unfit.get(&name.to_lowercase()).copied());
     }
 }

@@ -61,6 +61,9 @@ pub struct Schedule {
     pub paused: bool,
     /// As whom it runs, where that is known.
     pub run_as: Option<String>,
+    /// Why its runs fail as things stand: whoever they run as is `disabled`, or `gone`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fails: Option<&'static str>,
     /// How many times it starts in the 24 hours; nothing where nobody can say.
     pub count: Option<u64>,
     /// The first hundred of them.
@@ -169,6 +172,7 @@ fn starter(object: &Object, name: &str, value: &Value, at: &str) -> Option<Sched
         time_zone: text("timezone_id").map(str::to_owned),
         paused: is_paused(value),
         run_as: None,
+        fails: None,
         count: None,
         runs: Vec::new(),
         skipped: Vec::new(),
