@@ -35,6 +35,10 @@ use std::collections::{BTreeMap, BTreeSet};
 const NOT_READ: &str = "personal access tokens (whose they are, how old), IP access lists and audit logs are not read, and neither is \
     what Unity Catalog grants: of these nothing is known here";
 
+/// Whoever writes code writes for whomever it runs as.
+const NOT_FOLLOWED: &str = "who can act as somebody is told of whoever can change a job itself; whoever can change the code or the \
+    cluster that it uses can do so, too: `lifeboat graph` tells what a job uses";
+
 /// What is known of the set of objects as a whole.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
@@ -229,7 +233,7 @@ impl Access {
         let beyond = (!here.is_empty()).then(|| {
             format!("permissions of {} are in no bundle of this version: of them, admins and owners are known", here.join(", "))
         });
-        Incomplete { gaps, beyond: beyond.into_iter().chain([NOT_READ.to_owned()]).collect() }
+        Incomplete { gaps, beyond: beyond.into_iter().chain([NOT_READ, NOT_FOLLOWED].map(str::to_owned)).collect() }
     }
 
     fn left_out(&self, kind: &str) -> Option<String> {

@@ -216,6 +216,12 @@ fn person(names: &Names<'_>, rights: &Rights<'_>, access: &Access, id: Principal
     if row.principal.admin {
         can.insert(0, "everything, with every object, as an admin; what is granted besides:".into());
     }
+    if !row.principal.active {
+        can.insert(
+            0,
+            "nothing while disabled, since they cannot sign in; what they would hold if they were enabled again:".into(),
+        );
+    }
     let act = |one: &ActsFor| format!("{}, by changing {} ({})", one.runs_as.label(), object(&one.object), one.level);
     let mut acts: Vec<Value> = acts_for.0.iter().map(|one| Value::from(act(one))).chain(more(acts_for.1)).collect();
     if row.principal.admin {
@@ -282,7 +288,7 @@ fn noun(kind: &str) -> String {
 /// Every grant as it stands, with whom it reaches.
 fn objects(facts: &Facts<'_>, names: &Names<'_>, rights: &Rights<'_>, html: &mut Html<'_>) -> io::Result<()> {
     html.raw("<h3>Object by object</h3>\n")?;
-    html.paragraph("What is granted on which object, and whom it reaches, through groups in groups too. What is granted on a folder holds for all below it, which is not listed again. What admins may without a grant is not listed either.")?;
+    html.paragraph("What is granted on which object, and whom it reaches, through groups in groups too. What is granted on a folder holds for all below it, which is not listed again. Besides, every admin may everything with all of it, without a grant.")?;
     let shown = rights.count().min(GRANTS);
     if shown < rights.count() {
         html.paragraph(&format!(

@@ -54,7 +54,11 @@ pub(super) fn write(facts: &Facts<'_>, _: &Names<'_>, html: &mut Html<'_>) -> io
 }
 
 fn some_cloud(cloud: &str) -> String {
-    if cloud.is_empty() { String::new() } else { format!("{cloud}, going by the host's name; the workspace does not say") }
+    if cloud.is_empty() {
+        String::new()
+    } else {
+        format!("{cloud}, if the name of the host is one of the vendor's: nothing else says it")
+    }
 }
 
 fn by_hand(facts: &Facts<'_>) -> String {

@@ -10,7 +10,7 @@ use std::io;
 const COLUMNS: &[Column] = &[
     Column { title: "secret", sort: Sort::Head, width: "" },
     Column { title: "state", sort: Sort::Word, width: "w2" },
-    Column { title: "used by", sort: Sort::Number, width: "w1" },
+    Column { title: "read directly by", sort: Sort::Number, width: "w1" },
     Column { title: "first of them", sort: Sort::Text, width: "w5" },
     Column { title: "all of them", sort: Sort::List, width: "" },
 ];
@@ -46,7 +46,7 @@ pub(super) fn write(facts: &Facts<'_>, names: &Names<'_>, html: &mut Html<'_>) -
         return html.paragraph("No secret scope has a key, and nothing names one.");
     }
     html.paragraph(
-        "Names of secrets, with what reads them: clusters, jobs, and code by `dbutils.secrets.get`. Their values are not in the bundle. A name that code puts together is not seen.",
+        "Names of secrets, with what reads them: clusters, jobs, and code by `dbutils.secrets.get`. Their values are not in the bundle. A name that code puts together is not seen. What uses those readers in turn, as a job uses a cluster: `lifeboat graph BUNDLE --secrets`, and Dependencies for each job.",
     )?;
     let live =
         Live { id: "secrets-used", name: "secrets", caption: "Secrets, and what uses them", columns: COLUMNS, count: rows.len() };

@@ -219,6 +219,9 @@ async fn the_page_says_of_everybody_what_the_command_says() {
             continue;
         }
         assert_eq!(texts(&people, row, "can act as").len(), list("acts_for").len(), "{who}");
+        let disabled = texts(&people, row, "is")[0].ends_with("disabled");
+        assert_eq!(may.first().is_some_and(|line| line.starts_with("nothing while disabled")), disabled, "{who}: {may:?}");
+        may.drain(..usize::from(disabled));
         may.sort();
         let may: Vec<_> = may.iter().map(|line| right(line)).collect();
         let mut needed = vec![false; may.len()];

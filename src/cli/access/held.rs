@@ -1,6 +1,6 @@
 //! What one principal can do.
 
-use super::{AboutPrincipal, SHOWN, choose, named, settled, shown};
+use super::{AboutPrincipal, SHOWN, choose, doing, named, settled, shown};
 use crate::cli::{Advised, Outcome};
 use crate::ui::{Ui, words};
 use lifeboat::access::{Access, Held, Origin, Principal, PrincipalAccess};
@@ -17,7 +17,7 @@ pub(super) fn of_principal(
 ) -> anyhow::Result<Outcome> {
     match access.principals_named(name).as_slice() {
         [] => Err(nobody(name)),
-        [one] => told_principal(ui, &access.of_principal(*one, able), long),
+        [one] => told_principal(ui, &access.of_principal(*one, able), able, long),
         several => {
             let one_of: Vec<Principal> = several.iter().map(|one| access.principal(*one)).collect();
             choose(ui, name, one_of.iter().map(|one| (one.kind, &*one.name)))?;
@@ -33,7 +33,7 @@ pub(super) fn nobody(name: &str) -> anyhow::Error {
     Advised { what: format!("the bundle names no user, service principal or group \"{name}\""), hint }.into()
 }
 
-fn told_principal(ui: &mut Ui, access: &PrincipalAccess, long: bool) -> anyhow::Result<Outcome> {
+fn told_principal(ui: &mut Ui, access: &PrincipalAccess, able: Option<Capability>, long: bool) -> anyhow::Result<Outcome> {
     ui.value(&AboutPrincipal::Access(access))?;
     ui.row(["kind", "id", "name", "level", "way"])?;
     for held in &access.objects {
@@ -63,7 +63,7 @@ fn told_principal(ui: &mut Ui, access: &PrincipalAccess, long: bool) -> anyhow::
         true => access.objects.iter().try_for_each(|held| one_by_one(ui, held))?,
         false => by_way(ui, &access.objects)?,
     }
-    ui.line(format!("{} that they can do something with", words::count(access.objects.len() as u64, "object")))?;
+    ui.line(format!("{} that they can {}", words::count(access.objects.len() as u64, "object"), doing(able, "").trim_end()))?;
     settled(ui, &access.incomplete, true)
 }
 

@@ -122,7 +122,7 @@ struct Night<'a> {
 fn of_object(ui: &mut Ui, reader: &Reader, access: &Access, name: &str, able: Option<Capability>) -> anyhow::Result<Outcome> {
     match access.objects_named(name).as_slice() {
         [] => Err(unknown(reader, name)),
-        [one] => told_object(ui, &access.of_object(*one, able)),
+        [one] => told_object(ui, &access.of_object(*one, able), able),
         several => {
             let one_of: Vec<Subject> = several.iter().map(|one| access.object(*one)).collect();
             choose(ui, name, one_of.iter().map(|one| (one.kind, &*one.id)))?;
@@ -132,12 +132,17 @@ fn of_object(ui: &mut Ui, reader: &Reader, access: &Access, name: &str, able: Op
     }
 }
 
+/// What was asked for, in words.
+fn doing(able: Option<Capability>, with: &str) -> String {
+    able.map_or_else(|| format!("do something with {with}"), |able| format!("{} {with}", able.name()))
+}
+
 fn choose<'a>(ui: &mut Ui, name: &str, found: impl ExactSizeIterator<Item = (&'static str, &'a str)>) -> std::io::Result<()> {
     ui.line(format!("{} are called \"{name}\":", words::count(found.len() as u64, "thing")))?;
     found.into_iter().try_for_each(|(kind, id)| ui.line(format!("  {kind}:{id}")))
 }
 
-fn told_object(ui: &mut Ui, access: &ObjectAccess) -> anyhow::Result<Outcome> {
+fn told_object(ui: &mut Ui, access: &ObjectAccess, able: Option<Capability>) -> anyhow::Result<Outcome> {
     ui.value(&AboutObject::Access(access))?;
     ui.row(["principal kind", "principal", "level", "way"])?;
     for holder in &access.holders {
@@ -159,7 +164,7 @@ fn told_object(ui: &mut Ui, access: &ObjectAccess) -> anyhow::Result<Outcome> {
     if !access.recorded {
         ui.line("its permissions are not in the bundle: only what is said elsewhere is known")?;
     }
-    ui.line(format!("{} can do something with it", words::count(access.holders.len() as u64, "principal")))?;
+    ui.line(format!("{} can {}", words::count(access.holders.len() as u64, "principal"), doing(able, "it")))?;
     settled(ui, &access.incomplete, access.recorded)
 }
 
