@@ -50,7 +50,7 @@ const shape = () => {
 };
 
 // Elements and attributes that only show.
-const SHOWS = /^(xhtml|svg) (b|br|caption|circle|code|dd|del|details|dl|dt|em|g|h3|ins|li|ol|p|path|pre|rect|span|strong|summary|table|tbody|td|text|th|thead|title|tr|tspan|ul) \[((class|d|height|marker-end|open|rx|scope|width|x|y)( |\]))*\]? /;
+const SHOWS = /^(xhtml|svg) (b|br|caption|circle|code|dd|del|details|dl|dt|em|g|h3|ins|li|ol|p|path|pre|rect|span|strong|summary|table|tbody|td|text|th|thead|title|tr|tspan|ul) \[((aria-label|class|d|data-of|height|marker-end|open|rx|scope|tabindex|width|x|y)( |\]))*\]? /;
 
 async function touched(tab) {
   await tab.evaluate(() => {
