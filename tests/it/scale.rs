@@ -1,6 +1,7 @@
 //! Very many objects: memory stays flat. Only where the system tells a process how much it took.
 //!
-//! `cargo test --release --test it scale -- --ignored --nocapture`; alone, since other tests take memory too.
+//! `for test in fit_into compared_in; do cargo test --release --test it $test -- --ignored --nocapture; done`: each in a process of its
+//! own, since the system keeps one highest mark for all that a process does.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
